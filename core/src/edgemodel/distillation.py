@@ -1,0 +1,84 @@
+"""The order a distillation Job gets: what to train, from what, and the gates that decide whether it may ship."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from edgemodel.document import Digest, Document, Uri, describe
+
+ORDER_VARIABLE = "EDGEMODEL_DISTILL_ORDER"
+"""Environment variable of the Job's container that holds the order as JSON."""
+
+Architecture = Literal["mlp", "tiny-cnn"]
+
+
+class OrderError(ValueError):
+    """An order that does not parse; the message names each field."""
+
+
+class Source(Document):
+    """An artifact by address and digest."""
+
+    uri: Uri = Field(description="Where the artifact lies: oci://host[:port]/repository, https://… or file://….")
+    digest: Digest = Field(description="sha256 digest of its manifest.")
+
+
+class Student(Document):
+    """The network that is trained; input and output shapes come from the teacher."""
+
+    architecture: Architecture = Field(default="tiny-cnn", description="mlp or tiny-cnn.")
+    width: int = Field(
+        default=16, ge=1, le=1024, description="mlp: hidden units; tiny-cnn: channels of the first convolution."
+    )
+
+
+class GateSettings(Document):
+    """Bounds that a student must keep on the holdout before it may ship. Sizes in bytes."""
+
+    min_accuracy: float = Field(default=0.9, ge=0, le=1, description="Lowest accuracy on the holdout.")
+    max_accuracy_drop: float = Field(
+        default=0.01, ge=0, le=1, description="How much accuracy may fall below the serving version's, same holdout."
+    )
+    min_class_accuracy: float = Field(default=0.7, ge=0, le=1, description="Lowest accuracy of any one class.")
+    max_latency_ratio: float = Field(default=1.5, gt=0, le=100, description="Latency over the serving version's.")
+    max_size: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest model.onnx in bytes.")
+
+
+class SampleSource(Document):
+    """Unlabelled samples that the edge found hard: one tag of the sink per node; tags that do not exist are skipped."""
+
+    sink: Uri
+    tags: tuple[str, ...]
+
+
+class Order(Document):
+    """Everything a distillation needs to know; equal orders give equal students on one machine."""
+
+    name: Annotated[str, Field(min_length=1, max_length=52)]
+    """Name of the candidate version."""
+    teacher: Source
+    dataset: Source
+    parent: Source | None = None
+    """The serving student: warm start, and what the gates compare with."""
+    samples: SampleSource | None = None
+    student: Student = Student()
+    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.7
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    seed: int = 0
+    gates: GateSettings = GateSettings()
+    push: Uri
+
+
+def parse(text: str | bytes) -> Order:
+    """Read an order.
+
+    Raises:
+        OrderError: names each field that is wrong.
+    """
+    try:
+        return Order.model_validate_json(text)
+    except ValidationError as error:
+        raise OrderError(describe(error, "order")) from error

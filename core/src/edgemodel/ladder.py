@@ -1,0 +1,144 @@
+"""The next step of a healing ladder, given its record; one piece for the node and the operator.
+
+A ladder is an ordered list of actions. Each attempt is a claim that has to be proved: after `settle` the same
+detector must be quiet, with enough samples. Failed climbs to the next action; without evidence nothing is
+claimed and nothing more is done (Unproved). Times are seconds on the caller's clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ActionType(StrEnum):
+    """What can be done about a fault."""
+
+    SWITCH_MODEL = "SwitchModel"
+    RESTART = "Restart"
+    REDISTILL = "Redistill"
+    ALERT = "Alert"
+
+
+LOCAL_ACTIONS = frozenset({ActionType.SWITCH_MODEL, ActionType.RESTART})
+"""Actions a node may take by itself; the others are the operator's alone."""
+
+
+class Verdict(StrEnum):
+    """How an attempt ended."""
+
+    PROVED = "Proved"
+    FAILED = "Failed"
+    UNPROVED = "Unproved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When evidence counts and how often may be acted. Durations in seconds."""
+
+    settle: float = 60.0
+    min_samples: int = 30
+    patience: float = 300.0
+    """How long after `settle` evidence is waited for before an attempt is closed as Unproved."""
+    cooldown: float = 300.0
+    max_per_hour: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One action taken, and how it ended (None: still under proof)."""
+
+    action: ActionType
+    at: float
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known now about the fault: `active` None means nobody measured."""
+
+    active: bool | None
+    samples: int = 0
+    """Samples (answered requests) seen since the open attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Take action number `index` of the ladder now."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the open attempt with this verdict."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`."""
+
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing more may be done by itself; `reason` is CamelCase."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """No fault, nothing under proof."""
+
+
+Step = Act | Close | Wait | Hold | Rest
+
+
+def next_step(
+    actions: Sequence[ActionType], attempts: Sequence[Attempt], evidence: Evidence, limits: Limits, now: float
+) -> Step:
+    """What to do next about one fault. `attempts` are those for this fault, oldest first."""
+    if attempts and attempts[-1].verdict is None:
+        return _prove(attempts[-1], evidence, limits, now)
+    if evidence.active is not True:
+        return Rest()
+    return _climb(actions, attempts, limits, now)
+
+
+def _prove(attempt: Attempt, evidence: Evidence, limits: Limits, now: float) -> Step:
+    settled = attempt.at + limits.settle
+    if now < settled:
+        return Wait(settled, "Settling")
+    if evidence.active is True:
+        return Close(Verdict.FAILED)
+    if evidence.active is False and evidence.samples >= limits.min_samples:
+        return Close(Verdict.PROVED)
+    if now >= settled + limits.patience:
+        return Close(Verdict.UNPROVED)
+    return Wait(settled + limits.patience, "WaitingForEvidence")
+
+
+def _climb(actions: Sequence[ActionType], attempts: Sequence[Attempt], limits: Limits, now: float) -> Step:
+    recent = [a for a in attempts if a.at > now - 3600]
+    if len(recent) >= limits.max_per_hour:
+        return Hold("TooManyHeals")
+    if attempts and attempts[-1].verdict is Verdict.UNPROVED:
+        return Hold("Unproved")
+    rung = rung_of(attempts)
+    if rung == 0 and attempts and now < attempts[-1].at + limits.cooldown:
+        return Wait(attempts[-1].at + limits.cooldown, "CoolingDown")
+    return Act(rung) if rung < len(actions) else Hold("LadderExhausted")
+
+
+def rung_of(attempts: Sequence[Attempt]) -> int:
+    """How many actions in a row failed most recently: the index of the next action."""
+    rung = 0
+    for attempt in reversed(attempts):
+        if attempt.verdict is not Verdict.FAILED:
+            break
+        rung += 1
+    return rung

@@ -1,0 +1,50 @@
+"""The result of a distillation Job: the JSON in its termination message (the kubelet keeps 4,096 bytes)."""
+
+from pydantic import ValidationError
+
+from edgemodel.document import Digest, Document, describe
+
+MESSAGE_LIMIT = 4096
+"""Bytes of a termination message: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/"""
+
+
+class OutcomeError(ValueError):
+    """A termination message that is not a result."""
+
+
+class Gate(Document):
+    """One gate: what was wanted, what was measured, whether it let the student pass."""
+
+    name: str
+    want: float
+    got: float
+    passed: bool
+
+
+class Outcome(Document):
+    """How a distillation ended. `code` is CamelCase: Accepted, Rejected, or an error's code."""
+
+    code: str
+    message: str = ""
+    digest: Digest | None = None
+    """The pushed candidate; only with code Accepted."""
+    gates: tuple[Gate, ...] = ()
+    scores: dict[str, float] = {}
+    edge_samples: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there is a candidate that may ship."""
+        return self.code == "Accepted" and self.digest is not None
+
+
+def parse(text: str) -> Outcome:
+    """Read a termination message.
+
+    Raises:
+        OutcomeError: says what is wrong with it.
+    """
+    try:
+        return Outcome.model_validate_json(text)
+    except ValidationError as error:
+        raise OutcomeError(describe(error, "result")) from error

@@ -1,0 +1,49 @@
+"""Names and labels of every metric: what pods export is what operator, rules and dashboards read.
+
+Every series carries the labels `edgemodel`, `namespace` and `node` (see `identity`).
+"""
+
+from collections.abc import Mapping
+
+PORT_ADMIN = 8081
+"""/livez, /readyz, /metrics, /status; changes nothing."""
+PORT_INFER = 8080
+
+SERVING_INFO = "edgemodel_serving_info"
+"""1; labels version, digest, reason: what answers now and why (Wish, Fallback, …)."""
+WISH_REVISION = "edgemodel_wish_revision"
+"""Revision of the wish that the agent carried out last."""
+FAULT_ACTIVE = "edgemodel_fault_active"
+"""Label fault: 1 while the rule's fault is active, 0 while it is not; no series before the first verdict."""
+REFUSED_INFO = "edgemodel_refused_info"
+"""1; labels digest, version, reason: a digest this node refuses to serve, and why (a fault's name or a code)."""
+HEALS_TOTAL = "edgemodel_heals_total"
+"""Counter; labels fault, action, verdict."""
+REQUESTS_TOTAL = "edgemodel_requests_total"
+"""Counter; labels version, outcome (ok, invalid, rejected, error): answered inference requests."""
+INFERENCE_SECONDS = "edgemodel_inference_seconds"
+"""Histogram; label version."""
+CONFIDENCE_MEAN = "edgemodel_model_confidence_mean"
+"""Mean of the top class probability over the last interval."""
+METRIC_GAUGES: Mapping[str, str] = {
+    "inference_latency_ms": "edgemodel_inference_latency_ms",
+    "model_confidence_mean": CONFIDENCE_MEAN,
+    "requests_per_second": "edgemodel_requests_per_second",
+    "error_ratio": "edgemodel_error_ratio",
+    "queue_length": "edgemodel_queue_length",
+    "system_memory_mb": "edgemodel_system_memory_mb",
+    "cpu_percent": "edgemodel_cpu_percent",
+}
+"""Gauge per detector metric: the last sample; absent where there was none."""
+SAMPLES_PUSHED = "edgemodel_samples_pushed"
+"""Gauge: how many hard samples of this node lie in the sink, as of the last push."""
+WORKER_RESTARTS_TOTAL = "edgemodel_worker_restarts_total"
+"""Counter; label reason."""
+
+ALERT_LABELS = ("edgemodel", "namespace", "fault", "node")
+"""Labels of an alert that names an EdgeModel; `node` is optional."""
+
+
+def identity(edgemodel: str, namespace: str, node: str) -> dict[str, str]:
+    """The labels that every series of a pod carries."""
+    return {"edgemodel": edgemodel, "namespace": namespace, "node": node}
