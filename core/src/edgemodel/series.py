@@ -23,6 +23,8 @@ REQUESTS_TOTAL = "edgemodel_requests_total"
 """Counter; labels version, outcome (ok, invalid, rejected, error): answered inference requests."""
 INFERENCE_SECONDS = "edgemodel_inference_seconds"
 """Histogram; label version."""
+ANSWERED_SINCE_SWITCH = "edgemodel_answered_since_switch"
+"""Gauge; label version: requests answered well since the active model was last flipped (or the worker started)."""
 CONFIDENCE_MEAN = "edgemodel_model_confidence_mean"
 """Mean of the top class probability over the last interval."""
 METRIC_GAUGES: Mapping[str, str] = {
