@@ -1,0 +1,1 @@
+"""The EdgeModel resource: parsed from what the API server holds, and the source of its CRD."""

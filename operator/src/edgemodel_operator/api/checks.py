@@ -1,0 +1,75 @@
+"""What one field alone cannot show, checked in Python; `validations` says the same to the API server.
+
+An object stored before a rule was added to the CRD is not checked again there, so it is checked here too.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from edgemodel.ladder import ActionType
+from edgemodel_operator.api.spec import Spec
+
+Check = Callable[[Spec], Iterator[str]]
+"""Yields one line per field that is wrong."""
+
+
+def problems(spec: Spec) -> list[str]:
+    """Each problem of `spec` on one line that begins with the field."""
+    return [line for check in CHECKS for line in check(spec)]
+
+
+def _names_are_unique(spec: Spec) -> Iterator[str]:
+    yield from _duplicates("spec.versions", (version.name for version in spec.versions))
+    yield from _duplicates("spec.health.rules", (rule.name for rule in spec.health.rules))
+
+
+def _version_is_known(spec: Spec) -> Iterator[str]:
+    known = ", ".join(version.name for version in spec.versions)
+    if spec.find_version(spec.version) is None:
+        yield f"spec.version: want one of {known}, got {spec.version!r}"
+    if spec.backup is not None and spec.find_version(spec.backup) is None:
+        yield f"spec.backup: want one of {known}, got {spec.backup!r}"
+    if spec.backup == spec.version:
+        yield f"spec.backup: want another version than spec.version, got {spec.backup!r}"
+
+
+def _replicas_fit_mode(spec: Spec) -> Iterator[str]:
+    replicas = spec.placement.replicas
+    if spec.placement.mode == "Replicas" and replicas is None:
+        yield "spec.placement.replicas: want a number with mode Replicas, for example 2"
+    if spec.placement.mode == "EveryNode" and replicas is not None:
+        yield f"spec.placement.replicas: want none with mode EveryNode, got {replicas}"
+
+
+def _faults_have_rules(spec: Spec) -> Iterator[str]:
+    for i, strategy in enumerate(spec.healing.strategies):
+        for j, fault in enumerate(strategy.faults):
+            if spec.health.rule(fault) is None:
+                yield f"spec.healing.strategies[{i}].faults[{j}]: want the name of a rule of spec.health, got {fault!r}"
+
+
+def _redistill_is_set_up(spec: Spec) -> Iterator[str]:
+    for i, strategy in enumerate(spec.healing.strategies):
+        for j, action in enumerate(strategy.actions):
+            where = f"spec.healing.strategies[{i}].actions[{j}]"
+            if action.type is ActionType.REDISTILL:
+                if spec.distillation is None:
+                    yield f"{where}: Redistill wants spec.distillation with teacher, dataset and push"
+            elif action.samples is not None or action.epochs is not None:
+                yield f"{where}: samples and epochs belong to Redistill, got {action.type.value}"
+
+
+CHECKS: tuple[Check, ...] = (
+    _names_are_unique,
+    _version_is_known,
+    _replicas_fit_mode,
+    _faults_have_rules,
+    _redistill_is_set_up,
+)
+
+
+def _duplicates(where: str, names: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for i, name in enumerate(names):
+        if name in seen:
+            yield f"{where}[{i}].name: want a name of its own, got {name!r} twice"
+        seen.add(name)

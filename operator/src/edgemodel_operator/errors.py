@@ -1,0 +1,43 @@
+"""Errors of the operator.
+
+    OperatorError
+    ├── ApiError                an EdgeModel that does not parse; names each field
+    ├── ClusterError            the API server refused or did not answer
+    │   ├── Conflict            409: somebody else changed the object first
+    │   ├── Forbidden           401, 403: RBAC is missing
+    │   ├── Invalid             400, 422: what we sent is wrong
+    │   └── Unavailable         time-out, connection, 429, 5xx: worth another try
+    └── SignalError             Prometheus or a pod gave no usable answer
+"""
+
+
+class OperatorError(Exception):
+    """Base of all errors raised here."""
+
+
+class ApiError(OperatorError):
+    """An EdgeModel that does not parse; one line per field that is wrong."""
+
+
+class ClusterError(OperatorError):
+    """The API server refused a request, or did not answer."""
+
+
+class Conflict(ClusterError):
+    """Somebody else changed the object first."""
+
+
+class Forbidden(ClusterError):
+    """The operator's role lacks a permission."""
+
+
+class Invalid(ClusterError):
+    """The API server says that the request is wrong."""
+
+
+class Unavailable(ClusterError):
+    """No answer, or an answer that asks to come back later."""
+
+
+class SignalError(OperatorError):
+    """Prometheus or a pod gave no usable answer."""
