@@ -1,5 +1,5 @@
 // Builds Kubernetes' own commands from source where no binary release can be fetched.
-module edgemodel.dev/lab/kubernetes
+module edgemodel/lab/kubernetes
 
 go 1.26.0
 

@@ -1,0 +1,204 @@
+"""The self-built cluster: brought up, looked at, taken down."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lab import addons, build, control_plane, kubeconfig, network, node, packages, shell
+from lab.control_plane import Endpoints
+from lab.errors import LabError
+from lab.home import Home
+from lab.pki import Authority
+from lab.processes import Table
+from lab.progress import Progress
+
+OWNER = Path("/run/edgemodel-lab-owner")  # names the LAB_HOME whose bridge and namespaces these are
+READY_S = 90
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster kept in one LAB_HOME."""
+
+    home: Home
+
+    @property
+    def table(self) -> Table:
+        """Its processes."""
+        return Table(self.home.run / "processes.json")
+
+    @property
+    def authority(self) -> Authority:
+        """Its certificate authority."""
+        return Authority(self.home.pki)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where its API server listens; etcd's ports are chosen when it starts."""
+        return Endpoints(network.HOST_ADDRESS, network.API_PORT, network.free_port(), network.free_port())
+
+    def prepare(self, progress: Progress) -> None:
+        """Install packages and build commands, both at once. Raises LabError where either fails."""
+        packages.require_root()
+        self.home.make_folders()
+        with ThreadPoolExecutor(2) as pool:
+            jobs = [pool.submit(work, self.home, progress) for work in (packages.ensure, build.ensure)]
+        for job in jobs:
+            job.result()
+
+    def up(self, progress: Progress) -> None:
+        """Make the cluster run: find it running, or clean up what a crash left and start it."""
+        packages.require_root()
+        self._check_owner()
+        with self.home.locked():
+            if self.is_running():
+                for each in network.NODES:
+                    network.restore(each.name)
+                progress.say("the cluster runs already")
+                return
+            self.prepare(progress)
+            self._clean(progress)
+            network.check_free()
+            OWNER.write_text(str(self.home.root))
+            with progress.step("starting the control plane"):
+                network.create()
+                self._start_control_plane()
+            with progress.step(f"starting nodes {', '.join(each.name for each in network.NODES)}"):
+                self._start_nodes()
+                self._start_addons()
+                self._wait()
+
+    def is_running(self) -> bool:
+        """Whether every process that was started still runs and the API server is ready."""
+        table = self.table.read()
+        if not table or self.table.dead() or not (self.home.pki / "admin.key").exists():
+            return False
+        return control_plane.is_ready(self.endpoints, self.authority, self.authority.issue("admin"))
+
+    def down(self, progress: Progress, *, everything: bool = False) -> None:
+        """Remove all that runs; with `everything` the built commands and images as well."""
+        packages.require_root()
+        self._check_owner()
+        with self.home.locked():
+            self._clean(progress)
+        if everything:
+            with progress.step(f"removing {self.home.root}"):
+                shutil.rmtree(self.home.root)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl as the administrator and return what it printed."""
+        command = [self.home.bin / "kubectl", f"--kubeconfig={self.home.kubeconfig}", *arguments]
+        return shell.run(command, stdin=stdin).stdout
+
+    def nodes_ready(self) -> dict[str, bool]:
+        """What the API server holds each node's Ready condition to be."""
+        document: dict[str, Any] = json.loads(self.kubectl("get", "nodes", "-o", "json"))
+        return {
+            item["metadata"]["name"]: any(
+                condition["type"] == "Ready" and condition["status"] == "True"
+                for condition in item["status"].get("conditions", [])
+            )
+            for item in document["items"]
+        }
+
+    def status(self) -> dict[str, Any]:
+        """What runs and where, as plain data."""
+        running = self.is_running()
+        ready = self.nodes_ready() if running else {}
+        table = self.table
+        dead = set(table.dead())
+        return {
+            "running": running,
+            "home": str(self.home.root),
+            "kubeconfig": str(self.home.kubeconfig),
+            "registry": network.REGISTRY,
+            "registry_ca": str(self.authority.certificate),
+            "prometheus": addons.PROMETHEUS_URL,
+            "alertmanager": addons.ALERTMANAGER_URL,
+            "nodes": {
+                each.name: {"address": each.address, "ready": ready.get(each.name), "cut": network.is_cut(each.name)}
+                for each in network.NODES
+            },
+            "processes": {name: name not in dead for name in table.read()},
+        }
+
+    def _start_control_plane(self) -> None:
+        home, table, authority, endpoints = self.home, self.table, self.authority, self.endpoints
+        authority.ensure()
+        admin = authority.issue("admin", groups=["system:masters"])
+        kubeconfig.write(home.kubeconfig, endpoints.api, authority, admin)
+        table.start("etcd", control_plane.etcd_command(endpoints, home.data / "etcd"), home.logs / "etcd.log")
+        program = home.bin / "kube-apiserver"
+        command = control_plane.api_server_command(program, endpoints, authority, home.etc, home.logs / "audit.log")
+        table.start("kube-apiserver", command, home.logs / "kube-apiserver.log")
+        addons.start_registry(home, table, authority)
+        shell.wait_for(
+            "API server", lambda: control_plane.is_ready(endpoints, authority, admin), READY_S,
+            hint=f"see {home.logs}/kube-apiserver.log and etcd.log",
+        )  # fmt: skip
+        for name, flags in control_plane.controllers(authority).items():
+            pair = authority.issue(name, user=f"system:{name}")
+            access = kubeconfig.write(home.etc / f"{name}.kubeconfig", endpoints.api, authority, pair)
+            table.start(name, [home.bin / name, f"--kubeconfig={access}", *flags], home.logs / f"{name}.log")
+
+    def _start_nodes(self) -> None:
+        for each in network.NODES:
+            node.prepare(self.home, each, self.authority, self.endpoints.api)
+            node.power_on(self.home, self.table, each)
+
+    def _start_addons(self) -> None:
+        self.kubectl("apply", "-f", "-", stdin=addons.CLUSTER_OBJECTS)
+        addons.start_in_cloud(self.home, self.table, self.authority, self.endpoints.api)
+
+    def _wait(self) -> None:
+        logs = f"see {self.home.logs}"
+        names = {each.name for each in network.NODES}
+        shell.wait_for("nodes in the API server", lambda: self.nodes_ready().keys() == names, READY_S, logs)
+        for each in network.NODES:
+            role = "edge" if each.edge else "cloud"
+            self.kubectl("label", "--overwrite", "node", each.name, f"node-role.kubernetes.io/{role}=")
+        shell.wait_for("nodes", lambda: all(self.nodes_ready().values()), READY_S, logs)
+        shell.wait_for("DNS", addons.dns_is_ready, READY_S, logs)
+        for url in (addons.PROMETHEUS_URL, addons.ALERTMANAGER_URL):
+            shell.wait_for(url, partial(addons.is_ready, url), READY_S, logs)
+
+    def _clean(self, progress: Progress) -> None:
+        """End recorded processes, newest first, then remove what they leave in the system."""
+        table = self.table
+        names = list(table.read())
+        if not names and not any(each.namespace.exists() for each in network.NODES):
+            OWNER.unlink(missing_ok=True)
+            self._forget()
+            return
+        with progress.step("removing the cluster that was there"):
+            for each in network.NODES:
+                node.power_off(self.home, table, each)
+            for name in reversed([name for name in names if name in table.read()]):
+                table.stop(name)
+            node.remove_cgroups(node.CGROUP)
+            network.remove()
+            self._forget()
+            OWNER.unlink(missing_ok=True)
+
+    def _forget(self) -> None:
+        node.remove_folders(self.home)
+        for folder in (self.home.data, self.home.etc, self.home.pki, self.home.run):
+            shutil.rmtree(folder, ignore_errors=True)
+        for rules in self.home.prometheus_rules.glob("*.yaml"):
+            rules.unlink()
+        if self.home.root.exists():
+            self.home.make_folders()
+
+    def _check_owner(self) -> None:
+        if not OWNER.exists():
+            return
+        owner = Home(Path(OWNER.read_text().strip()))
+        table = Table(owner.run / "processes.json")
+        if owner != self.home and len(table.dead()) < len(table.read()):
+            raise LabError(f"another lab runs here: LAB_HOME={owner.root} python -m lab down, then try again")
