@@ -1,0 +1,180 @@
+"""Pull and push of whole artifacts."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import assert_never
+
+from edgemodel.bundle import CONFIG, MANIFEST, Blob, BundleError, Manifest, digest_of, parse_manifest
+from edgemodel.document import DIGEST_PATTERN
+from edgemodel_registry.address import Address, check_tag, parse_address
+from edgemodel_registry.download import PARTIAL, fetch, is_whole, write_whole
+from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing, DigestMismatch, SettingsInvalid, TooLarge
+from edgemodel_registry.folder import check_folder
+from edgemodel_registry.login import read_login
+from edgemodel_registry.oci import Repository
+from edgemodel_registry.session import Session, speaks_tls
+from edgemodel_registry.source import HttpsFolder, LocalFolder, Source
+
+Progress = Callable[[int, int], None]
+"""Gets the bytes that are there, and the bytes that are wanted."""
+
+
+class Client:
+    """Reads and writes artifacts; holds no connection between calls, so it may be shared by threads.
+
+    Two pulls into one folder at a time are the caller's mistake.
+    """
+
+    def __init__(self, ca_file: Path | None = None, docker_config: Path | None = None, timeout: float = 30) -> None:
+        """`ca_file` replaces the system's authorities; `timeout` is in seconds, for each connect and each read."""
+        self._ca_file = ca_file
+        self._docker_config = docker_config
+        self._timeout = timeout
+
+    def pull(  # noqa: PLR0913 - what, where to, and three options
+        self,
+        uri: str,
+        digest: str,
+        to: Path,
+        *,
+        names: Collection[str] | None = None,
+        max_bytes: int | None = None,
+        progress: Progress | None = None,
+    ) -> Manifest:
+        """Bring the artifact with this manifest digest into the folder `to`.
+
+        Only the files in `names` are fetched (None: all, and the config); names that the manifest does not have are
+        skipped. Each file is resumed where an earlier pull broke off, verified, and put in place at once.
+        ``manifest.json`` is written last: where it is, the files asked for are whole. When all are there and whole,
+        nothing is asked of the network.
+
+        Args:
+            uri: ``oci://…``, ``https://…`` or ``file://…``.
+            digest: ``sha256:…`` of the manifest.
+            to: the folder; made when missing.
+            names: file names.
+            max_bytes: the largest sum of the files' sizes that is acceptable.
+            progress: called with bytes done and bytes wanted.
+
+        Raises:
+            RegistryError: see `edgemodel_registry.errors`.
+            OSError: the local disk.
+        """
+        _check_digest(digest)
+        with self._source(parse_address(uri)) as source:
+            data = _local_manifest(to, digest) or source.read_manifest(digest)
+            manifest = _parse(data, digest, uri)
+            wanted = _wanted(manifest, names)
+            total = sum(blob.size for blob in wanted.values())
+            if max_bytes is not None and total > max_bytes:
+                raise TooLarge(f"{uri} {digest}: {total} bytes, and {max_bytes} are allowed")
+            to.mkdir(parents=True, exist_ok=True)
+            missing = {name: blob for name, blob in wanted.items() if not is_whole(to / name, blob)}
+            if missing:
+                (to / MANIFEST).unlink(missing_ok=True)
+            done = total - sum(blob.size for blob in missing.values())
+            for name, blob in missing.items():
+                fetch(source, name, blob, to, _reporter(progress, done, total))
+                done += blob.size
+            if not (to / MANIFEST).exists():
+                write_whole(to / MANIFEST, data)
+        return manifest
+
+    def resolve(self, uri: str, tag: str) -> str | None:
+        """The manifest digest that `tag` of an ``oci://`` repository names now, or None where there is no such tag.
+
+        Raises:
+            RegistryError: see `edgemodel_registry.errors`.
+        """
+        with self._repository(parse_address(uri)) as repository:
+            try:
+                return digest_of(repository.read_manifest(check_tag(tag)))
+            except ArtifactMissing:
+                return None
+
+    def push(self, folder: Path, uri: str, tags: Sequence[str] = ()) -> str:
+        """Upload an artifact folder to an ``oci://`` repository: blobs first, those it has not; then the manifest.
+
+        Returns:
+            The manifest's digest, by which it can be pulled from now on.
+
+        Raises:
+            ArtifactInvalid: the folder does not match its manifest.
+            RegistryError: see `edgemodel_registry.errors`.
+        """
+        manifest = check_folder(folder)
+        data = (folder / MANIFEST).read_bytes()
+        digest = digest_of(data)
+        with self._repository(parse_address(uri)) as repository:
+            for name, blob in {**manifest.files, CONFIG: manifest.config}.items():
+                repository.write_blob(folder / name, blob)
+            for reference in (digest, *map(check_tag, tags)):
+                repository.write_manifest(reference, data)
+        return digest
+
+    @contextmanager
+    def _source(self, address: Address) -> Iterator[Source]:
+        match address.scheme:
+            case "oci":
+                with self._repository(address) as repository:
+                    yield repository
+            case "https":
+                with self._session(plain_http=False) as session:
+                    yield HttpsFolder(address, session)
+            case "file":
+                yield LocalFolder(address)
+            case _:
+                assert_never(address.scheme)
+
+    @contextmanager
+    def _repository(self, address: Address) -> Iterator[Repository]:
+        if address.scheme != "oci":
+            raise SettingsInvalid(f"{address}: only an oci:// registry takes pushes and has tags")
+        login = read_login(self._docker_config, address.host) if self._docker_config is not None else None
+        plain_http = address.loopback and not speaks_tls(address.host, self._timeout)
+        with self._session(plain_http=plain_http) as session:
+            yield Repository(address, session, login)
+
+    def _session(self, *, plain_http: bool) -> Session:
+        return Session(timeout=self._timeout, ca_file=self._ca_file, plain_http=plain_http)
+
+
+def _check_digest(digest: str) -> None:
+    if not re.match(DIGEST_PATTERN, digest):
+        raise SettingsInvalid(f"digest: want sha256:<64 hex digits>, got {digest!r:.80}")
+
+
+def _local_manifest(folder: Path, digest: str) -> bytes | None:
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return None
+    return data if digest_of(data) == digest else None
+
+
+def _parse(data: bytes, digest: str, uri: str) -> Manifest:
+    if (got := digest_of(data)) != digest:
+        raise DigestMismatch(f"{uri}: want a manifest with digest {digest}, got {got}")
+    try:
+        manifest = parse_manifest(data)
+    except BundleError as error:
+        raise ArtifactInvalid(f"{uri} {digest}: {error}") from error
+    for name in manifest.files:
+        if name in {MANIFEST, CONFIG} or name.endswith(PARTIAL):
+            raise ArtifactInvalid(f"{uri} {digest}: {MANIFEST}: a file may not be called {name!r}")
+    return manifest
+
+
+def _wanted(manifest: Manifest, names: Collection[str] | None) -> Mapping[str, Blob]:
+    everything = {**manifest.files, CONFIG: manifest.config}
+    return everything if names is None else {name: blob for name, blob in everything.items() if name in names}
+
+
+def _reporter(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(before + done, total)
+
+    return report

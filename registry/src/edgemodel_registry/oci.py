@@ -1,0 +1,120 @@
+"""One repository of an OCI registry."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import oras.auth.utils
+import oras.provider
+import requests
+
+from edgemodel.bundle import TYPE_MANIFEST, Blob
+from edgemodel_registry.address import Address
+from edgemodel_registry.errors import Unauthorised
+from edgemodel_registry.login import Login
+from edgemodel_registry.session import Session, check_status, read_capped
+from edgemodel_registry.source import MANIFEST_LIMIT, Part, part_of, range_headers
+
+_CHUNKED_FROM = 16 * 1024 * 1024
+"""Bytes from which a blob goes up in pieces instead of at once from memory."""
+
+
+class Repository:
+    """Reads and writes manifests and blobs; every method raises the errors of `check_status` and `Unreachable`."""
+
+    def __init__(self, address: Address, session: Session, login: Login | None) -> None:
+        self.address = address
+        self._oras = _Oras(address, session, login)
+        # oras takes a first path segment for the registry only when it has a dot or a port.
+        host = address.host if ":" in address.host else f"{address.host}:443"
+        self._container = self._oras.get_container(f"{host}/{address.path}")
+
+    def read_manifest(self, reference: str) -> bytes:
+        """The manifest with this tag or digest, byte for byte."""
+        with self._oras.do_request(
+            self._manifest_url(reference), "GET", headers={"Accept": TYPE_MANIFEST}, stream=True
+        ) as response:
+            what = f"{self.address} {reference}"
+            return read_capped(check_status(response, what), MANIFEST_LIMIT, what)
+
+    @contextmanager
+    def open(self, name: str, blob: Blob, offset: int) -> Iterator[Part]:
+        """The bytes of `blob` from `offset` on, or from the start where the registry knows no ranges."""
+        url = f"{self._oras.prefix}://{self._container.get_blob_url(blob.digest)}"
+        what = f"{self.address} {name}"
+        with self._oras.do_request(url, "GET", headers=range_headers(offset), stream=True) as response:
+            yield part_of(response, offset, what)
+
+    def write_blob(self, path: Path, blob: Blob) -> None:
+        """Upload the file unless the repository has it."""
+        layer = {"digest": blob.digest, "size": blob.size}
+        response = self._oras.upload_blob(str(path), self._container, layer, do_chunked=blob.size > _CHUNKED_FROM)
+        check_status(response, f"{self.address} {path.name}")
+
+    def write_manifest(self, reference: str, data: bytes) -> None:
+        """Upload the manifest, byte for byte, under a tag or its digest."""
+        response = self._oras.do_request(
+            self._manifest_url(reference), "PUT", data=data, headers={"Content-Type": TYPE_MANIFEST}
+        )
+        check_status(response, f"{self.address} {reference}")
+
+    def _manifest_url(self, reference: str) -> str:
+        return f"{self._oras.prefix}://{self._container.manifest_url(reference)}"
+
+
+class _Oras(oras.provider.Registry):  # type: ignore[misc]  # oras carries no types
+    """The oras client without its retries, which sleep for minutes, and with logins that follow the challenge."""
+
+    def __init__(self, address: Address, session: Session, login: Login | None) -> None:
+        super().__init__(insecure=session.plain_http)
+        self.address = address
+        self.session = self.auth.session = session
+        self.login = login
+        self.authorization = ""
+        if login is not None:
+            self.auth.set_basic_auth(login.user, login.password)
+
+    def do_request(  # noqa: PLR0913 - the signature of oras
+        self,
+        url: str,
+        method: str = "GET",
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: object = None,
+        *,
+        stream: bool = False,
+    ) -> requests.Response:
+        """One request, and a second one with a login when the registry asks for it."""
+        # A registry may send uploads elsewhere; the login is for the registry alone.
+        own = urlsplit(url).hostname == self.address.host.partition(":")[0]
+
+        def send() -> requests.Response:
+            login = {"Authorization": self.authorization} if self.authorization and own else {}
+            return self.session.request(
+                method, url, data=data, json=json, headers={**(headers or {}), **login}, stream=stream
+            )
+
+        response = send()
+        if response.status_code == requests.codes.unauthorized and own:
+            self.authorization = self._answer(response.headers.get("WWW-Authenticate", ""))
+            response.close()
+            response = send()
+        if method in {"POST", "PUT", "PATCH"}:
+            check_status(response, str(self.address))
+        return response
+
+    def _answer(self, challenge: str) -> str:
+        """The Authorization header that answers `challenge`."""
+        scheme = challenge.partition(" ")[0].lower()
+        if scheme == "basic":
+            if self.login is None:
+                raise Unauthorised(f"{self.address}: the registry wants a login and none is configured for its host")
+            return str(oras.auth.utils.get_basic_auth(self.login.user, self.login.password)).join(("Basic ", ""))
+        if scheme == "bearer":
+            parsed: Any = oras.auth.utils.parse_auth_header(challenge)
+            token = self.auth.request_token(parsed) if parsed.realm else None
+            if token:
+                return f"Bearer {token}"
+        raise Unauthorised(f"{self.address}: the registry gave no token{'' if self.login else ' without a login'}")

@@ -1,0 +1,155 @@
+"""An HTTP session that cannot hang, keeps to TLS, and translates errors."""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import requests.adapters
+import urllib3.exceptions
+
+from edgemodel_registry.address import is_loopback
+from edgemodel_registry.errors import (
+    ArtifactMissing,
+    Refused,
+    RegistryError,
+    SettingsInvalid,
+    Unauthorised,
+    Unreachable,
+)
+
+CHUNK = 64 * 1024
+
+_LATER = frozenset({408, 425, 429})
+
+
+class Session(requests.Session):
+    """Every request has a timeout (seconds, per connect and per read), also those that oras makes by itself.
+
+    Plain HTTP is possible only where `plain_http` says so, and then only to this machine: neither a redirect nor
+    a token service that a registry names can lead a login or a download out of TLS.
+    """
+
+    def __init__(self, *, timeout: float, ca_file: Path | None, plain_http: bool) -> None:
+        super().__init__()
+        self.timeout = timeout
+        if ca_file is not None and not ca_file.is_file():
+            raise SettingsInvalid(f"{ca_file}: no such CA file")
+        self.ca = str(ca_file) if ca_file is not None else True
+        self.auth = _untouched
+        self.plain_http = plain_http
+        self.mount("http://", _PlainHttp(allowed=plain_http))
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """As `requests.Session.request`.
+
+        Raises:
+            Unreachable: no answer.
+        """
+        kwargs.setdefault("timeout", self.timeout)
+        kwargs["verify"] = self.ca
+        try:
+            return super().request(method, url, *args, **kwargs)
+        except requests.RequestException as error:
+            raise Unreachable(f"{urlsplit(str(url)).netloc}: {_reason(error)}") from error
+
+
+def speaks_tls(host: str, timeout: float) -> bool:
+    """Whether the server at ``host[:port]`` answers a TLS greeting; who it is does not matter here.
+
+    Raises:
+        Unreachable: no answer.
+    """
+    name, _, port = host.partition(":")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((name, int(port or 443)), timeout) as connection,
+            context.wrap_socket(connection, server_hostname=name),
+        ):
+            return True
+    except ssl.SSLError:
+        return False
+    except OSError as error:
+        raise Unreachable(f"{host}: {_reason(error)}") from error
+
+
+class _PlainHttp(requests.adapters.HTTPAdapter):
+    def __init__(self, *, allowed: bool) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        host = urlsplit(str(request.url)).hostname or ""
+        if not (self.allowed and is_loopback(host)):
+            raise Refused(f"{host}: refused to go on without TLS")
+        return super().send(request, *args, **kwargs)
+
+
+def check_status(response: requests.Response, what: str) -> requests.Response:
+    """Return `response` when it is a success; `what` is the subject of the error's message.
+
+    Raises:
+        ArtifactMissing: 404.
+        Unauthorised: 401, 403.
+        Unreachable: 408, 425, 429, 5xx.
+        Refused: any other error.
+    """
+    status = response.status_code
+    if status < requests.codes.bad_request:
+        return response
+    kind: type[RegistryError] = Refused
+    if status == requests.codes.not_found:
+        kind = ArtifactMissing
+    elif status in {requests.codes.unauthorized, requests.codes.forbidden}:
+        kind = Unauthorised
+    elif status in _LATER or status >= requests.codes.internal_server_error:
+        kind = Unreachable
+    raise kind(f"{what}: the server answered {status} {response.reason}")
+
+
+def read_capped(response: requests.Response, limit: int, what: str) -> bytes:
+    """The body of a streamed `response`.
+
+    Raises:
+        Refused: it is larger than `limit` bytes.
+        Unreachable: the connection broke.
+    """
+    data = bytearray()
+    for chunk in chunks_of(response, what):
+        data += chunk
+        if len(data) > limit:
+            raise Refused(f"{what}: larger than {limit} bytes")
+    return bytes(data)
+
+
+def chunks_of(response: requests.Response, what: str) -> Iterator[bytes]:
+    """The body of a streamed `response`, piece by piece.
+
+    Raises:
+        Unreachable: the connection broke.
+    """
+    try:
+        yield from response.iter_content(CHUNK)
+    except requests.RequestException as error:
+        raise Unreachable(f"{what}: the connection broke: {_reason(error)}") from error
+
+
+def _untouched(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An authentication that does nothing; without one, requests would take logins from ~/.netrc."""
+    return request
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause: outer ones repeat the URL, which may carry a signature."""
+    network = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
+    cause: BaseException = error
+    while isinstance(inner := cause.__cause__ or cause.__context__, network):
+        cause = inner
+    return str(cause) or type(cause).__name__

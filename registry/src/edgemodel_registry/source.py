@@ -1,0 +1,106 @@
+"""What an artifact can be read from, and the two plain kinds: a folder behind HTTPS and a folder on this machine."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import quote
+
+import requests
+
+from edgemodel.bundle import MANIFEST, Blob
+from edgemodel_registry.address import Address
+from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing
+from edgemodel_registry.session import CHUNK, Session, check_status, chunks_of, read_capped
+
+MANIFEST_LIMIT = 4 * 1024 * 1024
+"""Registries accept manifests up to this size: the distribution specification's recommendation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes of a file from position `start` on."""
+
+    start: int
+    chunks: Iterator[bytes]
+
+
+class Source(Protocol):
+    """Unverified bytes of one artifact."""
+
+    def read_manifest(self, reference: str) -> bytes:
+        """The manifest with this digest (a registry also takes a tag; a folder has only one manifest)."""
+
+    def open(self, name: str, blob: Blob, offset: int) -> AbstractContextManager[Part]:
+        """The bytes of a file, from `offset` on where the source can, else from the start."""
+
+
+class HttpsFolder:
+    """A folder behind a web server."""
+
+    def __init__(self, address: Address, session: Session) -> None:
+        self.address = address
+        self._session = session
+
+    def read_manifest(self, reference: str) -> bytes:  # noqa: ARG002 - a folder has one manifest
+        what = f"{self.address}/{MANIFEST}"
+        with self._session.request("GET", self._url(MANIFEST), stream=True) as response:
+            return read_capped(check_status(response, what), MANIFEST_LIMIT, what)
+
+    @contextmanager
+    def open(self, name: str, blob: Blob, offset: int) -> Iterator[Part]:  # noqa: ARG002 - a folder knows names
+        headers = range_headers(offset)
+        with self._session.request("GET", self._url(name), headers=headers, stream=True) as response:
+            yield part_of(response, offset, f"{self.address}/{name}")
+
+    def _url(self, name: str) -> str:
+        return f"{self.address}/{quote(name)}"
+
+
+class LocalFolder:
+    """A folder on this machine: a mounted volume, or what `write_bundle` made."""
+
+    def __init__(self, address: Address) -> None:
+        self._path = Path(address.path)
+
+    def read_manifest(self, reference: str) -> bytes:  # noqa: ARG002 - a folder has one manifest
+        with self._open(MANIFEST) as file:
+            return file.read(MANIFEST_LIMIT)
+
+    @contextmanager
+    def open(self, name: str, blob: Blob, offset: int) -> Iterator[Part]:  # noqa: ARG002 - a folder knows names
+        with self._open(name) as file:
+            file.seek(offset)
+            yield Part(offset, iter(lambda: file.read(CHUNK), b""))
+
+    def _open(self, name: str) -> BinaryIO:
+        path = self._path / name
+        try:
+            # Opening a FIFO would wait for a writer.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise ArtifactInvalid(f"{path}: not a regular file")
+            return path.open("rb")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ArtifactMissing(f"{path}: no such file") from error
+
+
+def range_headers(offset: int) -> dict[str, str]:
+    """Ask for the bytes from `offset` on, as they are: compressed ones would have other positions."""
+    headers = {"Accept-Encoding": "identity"}
+    return headers | {"Range": f"bytes={offset}-"} if offset else headers
+
+
+def part_of(response: requests.Response, offset: int, what: str) -> Part:
+    """The bytes of a streamed answer to a request with `range_headers`.
+
+    Raises:
+        the errors of `check_status`
+    """
+    check_status(response, what)
+    ranged = response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+    partial = response.status_code == requests.codes.partial_content
+    if partial and not ranged:
+        raise ArtifactInvalid(f"{what}: the server answered with another range than the one asked for")
+    return Part(offset if partial else 0, chunks_of(response, what))

@@ -1,0 +1,201 @@
+"""Push and pull against a real registry."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from edgemodel.bundle import EDGE_FILES, MANIFEST, MODEL, digest_of
+from edgemodel_registry import (
+    ArtifactInvalid,
+    ArtifactMissing,
+    Client,
+    DigestMismatch,
+    SettingsInvalid,
+    TooLarge,
+    Unauthorised,
+    Unreachable,
+)
+from tests.unit.registry.real_registry import PASSWORD, USER, BreakingProxy, Certificate, RealRegistry
+
+NOWHERE = "sha256:" + "0" * 64
+
+
+def login_file(folder: Path, host: str, password: str = PASSWORD) -> Path:
+    path = folder / "config.json"
+    token = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    path.write_text(json.dumps({"auths": {host: {"auth": token}}}))
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_was_pushed_comes_back_byte_for_byte(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest = Client().push(bundle, registry.uri())
+    Client().pull(registry.uri(), digest, tmp_path / "pulled")
+    assert contents(tmp_path / "pulled") == contents(bundle)
+
+
+def test_the_digest_of_a_push_is_that_of_the_manifest_file(registry: RealRegistry, bundle: Path) -> None:
+    assert Client().push(bundle, registry.uri()) == digest_of((bundle / MANIFEST).read_bytes())
+
+
+def test_a_second_push_uploads_no_blob_again(registry: RealRegistry, bundle: Path) -> None:
+    Client().push(bundle, registry.uri("twice"))
+    with BreakingProxy(registry.host) as proxy:
+        Client().push(bundle, f"oci://{proxy.host}/twice")
+    assert proxy.received < (bundle / MODEL).stat().st_size
+
+
+def test_a_tag_resolves_to_the_digest_it_was_pushed_with(registry: RealRegistry, bundle: Path) -> None:
+    digest = Client().push(bundle, registry.uri(), tags=["v1", "stable"])
+    assert Client().resolve(registry.uri(), "stable") == digest
+
+
+def test_a_tag_that_does_not_exist_resolves_to_nothing(registry: RealRegistry) -> None:
+    assert Client().resolve(registry.uri(), "never") is None
+
+
+def test_a_node_fetches_only_the_files_it_names(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest = Client().push(bundle, registry.uri())
+    Client().pull(registry.uri(), digest, tmp_path / "node", names={*EDGE_FILES, "not-in-the-manifest"})
+    assert set(contents(tmp_path / "node")) == {*EDGE_FILES, MANIFEST}
+
+
+def test_progress_ends_at_all_bytes_wanted(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest = Client().push(bundle, registry.uri())
+    seen: list[tuple[int, int]] = []
+    Client().pull(registry.uri(), digest, tmp_path / "p", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_a_whole_folder_needs_no_registry_any_more(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest = Client().push(bundle, registry.uri())
+    Client().pull(registry.uri(), digest, tmp_path / "p")
+    Client().pull("oci://registry.invalid/digits", digest, tmp_path / "p")
+
+
+def test_a_flipped_bit_on_the_disk_is_noticed_and_mended(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest = Client().push(bundle, registry.uri())
+    Client().pull(registry.uri(), digest, tmp_path / "p")
+    rotten = bytearray((tmp_path / "p" / MODEL).read_bytes())
+    rotten[1000] ^= 1
+    (tmp_path / "p" / MODEL).write_bytes(rotten)
+    Client().pull(registry.uri(), digest, tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_a_damaged_folder_does_not_look_whole_while_the_link_is_down(
+    registry: RealRegistry, bundle: Path, tmp_path: Path
+) -> None:
+    digest = Client().push(bundle, registry.uri())
+    Client().pull(registry.uri(), digest, tmp_path / "p")
+    (tmp_path / "p" / MODEL).write_bytes(b"rotten")
+    with BreakingProxy(registry.host, budget=0) as proxy, pytest.raises(Unreachable):
+        Client().pull(f"oci://{proxy.host}/digits", digest, tmp_path / "p")
+    assert not (tmp_path / "p" / MANIFEST).exists()
+
+
+def test_one_pull_survives_a_connection_that_breaks_again_and_again(
+    registry: RealRegistry, bundle: Path, tmp_path: Path
+) -> None:
+    digest = Client().push(bundle, registry.uri())
+    with BreakingProxy(registry.host, limit=100_000) as proxy:
+        Client().pull(f"oci://{proxy.host}/digits", digest, tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_the_next_pull_goes_on_where_the_link_was_cut(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest = Client().push(bundle, registry.uri())
+    with BreakingProxy(registry.host, budget=200_000) as proxy, pytest.raises(Unreachable):
+        Client().pull(f"oci://{proxy.host}/digits", digest, tmp_path / "p", names=[MODEL])
+    with BreakingProxy(registry.host) as proxy:
+        Client().pull(f"oci://{proxy.host}/digits", digest, tmp_path / "p", names=[MODEL])
+    assert (tmp_path / "p" / MODEL).read_bytes() == (bundle / MODEL).read_bytes()
+    assert proxy.forwarded < (bundle / MODEL).stat().st_size / 2
+
+
+def test_a_damaged_rest_of_an_earlier_pull_is_thrown_away(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest = Client().push(bundle, registry.uri())
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / f"{MODEL}.partial").write_bytes(b"\0" * 1000)
+    Client().pull(registry.uri(), digest, tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_a_blob_that_rotted_in_the_registry_is_refused(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    model = bytearray((bundle / MODEL).read_bytes())
+    digest = Client().push(bundle, registry.uri())
+    blob = next(p for p in registry.folder.rglob("data") if p.is_file() and p.stat().st_size == len(model))
+    blob.write_bytes(bytes(len(model)))
+    try:
+        with pytest.raises(DigestMismatch, match=MODEL):
+            Client().pull(registry.uri(), digest, tmp_path / "p")
+    finally:
+        blob.write_bytes(model)
+    assert {MANIFEST, MODEL, f"{MODEL}.partial"}.isdisjoint(contents(tmp_path / "p"))
+
+
+def test_too_large_an_artifact_is_refused_before_its_download(
+    registry: RealRegistry, bundle: Path, tmp_path: Path
+) -> None:
+    digest = Client().push(bundle, registry.uri())
+    with pytest.raises(TooLarge, match="1000 are allowed"):
+        Client().pull(registry.uri(), digest, tmp_path / "p", max_bytes=1000)
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_digest_that_the_registry_has_not_is_missing(registry: RealRegistry, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactMissing, match=NOWHERE):
+        Client().pull(registry.uri(), NOWHERE, tmp_path / "p")
+
+
+def test_a_closed_port_is_unreachable(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="Connection refused") as caught:
+        Client().pull("oci://127.0.0.1:1/digits", NOWHERE, tmp_path / "p")
+    assert caught.value.retryable
+
+
+def test_a_folder_that_changed_after_its_manifest_is_not_pushed(registry: RealRegistry, bundle: Path) -> None:
+    (bundle / MODEL).write_bytes(b"another")
+    with pytest.raises(ArtifactInvalid, match=MODEL):
+        Client().push(bundle, registry.uri())
+
+
+def test_a_login_and_an_authority_of_ones_own_open_a_guarded_registry(
+    guarded_registry: RealRegistry, certificate: Certificate, bundle: Path, tmp_path: Path
+) -> None:
+    client = Client(certificate.certificate, login_file(tmp_path, guarded_registry.host))
+    digest = client.push(bundle, guarded_registry.uri(), tags=["v1"])
+    client.pull(guarded_registry.uri(), digest, tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_without_a_good_login_a_guarded_registry_says_so(
+    guarded_registry: RealRegistry, certificate: Certificate, bundle: Path, tmp_path: Path, password: str | None
+) -> None:
+    login = login_file(tmp_path, guarded_registry.host, password) if password else None
+    with pytest.raises(Unauthorised):
+        Client(certificate.certificate, login).push(bundle, guarded_registry.uri())
+
+
+def test_a_login_is_not_given_to_another_host(
+    guarded_registry: RealRegistry, certificate: Certificate, bundle: Path, tmp_path: Path
+) -> None:
+    client = Client(certificate.certificate, login_file(tmp_path, "registry.example:5000"))
+    with pytest.raises(Unauthorised, match="none is configured"):
+        client.push(bundle, guarded_registry.uri())
+
+
+def test_an_unknown_authority_is_not_trusted(guarded_registry: RealRegistry, bundle: Path) -> None:
+    with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+        Client().push(bundle, guarded_registry.uri())
+
+
+def test_a_missing_login_file_is_named(registry: RealRegistry, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"nowhere\.json"):
+        Client(docker_config=tmp_path / "nowhere.json").resolve(registry.uri(), "v1")
