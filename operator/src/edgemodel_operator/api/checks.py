@@ -54,6 +54,8 @@ def _redistill_is_set_up(spec: Spec) -> Iterator[str]:
             if action.type is ActionType.REDISTILL:
                 if spec.distillation is None:
                     yield f"{where}: Redistill wants spec.distillation with teacher, dataset and push"
+                if action.samples is not None and spec.serving.samples is None:
+                    yield f"{where}.samples: wants spec.serving.samples with a sink"
             elif action.samples is not None or action.epochs is not None:
                 yield f"{where}: samples and epochs belong to Redistill, got {action.type.value}"
 

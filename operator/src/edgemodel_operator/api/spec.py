@@ -11,6 +11,7 @@ from edgemodel.distillation import GateSettings, Source, Student
 from edgemodel.document import Digest, Document, Uri
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
+from edgemodel_operator.api.cluster import CaBundle, PullSecret, Text63, Toleration
 from edgemodel_operator.api.types import (
     HOUR,
     MINUTE,
@@ -18,7 +19,6 @@ from edgemodel_operator.api.types import (
     Duration,
     DurationText,
     IntOrPercent,
-    ObjectName,
     OciUri,
     Quantity,
     VersionName,
@@ -26,8 +26,6 @@ from edgemodel_operator.api.types import (
 
 KEYED_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
-Text63 = Annotated[str, Field(max_length=63)]
-LabelKey = Annotated[str, Field(max_length=317)]
 FaultName = Annotated[str, Field(min_length=1, max_length=52)]
 
 
@@ -39,18 +37,6 @@ class Version(Document):
     digest: Digest = Field(description="sha256 digest of the bundle's manifest, as edgemodel bundle push prints it.")
 
 
-class PullSecret(Document):
-    """A Secret of type kubernetes.io/dockerconfigjson in the EdgeModel's namespace."""
-
-    name: ObjectName = Field(description="Name of the Secret.")
-
-
-class CaBundle(Document):
-    """A ConfigMap in the EdgeModel's namespace with the key ca.crt."""
-
-    config_map: ObjectName = Field(description="Name of the ConfigMap; its key ca.crt holds PEM certificates.")
-
-
 class Registry(Document):
     """How private registries are reached; mounted into pods and Jobs, never read over the API."""
 
@@ -58,20 +44,6 @@ class Registry(Document):
         default=None, description="Secret of type kubernetes.io/dockerconfigjson to log in with."
     )
     ca_bundle: CaBundle | None = Field(default=None, description="Certificates to trust besides the public ones.")
-
-
-class Toleration(Document):
-    """A taint that the serving pods tolerate, as in every pod."""
-
-    key: LabelKey | None = Field(default=None, description="Key of the taint; absent with Exists: every taint.")
-    operator: Literal["Exists", "Equal"] = Field(default="Equal", description="Exists ignores the value.")
-    value: Text63 | None = Field(default=None, description="Value of the taint, for Equal.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="Effect of the taint; absent: every effect."
-    )
-    toleration_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
-        default=None, description="How long a pod stays after NoExecute; absent: for ever."
-    )
 
 
 class Resources(Document):

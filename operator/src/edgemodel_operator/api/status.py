@@ -44,6 +44,9 @@ class VersionStatus(Document):
     state: VersionState = Field(default=VersionState.AVAILABLE, description="What became of it.")
     reason: Word | None = Field(default=None, description="Why it is in this state: a fault's name or a code.")
     since: Time | None = Field(default=None, description="When it came into this state.")
+    proved_at: Time | None = Field(
+        default=None, description="When it was proved good: it answered enough requests and no fault was active."
+    )
     scores: Scores = Field(default={}, description="What was measured on the holdout, by name.")
 
 
@@ -118,6 +121,8 @@ class RolloutStatus(Document):
     source: RolloutSource = Field(default=RolloutSource.SPEC, description="Who asked for it.")
     step: int = Field(default=0, ge=0, description="Index of the present step in spec.rollout.steps.")
     since: Time = Field(description="When the present step began.")
+    held_since: Time | None = Field(default=None, description="Since when all reachable nodes of the step serve it.")
+    fault: Name | None = Field(default=None, description="The fault that it is to heal; absent: none.")
     nodes: Annotated[tuple[Name, ...], Field(max_length=CANARIES_KEPT)] = Field(
         default=(), description="Nodes that have the version so far."
     )
@@ -130,6 +135,9 @@ class Status(Document):
     observed_generation: int = Field(default=-1, description="Generation of the spec that this is about; -1: none yet.")
     conditions: Annotated[tuple[Condition, ...], Field(max_length=20)] = Field(
         default=(), description="Conditions by type.", json_schema_extra=KEYED_BY_TYPE
+    )
+    wished: Digest | None = Field(
+        default=None, description="Digest of the spec.version that was acted on last; another one starts a rollout."
     )
     version: Name | None = Field(default=None, description="Name of the version that serves.")
     digest: Digest | None = Field(default=None, description="Digest of the version that serves.")
