@@ -6,6 +6,7 @@ Services, and are reached from the host at that node's address.
 
 from __future__ import annotations
 
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 
 from lab import kubeconfig, network
 from lab.errors import LabError
-from lab.home import Home
+from lab.home import REPOSITORY, Home
 from lab.pki import Authority
 from lab.processes import Table
 
@@ -94,8 +95,15 @@ def start_in_cloud(home: Home, table: Table, authority: Authority, server: str) 
     corefile = home.etc / "Corefile"
     corefile.write_text(corefile_text(access))
     _start(home, table, "coredns", [str(home.bin / "coredns"), "-conf", str(corefile)])
+    targets = home.data / "pods.json"
+    table.start(
+        "discovery",
+        ["env", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "lab.discovery",
+         server, authority.certificate, pair.certificate, pair.key, targets],
+        home.logs / "discovery.log",
+    )  # fmt: skip
     config = home.etc / "prometheus.yaml"
-    config.write_text(yaml.safe_dump(prometheus_config(home, access)))
+    config.write_text(yaml.safe_dump(prometheus_config(home, targets)))
     _start(
         home, table, "prometheus",
         ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={home.data / 'prometheus'}",
@@ -122,7 +130,6 @@ def corefile_text(access: Path) -> str:
 cluster.local:53 {{
     bind {DNS_ADDRESS}
     errors
-    health {DNS_ADDRESS}:8080
     ready {DNS_ADDRESS}:8181
     cache 5
     kubernetes cluster.local {{
@@ -134,7 +141,7 @@ cluster.local:53 {{
 """
 
 
-def prometheus_config(home: Home, access: Path) -> dict[str, object]:
+def prometheus_config(home: Home, targets: Path) -> dict[str, object]:
     """Scrape every running pod that asks for it by annotation.
 
     A pod's own labels win over the target's (honor_labels), so series that name their namespace, node or EdgeModel
@@ -162,7 +169,7 @@ def prometheus_config(home: Home, access: Path) -> dict[str, object]:
             {
                 "job_name": "pods",
                 "honor_labels": True,
-                "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": str(access)}],
+                "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "5s"}],
                 "relabel_configs": relabel,
             }
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -138,10 +139,7 @@ class Cluster:
         command = control_plane.api_server_command(program, endpoints, authority, home.etc, home.logs / "audit.log")
         table.start("kube-apiserver", command, home.logs / "kube-apiserver.log")
         addons.start_registry(home, table, authority)
-        shell.wait_for(
-            "API server", lambda: control_plane.is_ready(endpoints, authority, admin), READY_S,
-            hint=f"see {home.logs}/kube-apiserver.log and etcd.log",
-        )  # fmt: skip
+        self._wait_for("API server", lambda: control_plane.is_ready(endpoints, authority, admin))
         for name, flags in control_plane.controllers(authority).items():
             pair = authority.issue(name, user=f"system:{name}")
             access = kubeconfig.write(home.etc / f"{name}.kubeconfig", endpoints.api, authority, pair)
@@ -157,16 +155,27 @@ class Cluster:
         addons.start_in_cloud(self.home, self.table, self.authority, self.endpoints.api)
 
     def _wait(self) -> None:
-        logs = f"see {self.home.logs}"
         names = {each.name for each in network.NODES}
-        shell.wait_for("nodes in the API server", lambda: self.nodes_ready().keys() == names, READY_S, logs)
+        self._wait_for("nodes in the API server", lambda: self.nodes_ready().keys() == names)
         for each in network.NODES:
             role = "edge" if each.edge else "cloud"
             self.kubectl("label", "--overwrite", "node", each.name, f"node-role.kubernetes.io/{role}=")
-        shell.wait_for("nodes", lambda: all(self.nodes_ready().values()), READY_S, logs)
-        shell.wait_for("DNS", addons.dns_is_ready, READY_S, logs)
+        self._wait_for("nodes", lambda: all(self.nodes_ready().values()))
+        self._wait_for("DNS", addons.dns_is_ready)
         for url in (addons.PROMETHEUS_URL, addons.ALERTMANAGER_URL):
-            shell.wait_for(url, partial(addons.is_ready, url), READY_S, logs)
+            self._wait_for(url, partial(addons.is_ready, url))
+
+    def _wait_for(self, what: str, probe: Callable[[], bool]) -> None:
+        """Wait until `probe` says yes. Raises LabError at once where a process of the cluster ended."""
+
+        def ready() -> bool:
+            if dead := self.table.dead():
+                log = self.home.logs / f"{dead[0]}.log"
+                tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+                raise LabError(f"{', '.join(dead)} ended; the end of {log}:\n{tail}")
+            return probe()
+
+        shell.wait_for(what, ready, READY_S, hint=f"see {self.home.logs}")
 
     def _clean(self, progress: Progress) -> None:
         """End recorded processes, newest first, then remove what they leave in the system."""
