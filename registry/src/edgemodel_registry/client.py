@@ -94,8 +94,10 @@ class Client:
             except ArtifactMissing:
                 return None
 
-    def push(self, folder: Path, uri: str, tags: Sequence[str] = ()) -> str:
+    def push(self, folder: Path, uri: str, tags: Sequence[str] = (), *, progress: Progress | None = None) -> str:
         """Upload an artifact folder to an ``oci://`` repository: blobs first, those it has not; then the manifest.
+
+        `progress` is called after each file.
 
         Returns:
             The manifest's digest, by which it can be pulled from now on.
@@ -108,8 +110,12 @@ class Client:
         data = (folder / MANIFEST).read_bytes()
         digest = digest_of(data)
         with self._repository(parse_address(uri)) as repository:
-            for name, blob in {**manifest.files, CONFIG: manifest.config}.items():
+            wanted = _wanted(manifest, None)
+            report = _reporter(progress, 0, sum(blob.size for blob in wanted.values()))
+            done = 0
+            for name, blob in wanted.items():
                 repository.write_blob(folder / name, blob)
+                report(done := done + blob.size)
             for reference in (digest, *map(check_tag, tags)):
                 repository.write_manifest(reference, data)
         return digest

@@ -4,6 +4,7 @@ The one place that knows how a bundle, a data set or a batch of samples becomes 
 distillation Job and the pod's sampler all use it.
 """
 
+import errno
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -203,10 +204,16 @@ def _appearing(folder: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        try:
-            temporary.rename(folder)
-        except (FileExistsError, NotADirectoryError, OSError) as error:
-            raise ArtifactInvalid(f"{folder}: is there already and not empty") from error
+        _rename(temporary, folder)
         sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rename(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+            raise ArtifactInvalid(f"{folder}: is there already") from error
+        raise

@@ -1,0 +1,1 @@
+"""The edgemodel command line."""

@@ -1,0 +1,46 @@
+"""``edgemodel dataset``: labelled data for the distillation Job."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from edgemodel_cli.errors import BadInput
+from edgemodel_cli.options import CaFile, DockerConfig, Tags, follow, make_client, stderr, transfer_bar
+from edgemodel_registry.arrays import read_arrays
+from edgemodel_registry.folder import write_dataset
+
+app = typer.Typer(help="Push data sets for distillation.", no_args_is_help=True)
+
+
+@app.callback()
+def dataset() -> None:
+    """Push data sets for distillation."""
+
+
+@app.command()
+def push(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.npz", help="float32 inputs (N, …), int64 labels (N,).", show_default=False)
+    ],
+    uri: Annotated[str, typer.Argument(metavar="oci://HOST/REPOSITORY", show_default=False)],
+    tag: Tags = None,
+    ca_file: CaFile = None,
+    docker_config: DockerConfig = None,
+) -> None:
+    """Check a data set and push it; prints its digest alone on stdout.
+
+    Example: edgemodel dataset push digits.npz oci://registry.plant:5000/digits-data
+    """
+    arrays = read_arrays(file)
+    if arrays.keys() != {"inputs", "labels"}:
+        raise BadInput(f"{file}: want the arrays 'inputs' and 'labels', got {sorted(arrays)}")
+    with tempfile.TemporaryDirectory() as temporary, transfer_bar() as bar:
+        folder = Path(temporary) / "dataset"
+        write_dataset(folder, file.stem, arrays["inputs"], arrays["labels"])
+        digest = make_client(ca_file, docker_config).push(folder, uri, tag or (), progress=follow(bar, "push"))
+    classes = len(np.unique(arrays["labels"]))
+    stderr.print(f"{len(arrays['inputs'])} inputs of {classes} classes", soft_wrap=True)
+    typer.echo(digest)
