@@ -126,11 +126,10 @@ def _climb(actions: Sequence[ActionType], attempts: Sequence[Attempt], limits: L
     recent = [a for a in attempts if a.at > now - 3600]
     if len(recent) >= limits.max_per_hour:
         return Hold("TooManyHeals")
-    if attempts and attempts[-1].verdict is Verdict.UNPROVED:
-        return Hold("Unproved")
     rung = rung_of(attempts)
     if rung == 0 and attempts and now < attempts[-1].at + limits.cooldown:
-        return Wait(attempts[-1].at + limits.cooldown, "CoolingDown")
+        reason = "Unproved" if attempts[-1].verdict is Verdict.UNPROVED else "CoolingDown"
+        return Wait(attempts[-1].at + limits.cooldown, reason)
     return Act(rung) if rung < len(actions) else Hold("LadderExhausted")
 
 

@@ -1,6 +1,6 @@
 """The result of a distillation Job: the JSON in its termination message (the kubelet keeps 4,096 bytes)."""
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from edgemodel.document import Digest, Document, describe
 
@@ -29,7 +29,7 @@ class Outcome(Document):
     digest: Digest | None = None
     """The pushed candidate; only with code Accepted."""
     gates: tuple[Gate, ...] = ()
-    scores: dict[str, float] = {}
+    scores: dict[str, float] = Field(default={})
     edge_samples: int = 0
 
     @property

@@ -79,7 +79,7 @@ class Wish(Document):
     model: str
     """Name of the EdgeModel, which is the model's name in the inference protocol."""
     default: Assignment | None = None
-    exceptions: dict[str, Assignment] = {}
+    exceptions: dict[str, Assignment] = Field(default={})
     """By node name: canaries and nodes that stay behind."""
     refused: tuple[Digest, ...] = ()
     """Quarantined digests: never to be served, whatever else is written here."""

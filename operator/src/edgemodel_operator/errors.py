@@ -1,13 +1,13 @@
 """Errors of the operator.
 
-    OperatorError
-    ├── ApiError                an EdgeModel that does not parse; names each field
-    ├── ClusterError            the API server refused or did not answer
-    │   ├── Conflict            409: somebody else changed the object first
-    │   ├── Forbidden           401, 403: RBAC is missing
-    │   ├── Invalid             400, 422: what we sent is wrong
-    │   └── Unavailable         time-out, connection, 429, 5xx: worth another try
-    └── SignalError             Prometheus or a pod gave no usable answer
+OperatorError
+├── ApiError                an EdgeModel that does not parse; names each field
+├── ClusterError            the API server refused or did not answer
+│   ├── Conflict            409: somebody else changed the object first
+│   ├── Forbidden           401, 403: RBAC is missing
+│   ├── Invalid             400, 422: what we sent is wrong
+│   └── Unavailable         time-out, connection, 429, 5xx: worth another try
+└── SignalError             Prometheus or a pod gave no usable answer
 """
 
 
@@ -33,6 +33,10 @@ class Forbidden(ClusterError):
 
 class Invalid(ClusterError):
     """The API server says that the request is wrong."""
+
+
+class NameTaken(ClusterError):
+    """An object that is not ours has the name of a child; it is left alone."""
 
 
 class Unavailable(ClusterError):

@@ -67,7 +67,7 @@ def _schema() -> Schema:
         "properties": {
             "apiVersion": {"type": "string", "description": "edgemodel.dev/v1alpha1."},
             "kind": {"type": "string", "description": "EdgeModel."},
-            "metadata": {"type": "object", "description": "Name, namespace, labels, annotations."},
+            "metadata": {"type": "object"},
             "spec": spec,
             "status": {**status, "default": UNSEEN},
         },

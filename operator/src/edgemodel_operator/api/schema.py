@@ -72,6 +72,7 @@ def _convert(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     _convert_bound(schema, "exclusiveMinimum", "minimum")
     _convert_bound(schema, "exclusiveMaximum", "maximum")
     if "properties" in schema:
+        _require_only_inputs(schema)
         schema["properties"] = {name: _convert(child, definitions) for name, child in schema["properties"].items()}
     if "items" in schema:
         schema["items"] = _convert(schema["items"], definitions)
@@ -99,3 +100,11 @@ def _convert_bound(schema: Schema, exclusive: str, inclusive: str) -> None:
     if exclusive in schema:
         schema[inclusive] = schema.pop(exclusive)
         schema[exclusive] = True
+
+
+def _require_only_inputs(schema: Schema) -> None:
+    """Computed fields are always written, yet nobody has to give them."""
+    properties = schema["properties"]
+    required = [name for name in schema.pop("required", ()) if not properties[name].get("readOnly")]
+    if required:
+        schema["required"] = required

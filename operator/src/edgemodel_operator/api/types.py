@@ -125,6 +125,8 @@ class DurationText:
 class QuantityText:
     """Marks an int of bytes that is text on the wire; a number is taken as bytes."""
 
+    wanted: str = "want a size above zero, for example 100Mi"
+
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         to_text = core_schema.plain_serializer_function_ser_schema(
             format_quantity, return_schema=core_schema.str_schema()
@@ -132,16 +134,22 @@ class QuantityText:
         return core_schema.no_info_plain_validator_function(self._read, serialization=to_text)
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "pattern": QUANTITY_PATTERN, "minLength": 1, "maxLength": 17}
+        rule = f"self.matches('{QUANTITY_PATTERN}') && quantity(self).isGreaterThan(quantity('0'))"
+        return {
+            "type": "string",
+            "pattern": QUANTITY_PATTERN,
+            "minLength": 1,
+            "maxLength": 17,
+            "x-kubernetes-validations": [{"rule": rule, "message": self.wanted}],
+        }
 
-    @staticmethod
-    def _read(value: object) -> int:
+    def _read(self, value: object) -> int:
         try:
             size = value if isinstance(value, int) else parse_quantity(str(value))
-        except ValueError as error:
-            raise PydanticCustomError("quantity", "{wanted}", {"wanted": str(error)}) from None
+        except ValueError:
+            size = 0
         if size < 1:
-            raise PydanticCustomError("quantity", "want a size above zero, for example 100Mi")
+            raise PydanticCustomError("quantity", "{wanted}", {"wanted": self.wanted})
         return size
 
 

@@ -1,0 +1,48 @@
+"""``edgemodel-operator``: reads its settings from the environment and runs until SIGTERM."""
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from pydantic import ValidationError
+
+from edgemodel.document import describe
+from edgemodel_operator import logs
+from edgemodel_operator.program import Program
+from edgemodel_operator.settings import Settings
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="edgemodel-operator", description=__doc__, epilog=_variables())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.parse_args()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.stderr.write(f"edgemodel-operator: {describe(error, 'OPERATOR_')}\n")
+        return 2
+    logs.configure(settings.log_level)
+    asyncio.run(_run(settings))
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Program(settings).run(stop)
+
+
+def _variables() -> str:
+    rows = (
+        f"  OPERATOR_{name.upper()}{' (needed)' if field.is_required() else f' (default {field.default})'}"
+        for name, field in Settings.model_fields.items()
+    )
+    return "environment:\n" + "\n".join(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

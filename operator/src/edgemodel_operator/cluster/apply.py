@@ -1,0 +1,98 @@
+"""Carries out a plan: each action once, in order; stops at the first that fails, since a later tick plans anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.cluster.client import Cluster
+from edgemodel_operator.cluster.world import World
+from edgemodel_operator.errors import Conflict, NameTaken
+from edgemodel_operator.model.naming import ANNOTATION_REVISION, GROUP, KIND, VERSION
+from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Event, Nudge, Object, WriteStatus
+
+CONTROLLER = "edgemodel.dev/operator"
+NOTE_LIMIT = 1024
+"""Bytes of an event's note: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What actions are performed with."""
+
+    cluster: Cluster
+    world: World
+    now: datetime
+
+
+async def carry_out(hands: Hands, model: EdgeModel, body: Mapping[str, Any], action: Action) -> None:
+    """Perform one action of a plan for `model`, whose object is `body`.
+
+    Raises:
+        ClusterError: the API server refused or did not answer.
+    """
+    cluster, world, namespace = hands.cluster, hands.world, model.namespace
+    match action:
+        case WriteStatus(status):
+            wire = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+            version = body["metadata"]["resourceVersion"]
+            world.wrote(await cluster.write_status(namespace, model.name, version, wire), hands.now)
+        case Ensure(wanted):
+            await _ensure(hands, model, wanted)
+        case Create(wanted):
+            await _create(hands, model, wanted)
+        case Delete(kind, name):
+            await cluster.delete(kind, namespace, name)
+            world.deleted(kind, namespace, name)
+        case Nudge(pod, revision):
+            await cluster.annotate("Pod", namespace, pod, {ANNOTATION_REVISION: str(revision)})
+        case _:
+            assert_never(action)
+
+
+async def post(cluster: Cluster, model: EdgeModel, event: Event, now: datetime, instance: str) -> None:
+    """Post one event about `model`."""
+    regarding = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "namespace": model.namespace,
+        "name": model.name,
+        "uid": model.uid,
+    }
+    body = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{model.name}-", "namespace": model.namespace},
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance,
+        "action": event.reason,
+        "reason": event.reason,
+        "type": event.type,
+        "note": event.message.encode()[:NOTE_LIMIT].decode(errors="ignore"),
+        "regarding": regarding,
+    }
+    await cluster.create(body)
+
+
+async def _ensure(hands: Hands, model: EdgeModel, wanted: Object) -> None:
+    kind, name = wanted["kind"], wanted["metadata"]["name"]
+    present = await hands.cluster.read(kind, model.namespace, name)
+    if present is not None and not _is_ours(present, model):
+        raise NameTaken(f"{kind} {model.namespace}/{name} is not ours: delete or rename it")
+    hands.world.wrote(await hands.cluster.apply(wanted), hands.now)
+
+
+async def _create(hands: Hands, model: EdgeModel, wanted: Object) -> None:
+    kind, name = wanted["kind"], wanted["metadata"]["name"]
+    try:
+        hands.world.wrote(await hands.cluster.create(wanted), hands.now)
+    except Conflict:
+        present = await hands.cluster.read(kind, model.namespace, name)
+        if present is not None and not _is_ours(present, model):
+            raise NameTaken(f"{kind} {model.namespace}/{name} is not ours: delete or rename it") from None
+
+
+def _is_ours(present: Mapping[str, Any], model: EdgeModel) -> bool:
+    return any(owner.get("uid") == model.uid for owner in present["metadata"].get("ownerReferences", []))

@@ -1,0 +1,59 @@
+"""What is kept of watched objects (pure): small, and free of what changes without meaning."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgemodel_operator.model.naming import ANNOTATION_REVISION
+
+Body = Mapping[str, Any]
+
+
+def trim(body: Body) -> dict[str, Any]:
+    """An object without the bookkeeping of field managers; of children only what is compared and reported."""
+    metadata = {key: value for key, value in body.get("metadata", {}).items() if key != "managedFields"}
+    return {**{key: value for key, value in body.items() if key != "metadata"}, "metadata": metadata}
+
+
+def trim_child(body: Body) -> dict[str, Any]:
+    """A child without its status: a workload's counts change all the time and are read from its pods."""
+    return {key: value for key, value in trim(body).items() if key != "status"}
+
+
+def trim_node(body: Body) -> dict[str, Any]:
+    """A node's labels, taints and readiness (None: the control plane lost sight of it)."""
+    taints = [taint for taint in body.get("spec", {}).get("taints", []) if taint.get("effect") != "PreferNoSchedule"]
+    return {
+        "name": body["metadata"]["name"],
+        "labels": dict(body["metadata"].get("labels", {})),
+        "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in taints],
+        "ready": condition(body, "Ready"),
+    }
+
+
+def trim_pod(body: Body) -> dict[str, Any]:
+    """A pod's place, readiness and address, and the message that its container left at its end."""
+    metadata, status = body["metadata"], body.get("status", {})
+    containers = status.get("containerStatuses", [])
+    states = [{**entry.get("lastState", {}), **entry.get("state", {})} for entry in containers]
+    ended = [state["terminated"] for state in states if "terminated" in state]
+    return {
+        "name": metadata["name"],
+        "component": metadata.get("labels", {}).get("app.kubernetes.io/component", ""),
+        "job": metadata.get("labels", {}).get("batch.kubernetes.io/job-name", ""),
+        "created": metadata.get("creationTimestamp", ""),
+        "deleting": "deletionTimestamp" in metadata,
+        "revision": metadata.get("annotations", {}).get(ANNOTATION_REVISION, ""),
+        "node": body.get("spec", {}).get("nodeName", ""),
+        "address": status.get("podIP", ""),
+        "phase": status.get("phase", ""),
+        "ready": condition(body, "Ready"),
+        "message": ended[0].get("message", "") if ended else "",
+    }
+
+
+def condition(body: Body, type_: str) -> bool | None:
+    """The status of one condition: None where it is Unknown or absent."""
+    for entry in body.get("status", {}).get("conditions", []):
+        if entry.get("type") == type_:
+            return {"True": True, "False": False}.get(entry.get("status", ""))
+    return None

@@ -1,0 +1,204 @@
+"""What is known of the cluster, from watch-fed indexes; a tick at rest asks the API server nothing."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from edgemodel import outcome, wish
+from edgemodel_operator.api.reasons import Reason
+from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.spec import Placement
+from edgemodel_operator.model import naming
+from edgemodel_operator.model.naming import Key
+from edgemodel_operator.model.observation import Alert, Job, Node, Observation, Pod, Report
+from edgemodel_operator.render.job import LABEL_ATTEMPT
+
+Body = Mapping[str, Any]
+Index = Mapping[Any, Iterable[Body]]
+CHILD_KINDS = ("ConfigMap", "Service", "DaemonSet", "Deployment", "Job")
+
+WATCH_LAG = timedelta(seconds=10)
+"""How long a child that was written may be missing from the watch before it counts as gone."""
+
+
+class Signals(Protocol):
+    """What is known beyond the API server."""
+
+    def reports(self, key: Key, now: datetime) -> Mapping[str, Report]:
+        """Fresh reports by node."""
+        ...
+
+    def alerts(self, key: Key, now: datetime) -> tuple[Alert, ...]:
+        """Alerts that fire now."""
+        ...
+
+    def telemetry(self, now: datetime) -> bool | None:
+        """Whether the source answered lately."""
+        ...
+
+
+class World:
+    """Indexes by kind, and our own writes until the watch shows them (else a tick would decide on its own past)."""
+
+    def __init__(self) -> None:
+        self._indexes: dict[str, Index] = {}
+        self._written: dict[tuple[str, str, str], tuple[Body, datetime]] = {}
+        self._obstacles: dict[Key, tuple[Reason, str]] = {}
+
+    def bind(self, indexes: Mapping[str, Index]) -> None:
+        """Take the live indexes: EdgeModel, Pod and the child kinds by `Key`, Node by name."""
+        self._indexes = dict(indexes)
+
+    def edgemodels(self) -> list[Key]:
+        """All EdgeModels."""
+        return [Key(*key) for key in self._indexes.get("EdgeModel", {})]
+
+    def addresses(self) -> Iterator[str]:
+        """Addresses of all serving pods."""
+        for pods in self._indexes.get("Pod", {}).values():
+            yield from (p["address"] for p in pods if p["address"] and p["component"] == naming.SERVING)
+
+    def wrote(self, body: Body, now: datetime) -> None:
+        """Remember what a write returned until the watch has caught up."""
+        metadata = body["metadata"]
+        self._written[body["kind"], metadata["namespace"], metadata["name"]] = (body, now)
+
+    def deleted(self, kind: str, namespace: str, name: str) -> None:
+        """An object is gone: what was written to it is of no interest any more."""
+        self._written.pop((kind, namespace, name), None)
+
+    def stumbled(self, key: Key, obstacle: tuple[Reason, str] | None) -> None:
+        """Remember why the last plan could not be carried out (None: it could)."""
+        if obstacle is None:
+            self._obstacles.pop(key, None)
+        else:
+            self._obstacles[key] = obstacle
+
+    def body(self, key: Key) -> Body | None:
+        """The EdgeModel as it was last seen or written."""
+        return next((self._latest("EdgeModel", body) for body in self._of("EdgeModel", key)), None)
+
+    def observe(self, model: EdgeModel, signals: Signals, now: datetime) -> Observation:
+        """Everything that is known about `model` at `now`."""
+        key = Key(model.namespace, model.name)
+        children = {**self._unseen(model, now), **self._children(model, key)}
+        pods = [pod for pod in self._of("Pod", key) if not pod["deleting"]]
+        serving = [pod for pod in pods if pod["component"] == naming.SERVING]
+        return Observation(
+            now=now,
+            model=model,
+            nodes=self._nodes(model.spec.placement, serving),
+            pods=tuple(self._pod(pod, model.spec.placement) for pod in serving),
+            reports=signals.reports(key, now),
+            telemetry=signals.telemetry(now),
+            alerts=signals.alerts(key, now),
+            jobs=tuple(_job(body, pods) for (kind, _), body in sorted(children.items()) if kind == "Job"),
+            wish=_wish(children.get(("ConfigMap", naming.wish_config_map(model.name)))),
+            obstacle=self._obstacles.get(key),
+            children=children,
+        )
+
+    def _children(self, model: EdgeModel, key: Key) -> dict[tuple[str, str], Body]:
+        return {
+            (kind, body["metadata"]["name"]): self._latest(kind, body)
+            for kind in CHILD_KINDS
+            for body in self._of(kind, key)
+            if _owned(body, model.uid)
+        }
+
+    def _unseen(self, model: EdgeModel, now: datetime) -> dict[tuple[str, str], Body]:
+        """Children that were written a moment ago and that the watch has not shown yet."""
+        return {
+            (kind, name): body
+            for (kind, namespace, name), (body, at) in self._written.items()
+            if kind in CHILD_KINDS and namespace == model.namespace and now - at < WATCH_LAG and _owned(body, model.uid)
+        }
+
+    def _of(self, kind: str, key: Key) -> list[Body]:
+        return list(self._indexes.get(kind, {}).get(tuple(key), ()))
+
+    def _latest(self, kind: str, seen: Body) -> Body:
+        metadata = seen["metadata"]
+        place = (kind, metadata["namespace"], metadata["name"])
+        if place not in self._written:
+            return seen
+        written, _ = self._written[place]
+        if written["metadata"]["uid"] != metadata["uid"] or _version(seen) >= _version(written):
+            del self._written[place]
+            return seen
+        return written
+
+    def _nodes(self, placement: Placement, serving: list[Body]) -> tuple[Node, ...]:
+        found = [body for bodies in self._indexes.get("Node", {}).values() for body in bodies]
+        if placement.mode == "Replicas":
+            ready = {body["name"]: body["ready"] for body in found}
+            return tuple(Node(name=pod["name"], ready=ready.get(pod["node"])) for pod in serving if pod["node"])
+        return tuple(Node(name=body["name"], ready=body["ready"]) for body in found if matches(placement, body))
+
+    def _pod(self, pod: Body, placement: Placement) -> Pod:
+        unit = pod["node"] if placement.mode == "EveryNode" else pod["name"]
+        node = next(iter(self._indexes.get("Node", {}).get(pod["node"], ())), None)
+        in_sight = node is not None and node["ready"] is not None
+        return Pod(
+            name=pod["name"],
+            node=unit,
+            ready=pod["ready"] if in_sight else None,
+            revision=pod["revision"],
+            address=pod["address"],
+        )
+
+
+def matches(placement: Placement, node: Body) -> bool:
+    """Whether a DaemonSet with this placement would put a pod on `node`: selector, and taints that are tolerated."""
+    if any(node["labels"].get(key) != value for key, value in placement.node_selector.items()):
+        return False
+    return all(_tolerated(taint, placement) for taint in node["taints"])
+
+
+def _tolerated(taint: Mapping[str, str], placement: Placement) -> bool:
+    if taint["key"].startswith("node.kubernetes.io/"):
+        return True
+    return any(
+        (not t.key or t.key == taint["key"])
+        and (not t.effect or t.effect == taint["effect"])
+        and (t.operator == "Exists" or (t.value or "") == taint["value"])
+        for t in placement.tolerations
+    )
+
+
+def _owned(body: Body, uid: str) -> bool:
+    return any(owner.get("uid") == uid for owner in body["metadata"].get("ownerReferences", []))
+
+
+def _version(body: Body) -> int:
+    """Resource versions of one object are comparable as numbers (Kubernetes 1.35; etcd revisions before that)."""
+    text = body["metadata"].get("resourceVersion", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def _wish(body: Body | None) -> wish.Wish | None:
+    text = None if body is None else body.get("data", {}).get(wish.FILE_NAME)
+    try:
+        return None if text is None else wish.parse(text)
+    except wish.WishError:  # somebody edited it: it is written anew
+        return None
+
+
+def _job(body: Body, pods: list[Body]) -> Job:
+    metadata, conditions = body["metadata"], body.get("status", {}).get("conditions", [])
+    ended = {entry["type"]: entry for entry in conditions if entry.get("status") == "True"}
+    own = sorted((pod for pod in pods if pod["job"] == metadata["name"]), key=lambda pod: str(pod["created"]))
+    message = next((pod["message"] for pod in reversed(own) if pod["message"]), "")
+    try:
+        result = outcome.parse(message) if message else None
+    except outcome.OutcomeError:
+        result = None
+    return Job(
+        name=metadata["name"],
+        attempt=int(metadata.get("labels", {}).get(LABEL_ATTEMPT, "0")),
+        running=any(pod["phase"] == "Running" for pod in own),
+        finished="Complete" in ended or "Failed" in ended,
+        failed="Failed" in ended,
+        outcome=result,
+        message=message or ended.get("Failed", {}).get("message", ""),
+    )

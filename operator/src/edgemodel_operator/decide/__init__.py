@@ -1,0 +1,112 @@
+"""What to do about one EdgeModel, given everything that is known: a pure function of one observation.
+
+The order of `STEPS` is the order of rights: the user's wish first, then what is under way, then new faults.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from edgemodel.distillation import Source
+from edgemodel.wish import Wish
+from edgemodel_operator.api.status import DistillationStatus, Status
+from edgemodel_operator.decide import blame, distill, heal, report, rollout, versions, wish
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.model.naming import SERVING, labels
+from edgemodel_operator.model.observation import Observation
+from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Nudge, Object, Plan, WriteStatus
+from edgemodel_operator.render.children import covers
+from edgemodel_operator.render.job import Attempt, render_job
+from edgemodel_operator.render.wish import next_revision, render_wish, render_wish_config_map
+from edgemodel_operator.render.workload import render_service, render_workload
+
+STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
+    versions.collect,
+    wish.follow_wish,
+    distill.follow,
+    rollout.advance,
+    heal.prove,
+    blame.assess,
+    heal.climb,
+    versions.confirm,
+    versions.remember_last_good,
+    report.conclude,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """Container images of what the operator makes."""
+
+    inference: str
+    distill: str
+
+
+def decide(observation: Observation, images: Images) -> Plan:
+    """The plan for one EdgeModel. The status, which is the memory, comes first: what follows can be derived from it."""
+    draft = Draft(status=observation.model.status)
+    for step in STEPS:
+        draft = step(observation, draft)
+    wanted = next_revision(_wish(observation, draft), observation.wish, draft.status.wish_revision)
+    selector = ",".join(f"{key}={value}" for key, value in labels(observation.model.name, SERVING).items())
+    draft = draft.set(wish_revision=wanted.revision, selector=selector)
+    children = [
+        render_wish_config_map(observation.model, wanted),
+        render_workload(observation.model, images.inference),
+        render_service(observation.model),
+    ]
+    actions: list[Action] = []
+    if draft.status != observation.model.status:
+        actions.append(WriteStatus(draft.status))
+    actions += _ensure(observation, children)
+    actions += _retire(observation)
+    actions += _jobs(observation, draft.status, images.distill)
+    actions += [Nudge(pod.name, wanted.revision) for pod in observation.pods if pod.revision != str(wanted.revision)]
+    wake = min(draft.wakes) if draft.wakes else None
+    return Plan(actions=tuple(actions), events=draft.events, wake=wake)
+
+
+def _wish(observation: Observation, draft: Draft) -> Wish:
+    status = draft.status
+    return render_wish(
+        observation.model,
+        status,
+        versions.backup_of(observation, draft, status.version),
+        everyone=status.rollout is not None and rollout.last_step(observation, status.rollout),
+        revision=1,
+    )
+
+
+def _ensure(observation: Observation, children: list[Object]) -> Iterator[Action]:
+    for body in children:
+        present: Mapping[str, object] | None = observation.children.get((body["kind"], body["metadata"]["name"]))
+        if present is None or not covers(present, body):
+            yield Ensure(body)
+
+
+def _retire(observation: Observation) -> Iterator[Action]:
+    """The workload of the other placement mode goes once the mode was changed."""
+    other = "Deployment" if observation.model.spec.placement.mode == "EveryNode" else "DaemonSet"
+    if (other, observation.model.name) in observation.children:
+        yield Delete(other, observation.model.name)
+
+
+def _jobs(observation: Observation, status: Status, image: str) -> Iterator[Action]:
+    distillation = status.distillation
+    running = distillation is not None and distillation.phase in distill.RUNNING
+    for job in observation.jobs:
+        if not job.finished and not (running and distillation is not None and job.name == distillation.job):
+            yield Delete("Job", job.name)
+    if running and distillation is not None and all(job.name != distillation.job for job in observation.jobs):
+        yield Create(_job(observation, status, distillation, image))
+
+
+def _job(observation: Observation, status: Status, distillation: DistillationStatus, image: str) -> Object:
+    serving = status.find_version(status.version) if status.version else None
+    open_heal = distill.heal_of(status, distillation)
+    attempt = Attempt(
+        number=distillation.attempt,
+        parent=None if serving is None else Source(uri=serving.uri, digest=serving.digest),
+        nodes=tuple(sorted(node.name for node in observation.nodes)),
+        epochs=distill.epochs_of(observation, open_heal),
+    )
+    return render_job(observation.model, image, attempt)

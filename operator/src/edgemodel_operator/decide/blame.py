@@ -1,0 +1,93 @@
+"""Whose fault a fault is: the version's, the input's, a node's. Absent signals blame nobody."""
+
+from edgemodel.ladder import ActionType, Verdict
+from edgemodel_operator.api.reasons import Blame, EventReason
+from edgemodel_operator.api.status import FaultStatus
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.versions import backup_of
+from edgemodel_operator.model.observation import Observation, Report
+
+
+def assess(observation: Observation, draft: Draft) -> Draft:
+    """Write down which faults are active on nodes that serve the default version, and whom to blame."""
+    electorate = voters(observation, draft)
+    if not electorate:
+        return draft
+    found = _suspects(observation, draft, electorate)
+    known = {fault.name: fault for fault in draft.status.faults}
+    faults = []
+    for name, nodes in sorted(found.items()):
+        blame = _blame(observation, draft, name, nodes, electorate)
+        old = known.get(name)
+        since = observation.now if old is None else old.since
+        faults.append(FaultStatus(name=name, nodes=tuple(nodes), since=since, blame=blame))
+        if old is None or old.blame is not blame:
+            message = (
+                f"{name} on {len(nodes)} of {len(electorate)} nodes that serve {draft.status.version}: {blame.value}"
+            )
+            draft = draft.tell("Warning", EventReason.FAULT_DETECTED, message)
+    for name in sorted(known.keys() - found.keys()):
+        draft = draft.tell("Normal", EventReason.FAULT_CLEARED, name)
+    return draft if tuple(faults) == draft.status.faults else draft.set(faults=tuple(faults))
+
+
+def voters(observation: Observation, draft: Draft) -> dict[str, Report]:
+    """Reports of reachable nodes that serve, or refuse, the default version; nodes of a rollout do not vote."""
+    rollout = draft.status.rollout
+    canaries = rollout.nodes if rollout is not None else ()
+    digest = draft.status.digest
+    reports = ((node, observation.reports[node]) for node in observation.reachable if node not in canaries)
+    return {node: r for node, r in reports if digest is not None and (r.digest == digest or digest in r.refused)}
+
+
+def quorum(total: int) -> int:
+    """How many of `total` nodes must agree before a version is blamed: half, at least two where there are two."""
+    return max(-(-total // 2), min(2, total))
+
+
+def _suspects(observation: Observation, draft: Draft, electorate: dict[str, Report]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for node, report in electorate.items():
+        for fault, active in report.faults.items():
+            if active:
+                found.setdefault(fault, set()).add(node)
+        left = report.refused.get(draft.status.digest or "")
+        if left is not None:
+            found.setdefault(left, set()).add(node)
+    for alert in observation.alerts:
+        concerned = [alert.node] if alert.node else list(electorate)
+        for node in concerned:
+            if node in electorate and electorate[node].faults.get(alert.fault) is not False:
+                found.setdefault(alert.fault, set()).add(node)
+    return {fault: sorted(nodes) for fault, nodes in found.items()}
+
+
+def _blame(
+    observation: Observation, draft: Draft, fault: str, nodes: list[str], electorate: dict[str, Report]
+) -> Blame:
+    if len(nodes) < quorum(len(electorate)):
+        return Blame.NODE
+    if _backup_alike(draft, fault, nodes, electorate) or _switch_did_not_help(draft, fault):
+        return Blame.INPUT
+    serving = draft.version(draft.status.version)
+    if backup_of(observation, draft, draft.status.version) is None and serving is not None and serving.proved_at:
+        return Blame.INPUT
+    return Blame.VERSION
+
+
+def _backup_alike(draft: Draft, fault: str, nodes: list[str], electorate: dict[str, Report]) -> bool:
+    """Nodes that fell back by themselves see the same fault on the backup."""
+    alike = [n for n in nodes if electorate[n].digest != draft.status.digest and electorate[n].faults.get(fault)]
+    return len(alike) >= quorum(len(electorate))
+
+
+def _switch_did_not_help(draft: Draft, fault: str) -> bool:
+    """The last heal of this fault was a switch to what serves now, and it failed."""
+    heals = [heal for heal in draft.status.heals if heal.fault == fault]
+    last = heals[-1] if heals else None
+    return (
+        last is not None
+        and last.action in (ActionType.SWITCH_MODEL, ActionType.REDISTILL)
+        and last.verdict is Verdict.FAILED
+        and draft.status.version in (last.to, last.from_)
+    )

@@ -1,0 +1,134 @@
+"""A distillation from the wish to the verdict: wait for samples, run one Job, take its result."""
+
+from edgemodel.ladder import ActionType, Verdict
+from edgemodel_operator.api.reasons import DistillationPhase, EventReason, Origin, RolloutSource, VersionState
+from edgemodel_operator.api.status import DistillationStatus, HealRecord, Status, VersionStatus
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.versions import BARRED, start_rollout
+from edgemodel_operator.model import naming
+from edgemodel_operator.model.observation import Job, Observation
+
+RUNNING = frozenset({DistillationPhase.PENDING, DistillationPhase.RUNNING})
+UNDER_WAY = RUNNING | {DistillationPhase.WAITING_FOR_SAMPLES}
+
+
+def follow(observation: Observation, draft: Draft) -> Draft:
+    """Take the distillation under way one step further."""
+    distillation = draft.status.distillation
+    if distillation is None:
+        return draft
+    if distillation.phase is DistillationPhase.WAITING_FOR_SAMPLES:
+        return _gather(observation, draft, distillation)
+    if distillation.phase in RUNNING:
+        return _watch(observation, draft, distillation)
+    return draft
+
+
+def heal_of(status: Status, distillation: DistillationStatus) -> HealRecord | None:
+    """The heal that the distillation serves."""
+    wanted = (heal for heal in status.heals if heal.action is ActionType.REDISTILL)
+    return next((heal for heal in wanted if heal.verdict is None and heal.to == distillation.candidate), None)
+
+
+def epochs_of(observation: Observation, heal: HealRecord | None) -> int | None:
+    """Epochs that the strategy asks for instead of those of spec.distillation."""
+    return None if heal is None else _setting(observation, heal, "epochs")
+
+
+def _gather(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:
+    heal = heal_of(draft.status, distillation)
+    if heal is None or observation.model.spec.distillation is None:
+        return _fail(observation, draft, distillation, "Superseded", "the spec no longer asks for it")
+    wanted = _setting(observation, heal, "samples") or 0
+    if observation.model.spec.serving.samples is None:
+        wanted = 0
+    there = sum(report.samples for report in observation.reports.values())
+    changed = distillation.model_copy(update={"samples": there})
+    if there < wanted:
+        return draft if changed == distillation else draft.set(distillation=changed)
+    job = naming.job(observation.model.name, observation.model.uid, distillation.attempt)
+    changed = changed.model_copy(update={"phase": DistillationPhase.PENDING, "job": job})
+    message = f"{job}: {distillation.candidate} from {there} edge samples"
+    return draft.set(distillation=changed).tell("Normal", EventReason.DISTILLATION_STARTED, message)
+
+
+def _watch(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:
+    job = next((job for job in observation.jobs if job.name == distillation.job), None)
+    if job is None:
+        return draft
+    if not job.finished:
+        if distillation.phase is DistillationPhase.RUNNING or not job.running:
+            return draft
+        return draft.set(distillation=distillation.model_copy(update={"phase": DistillationPhase.RUNNING}))
+    outcome = job.outcome
+    if outcome is not None and outcome.accepted:
+        return _accept(observation, draft, distillation, job)
+    if outcome is not None and outcome.code == "Rejected":
+        return _reject(observation, draft, distillation, job)
+    code = outcome.code if outcome is not None else "NoResult"
+    return _fail(observation, draft, distillation, code, outcome.message if outcome is not None else job.message)
+
+
+def _accept(observation: Observation, draft: Draft, distillation: DistillationStatus, job: Job) -> Draft:
+    outcome, wanted = job.outcome, observation.model.spec.distillation
+    if outcome is None or outcome.digest is None or distillation.candidate is None or wanted is None:
+        return _fail(observation, draft, distillation, "Superseded", "the spec no longer asks for it")
+    if any(version.digest == outcome.digest and version.state in BARRED for version in draft.status.versions):
+        return _fail(observation, draft, distillation, "KnownBad", f"{outcome.digest} failed before")
+    candidate = VersionStatus(
+        name=distillation.candidate,
+        uri=wanted.push,
+        digest=outcome.digest,
+        origin=Origin.DISTILLED,
+        state=VersionState.AVAILABLE,
+        since=observation.now,
+        scores=outcome.scores,
+    )
+    update = {
+        "phase": DistillationPhase.ACCEPTED,
+        "reason": outcome.code,
+        "message": outcome.message or None,
+        "samples": outcome.edge_samples,
+        "scores": outcome.scores,
+        "percent": 100,
+    }
+    others = tuple(v for v in draft.status.versions if v.name != candidate.name)
+    draft = draft.set(versions=(*others, candidate), distillation=distillation.model_copy(update=update))
+    draft = draft.tell("Normal", EventReason.DISTILLATION_ACCEPTED, f"{candidate.name}: {candidate.digest}")
+    heal = heal_of(draft.status, distillation)
+    fault = None if heal is None else heal.fault
+    return start_rollout(observation, draft, candidate, RolloutSource.DISTILLED, fault)
+
+
+def _reject(observation: Observation, draft: Draft, distillation: DistillationStatus, job: Job) -> Draft:
+    outcome = job.outcome
+    gates = [] if outcome is None else [gate for gate in outcome.gates if not gate.passed]
+    why = ", ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in gates)
+    update = {"phase": DistillationPhase.REJECTED, "reason": "Rejected", "message": why, "percent": 100}
+    draft = draft.set(distillation=distillation.model_copy(update=update))
+    draft = _close(observation, draft, distillation)
+    return draft.tell("Warning", EventReason.DISTILLATION_REJECTED, f"{distillation.candidate}: {why}")
+
+
+def _fail(observation: Observation, draft: Draft, distillation: DistillationStatus, code: str, message: str) -> Draft:
+    update = {"phase": DistillationPhase.FAILED, "reason": code, "message": message or None}
+    draft = draft.set(distillation=distillation.model_copy(update=update))
+    draft = _close(observation, draft, distillation)
+    return draft.tell("Warning", EventReason.DISTILLATION_FAILED, f"{distillation.candidate}: {code}: {message}")
+
+
+def _close(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:
+    heal = heal_of(draft.status, distillation)
+    if heal is None:
+        return draft
+    message = f"{heal.fault}: {heal.action.value} ({heal.from_} → {heal.to}): {Verdict.FAILED.value}"
+    draft = draft.change_heal(heal, verdict=Verdict.FAILED, verified_at=observation.now)
+    return draft.tell("Warning", EventReason.HEAL_FAILED, message)
+
+
+def _setting(observation: Observation, heal: HealRecord, name: str) -> int | None:
+    strategy = observation.model.spec.healing.strategy(heal.fault)
+    actions = () if strategy is None else strategy.actions
+    action = next((action for action in actions if action.type is ActionType.REDISTILL), None)
+    value: int | None = None if action is None else getattr(action, name)
+    return value

@@ -1,0 +1,51 @@
+"""The status in the making: each step of a decision takes a draft and returns the next one."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from edgemodel_operator.api.reasons import EventReason, VersionState
+from edgemodel_operator.api.status import HealRecord, Status, VersionStatus
+from edgemodel_operator.model.plan import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A status so far, the events on the way to it, and the moments at which to look again."""
+
+    status: Status
+    events: tuple[Event, ...] = ()
+    wakes: tuple[datetime, ...] = ()
+
+    def set(self, **changes: Any) -> "Draft":
+        """With fields of the status replaced."""
+        return replace(self, status=self.status.model_copy(update=changes))
+
+    def tell(self, type_: Literal["Normal", "Warning"], reason: EventReason, message: str) -> "Draft":
+        """With one more event."""
+        return replace(self, events=(*self.events, Event(type=type_, reason=reason.value, message=message)))
+
+    def wake_at(self, moment: datetime) -> "Draft":
+        """With one more moment to look again."""
+        return replace(self, wakes=(*self.wakes, moment))
+
+    def version(self, name: str | None) -> VersionStatus | None:
+        """The version called `name`."""
+        return None if name is None else self.status.find_version(name)
+
+    def change_version(self, name: str, **changes: Any) -> "Draft":
+        """With fields of one version replaced."""
+        versions = tuple(v.model_copy(update=changes) if v.name == name else v for v in self.status.versions)
+        return self.set(versions=versions)
+
+    def mark(self, name: str, state: VersionState, now: datetime, reason: str | None = None) -> "Draft":
+        """With one version in another state; nothing changes where it is in that state already."""
+        version = self.version(name)
+        if version is None or (version.state is state and version.reason == reason):
+            return self
+        return self.change_version(name, state=state, reason=reason, since=now)
+
+    def change_heal(self, old: HealRecord, **changes: Any) -> "Draft":
+        """With fields of one heal replaced."""
+        heals = tuple(h.model_copy(update=changes) if h is old else h for h in self.status.heals)
+        return self.set(heals=heals)

@@ -1,0 +1,95 @@
+"""Which versions there are, and which of them may serve."""
+
+from edgemodel_operator.api.reasons import EventReason, Origin, RolloutSource, VersionState
+from edgemodel_operator.api.status import RolloutStatus, VersionStatus
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.model.observation import Observation
+
+BARRED = frozenset({VersionState.QUARANTINED, VersionState.REJECTED})
+"""States in which a version does not serve without a new, explicit wish."""
+
+EXONERATED = "Exonerated"
+"""Reason of a version that was quarantined, and whose backup then showed the same fault."""
+
+KEPT = 40
+"""Versions remembered; the oldest that are of no use are forgotten first."""
+
+
+def collect(observation: Observation, draft: Draft) -> Draft:
+    """Bring the known versions in line with the spec. A barred digest stays barred under any name."""
+    known = {version.name: version for version in draft.status.versions}
+    barred = {version.digest: version for version in draft.status.versions if version.state in BARRED}
+    wished = {}
+    for version in observation.model.spec.versions:
+        old = known.get(version.name)
+        if old is not None and old.digest == version.digest:
+            wished[version.name] = old.model_copy(update={"uri": version.uri})
+        else:
+            found = VersionStatus(name=version.name, uri=version.uri, digest=version.digest, since=observation.now)
+            twin = barred.get(version.digest)
+            state = {} if twin is None else {"state": twin.state, "reason": twin.reason}
+            wished[version.name] = found.model_copy(update=state)
+    others = [version for version in draft.status.versions if version.name not in wished and _of_use(version, draft)]
+    versions = (*wished.values(), *others[-(KEPT - len(wished)) :])
+    return draft if versions == draft.status.versions else draft.set(versions=versions)
+
+
+def serve(draft: Draft, version: VersionStatus, observation: Observation) -> Draft:
+    """Make `version` the one that serves everywhere."""
+    previous = draft.version(draft.status.version)
+    if previous is not None and previous.state is VersionState.SERVING and previous.name != version.name:
+        draft = draft.mark(previous.name, VersionState.AVAILABLE, observation.now)
+    draft = draft.mark(version.name, VersionState.SERVING, observation.now)
+    return draft.set(version=version.name, digest=version.digest)
+
+
+def start_rollout(
+    observation: Observation, draft: Draft, target: VersionStatus, source: RolloutSource, fault: str | None = None
+) -> Draft:
+    """Begin to bring `target` to the nodes; `fault` names what it is to heal."""
+    rollout = RolloutStatus(to=target.name, source=source, since=observation.now, fault=fault)
+    message = f"{draft.status.version} → {target.name}"
+    draft = draft.mark(target.name, VersionState.CANARY, observation.now).set(rollout=rollout)
+    return draft.tell("Normal", EventReason.ROLLOUT_STARTED, message)
+
+
+def backup_of(observation: Observation, draft: Draft, serving: str | None) -> VersionStatus | None:
+    """Where a rollback from `serving` goes: the user's backup, else the last one proved good; never a barred one."""
+    wished = draft.version(observation.model.spec.backup)
+    proved = sorted((v for v in draft.status.versions if v.proved_at is not None), key=_proved_at, reverse=True)
+    candidates = ([wished] if wished is not None else []) + proved
+    return next((v for v in candidates if v.name != serving and v.state not in BARRED), None)
+
+
+def confirm(observation: Observation, draft: Draft) -> Draft:
+    """Call the serving version proved good once it has answered enough requests everywhere without a fault."""
+    serving = draft.version(draft.status.version)
+    if serving is None or serving.proved_at is not None or draft.status.rollout is not None:
+        return draft
+    reports = [observation.reports[node] for node in observation.reachable]
+    settled = serving.since is not None and _seconds(observation, serving) >= observation.model.spec.healing.settle
+    answered = sum(report.answered for report in reports)
+    good = all(r.digest == serving.digest and not any(r.faults.values()) for r in reports)
+    if not (reports and good and settled and answered >= observation.model.spec.rollout.judge.min_samples):
+        return draft
+    return draft.change_version(serving.name, proved_at=observation.now)
+
+
+def remember_last_good(_observation: Observation, draft: Draft) -> Draft:
+    """Name the version that was proved good last and may still serve."""
+    good = [v for v in draft.status.versions if v.proved_at is not None and v.state not in BARRED]
+    name = max(good, key=_proved_at).name if good else None
+    return draft if name == draft.status.last_good else draft.set(last_good=name)
+
+
+def _proved_at(version: VersionStatus) -> float:
+    return version.proved_at.timestamp() if version.proved_at is not None else 0.0
+
+
+def _seconds(observation: Observation, version: VersionStatus) -> float:
+    return (observation.now - version.since).total_seconds() if version.since is not None else 0.0
+
+
+def _of_use(version: VersionStatus, draft: Draft) -> bool:
+    used = {draft.status.version, draft.status.last_good, draft.status.rollout.to if draft.status.rollout else None}
+    return version.name in used or version.origin is Origin.DISTILLED or version.state in BARRED

@@ -1,0 +1,38 @@
+"""What the user wishes: another spec.version starts a rollout and wins over anything under way."""
+
+from edgemodel.ladder import Verdict
+from edgemodel_operator.api.reasons import DistillationPhase, EventReason, RolloutSource, VersionState
+from edgemodel_operator.decide.distill import UNDER_WAY
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.versions import BARRED, serve, start_rollout
+from edgemodel_operator.model.observation import Observation
+
+
+def follow_wish(observation: Observation, draft: Draft) -> Draft:
+    """Start what a new wish of the user asks for; it wins over anything under way."""
+    target = draft.version(observation.model.spec.version)
+    if target is None or target.digest == draft.status.wished:
+        return draft
+    draft = draft.set(wished=target.digest)
+    if target.state in BARRED:
+        message = f"{target.name} is {target.state.value} ({target.reason}); {draft.status.version or 'nothing'} serves"
+        return draft.tell("Warning", EventReason.QUARANTINED, message)
+    draft = _supersede(observation, draft)
+    if draft.status.rollout is not None:
+        draft = draft.mark(draft.status.rollout.to, VersionState.AVAILABLE, observation.now).set(rollout=None)
+    if draft.status.version is None:
+        return serve(draft, target, observation)
+    if draft.status.digest == target.digest:
+        return draft
+    return start_rollout(observation, draft, target, RolloutSource.SPEC)
+
+
+def _supersede(observation: Observation, draft: Draft) -> Draft:
+    distillation = draft.status.distillation
+    if distillation is not None and distillation.phase in UNDER_WAY:
+        update = {"phase": DistillationPhase.FAILED, "reason": "Superseded", "message": "another version was wished"}
+        draft = draft.set(distillation=distillation.model_copy(update=update))
+    for heal in draft.status.heals:
+        if heal.verdict is None:
+            draft = draft.change_heal(heal, verdict=Verdict.UNPROVED, verified_at=observation.now)
+    return draft

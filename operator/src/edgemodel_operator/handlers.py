@@ -1,0 +1,105 @@
+"""kopf glue: events put the key of an EdgeModel on the queue, and indexes are kept. Nothing is decided here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+
+from edgemodel_operator.cluster.trim import trim, trim_child, trim_node, trim_pod
+from edgemodel_operator.cluster.world import World
+from edgemodel_operator.model.naming import GROUP, LABEL_MODEL, PLURAL, VERSION, Key
+from edgemodel_operator.queue import KeyedQueue
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A watched resource, and what is kept of each object."""
+
+    where: tuple[str, str, str]
+    keep: Callable[[Body], dict[str, Any]]
+
+
+CHILDREN: Mapping[str, Watched] = {
+    "ConfigMap": Watched(("", "v1", "configmaps"), trim_child),
+    "Service": Watched(("", "v1", "services"), trim_child),
+    "DaemonSet": Watched(("apps", "v1", "daemonsets"), trim_child),
+    "Deployment": Watched(("apps", "v1", "deployments"), trim_child),
+    "Job": Watched(("batch", "v1", "jobs"), trim),
+    "Pod": Watched(("", "v1", "pods"), trim_pod),
+}
+"""By kind; only objects with our label."""
+
+
+def register(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key]) -> None:
+    """Put all handlers into `registry`."""
+    _register_start(registry, world)
+    _register_models(registry, world, queue)
+    _register_nodes(registry, world, queue)
+    for kind in CHILDREN:
+        _register_children(registry, world, queue, kind)
+
+
+def _register_start(registry: kopf.OperatorRegistry, world: World) -> None:
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **kwargs: Any) -> None:
+        settings.posting.enabled = False
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 330
+        settings.watching.connect_timeout = 10
+        settings.networking.request_timeout = 30
+        world.bind({kind: kwargs[_index(kind)] for kind in ("EdgeModel", "Node", *CHILDREN)})
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+def _register_models(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key]) -> None:
+    @kopf.index(GROUP, VERSION, PLURAL, id=_index("EdgeModel"), registry=registry)
+    def keep(body: kopf.Body, namespace: str | None, name: str, **_: Any) -> dict[Key, Body]:
+        return {Key(namespace or "", name): trim(body)}
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, id="wake-edgemodel", registry=registry)
+    async def wake(type: str | None, namespace: str | None, name: str, **_: Any) -> None:  # noqa: A002 (kopf's name)
+        if type == "DELETED":
+            world.deleted("EdgeModel", namespace or "", name)
+        queue.add(Key(namespace or "", name))
+
+
+def _register_nodes(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key]) -> None:
+    known: dict[str, dict[str, Any]] = {}
+
+    @kopf.index("", "v1", "nodes", id=_index("Node"), registry=registry)
+    def keep(body: kopf.Body, name: str, **_: Any) -> dict[str, Body]:
+        return {name: trim_node(body)}
+
+    @kopf.on.event("", "v1", "nodes", id="wake-node", registry=registry)
+    async def wake(type: str | None, body: kopf.Body, name: str, **_: Any) -> None:  # noqa: A002 (kopf's name)
+        node = None if type == "DELETED" else trim_node(body)
+        if known.get(name) == node:  # heartbeats change nothing that matters here
+            return
+        known.pop(name, None) if node is None else known.update({name: node})
+        for key in world.edgemodels():
+            queue.add(key)
+
+
+def _register_children(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key], kind: str) -> None:
+    watched = CHILDREN[kind]
+    ours = {LABEL_MODEL: kopf.PRESENT}
+
+    @kopf.index(*watched.where, id=_index(kind), labels=ours, registry=registry)
+    def keep(body: kopf.Body, namespace: str | None, labels: kopf.Labels, **_: Any) -> dict[Key, Body]:
+        return {Key(namespace or "", labels[LABEL_MODEL]): watched.keep(body)}
+
+    @kopf.on.event(*watched.where, id=f"wake-{kind.lower()}", labels=ours, registry=registry)
+    async def wake(type: str | None, namespace: str | None, name: str, labels: kopf.Labels, **_: Any) -> None:  # noqa: A002 (kopf's name)
+        if type == "DELETED":
+            world.deleted(kind, namespace or "", name)
+        queue.add(Key(namespace or "", labels[LABEL_MODEL]))
+
+
+def _index(kind: str) -> str:
+    return f"index_{kind.lower()}"

@@ -1,0 +1,50 @@
+"""Names, labels and annotations of everything the operator makes."""
+
+from typing import NamedTuple
+
+GROUP, VERSION, PLURAL, KIND = "edgemodel.dev", "v1alpha1", "edgemodels", "EdgeModel"
+MANAGER = "edgemodel-operator"
+
+LABEL_MODEL = "edgemodel.dev/name"
+"""On every child and its pods: the EdgeModel's name. Also how children are found."""
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_MANAGED = "app.kubernetes.io/managed-by"
+ANNOTATION_REVISION = "edgemodel.dev/wish-revision"
+"""On pods: the nudge. The kubelet refreshes a pod's volumes when its annotations change."""
+
+SERVING, DISTILLING = "inference", "distillation"
+"""Values of the component label."""
+
+
+class Key(NamedTuple):
+    """Which EdgeModel."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def labels(name: str, component: str) -> dict[str, str]:
+    """Labels of a child; also the selector of its pods."""
+    return {LABEL_MODEL: name, LABEL_COMPONENT: component, LABEL_MANAGED: MANAGER}
+
+
+def wish_config_map(name: str) -> str:
+    """Name of the ConfigMap that holds the wish."""
+    return f"{name}-wish"
+
+
+def distilled(attempt: int) -> str:
+    """Name of the version that distillation number `attempt` makes."""
+    return f"distilled-{attempt}"
+
+
+def job(name: str, uid: str, attempt: int) -> str:
+    """Name of a distillation Job: the same for the same EdgeModel and attempt, so that a second one is refused.
+
+    At most 63 characters for names of at most 45, else the API server refuses the pods' hostname; the uid's head
+    keeps a re-created EdgeModel from meeting the Jobs of its predecessor.
+    """
+    return f"{name[:40].rstrip('-')}-{uid[:8]}-d{attempt}"

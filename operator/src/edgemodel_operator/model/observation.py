@@ -1,0 +1,99 @@
+"""Everything that is known about one EdgeModel at one moment, frozen. None means that nobody measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from edgemodel.outcome import Outcome
+from edgemodel.wish import Wish
+from edgemodel_operator.api.reasons import Reason
+from edgemodel_operator.api.resource import EdgeModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node that the placement selects. `ready` None: the control plane lost sight of it."""
+
+    name: str
+    ready: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A serving pod. `ready` None: its node is out of sight."""
+
+    name: str
+    node: str
+    ready: bool | None
+    revision: str
+    """The wish revision it was last nudged for."""
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one node's pod says of itself, as of `at`."""
+
+    node: str
+    at: datetime
+    version: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+    wish_revision: int | None = None
+    faults: Mapping[str, bool] = field(default_factory=dict)
+    """By rule name; a rule without verdict is absent."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """By digest: why this node does not serve it."""
+    answered: int = 0
+    """Requests answered well since the active model was last flipped."""
+    samples: int = 0
+    """Hard samples of this node that lie in the sink."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A firing alert that names this EdgeModel; `node` empty: all of it."""
+
+    fault: str
+    node: str
+    since: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A distillation Job and how it ended (None: it did not)."""
+
+    name: str
+    attempt: int
+    running: bool
+    finished: bool
+    failed: bool
+    outcome: Outcome | None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One moment of one EdgeModel. `reports` holds fresh ones only; `children` are live objects by (kind, name)."""
+
+    now: datetime
+    model: EdgeModel
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    reports: Mapping[str, Report] = field(default_factory=dict)
+    telemetry: bool | None = None
+    """Whether the source of the reports answered: None where it never did."""
+    alerts: tuple[Alert, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    wish: Wish | None = None
+    obstacle: tuple[Reason, str] | None = None
+    """Why the last plan could not be carried out, where another try alone does not help."""
+    children: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def reachable(self) -> tuple[str, ...]:
+        """Names of nodes that are ready, run a ready pod and report, sorted."""
+        ready = {pod.node for pod in self.pods if pod.ready}
+        return tuple(sorted(n.name for n in self.nodes if n.ready and n.name in ready and n.name in self.reports))

@@ -1,0 +1,156 @@
+"""The running operator: watches, workers, signals and the two small HTTP servers, until it is told to stop."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import kopf
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from edgemodel_operator import metrics
+from edgemodel_operator.cluster.client import Cluster
+from edgemodel_operator.cluster.world import World
+from edgemodel_operator.decide import Images
+from edgemodel_operator.errors import SignalError
+from edgemodel_operator.handlers import register
+from edgemodel_operator.model.naming import Key
+from edgemodel_operator.queue import KeyedQueue
+from edgemodel_operator.reconcile import Reconciler
+from edgemodel_operator.settings import Settings
+from edgemodel_operator.signals.board import Board
+from edgemodel_operator.signals.sources import Prometheus, Scrape, Source
+from edgemodel_operator.signals.webhook import Notice, application
+
+log = structlog.get_logger()
+
+ALERT_LIFETIME = timedelta(hours=4)
+"""An alert that came by the webhook and was neither repeated nor resolved (Alertmanager's default repeat interval)."""
+
+
+def now() -> datetime:
+    """The wall clock, to the millisecond, as it goes into the status."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class Program:
+    """The operator. `run` returns after `stop` is set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._world = World()
+        self._queue: KeyedQueue[Key] = KeyedQueue()
+        self._board = Board(settings.signal_interval)
+        self._bell = asyncio.Event()
+        self._registry = kopf.OperatorRegistry()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then end everything that was started."""
+        register(self._registry, self._world, self._queue)
+        async with AsyncExitStack() as stack:
+            cluster = await stack.enter_async_context(Cluster())
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            images = Images(inference=self._settings.inference_image, distill=self._settings.distill_image)
+            reconciler = Reconciler(cluster, self._world, self._board, images, now)
+            await self._serve(stack)
+            jobs = [asyncio.create_task(self._watch(stop)), asyncio.create_task(self._listen(self._source(session)))]
+            jobs += [asyncio.create_task(self._work(reconciler)) for _ in range(self._settings.workers)]
+            stopping = asyncio.create_task(stop.wait())
+            log.info("started", version="v1alpha1", signals=self._settings.prometheus_url or "pods")
+            done, _ = await asyncio.wait([*jobs, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            self._queue.close()
+            if not jobs[0].done():
+                await asyncio.wait([jobs[0]], timeout=5)
+            for job in (*jobs, stopping):
+                job.cancel()
+            await asyncio.gather(*jobs, stopping, return_exceptions=True)
+            for job in done - {stopping}:
+                job.result()
+            log.info("stopped")
+
+    def _source(self, session: aiohttp.ClientSession) -> Source:
+        if self._settings.prometheus_url:
+            return Prometheus(session, self._settings.prometheus_url)
+        return Scrape(session, self._world.addresses)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        namespaces = self._settings.watched()
+        await kopf.operator(
+            registry=self._registry,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            standalone=True,
+            stop_flag=stop,
+            liveness_endpoint=f"http://0.0.0.0:{self._settings.health_port}/healthz",
+        )
+
+    async def _work(self, reconciler: Reconciler) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                delay = await reconciler.tick(key)
+            except Exception:
+                log.exception("a tick failed", edgemodel=str(key))
+                metrics.TICKS.labels("bug").inc()
+                delay = 30.0
+            finally:
+                self._queue.done(key)
+            if delay is not None:
+                self._queue.add_after(key, delay)
+
+    async def _listen(self, source: Source) -> None:
+        fresh: bool | None = None
+        while True:
+            changed: set[Key] = set()
+            try:
+                changed = self._board.take(await source.read(), now())
+                metrics.SIGNAL_READS.labels("ok").inc()
+            except SignalError as error:
+                metrics.SIGNAL_READS.labels("error").inc()
+                log.warning("no signals", error=str(error))
+            if self._board.telemetry(now()) is not fresh:
+                fresh = self._board.telemetry(now())
+                changed = set(self._world.edgemodels())
+            for key in changed:
+                self._queue.add(key)
+            metrics.QUEUE.set(len(self._queue))
+            metrics.MODELS.set(len(self._world.edgemodels()))
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._bell.wait(), self._settings.signal_interval)
+        except TimeoutError:
+            return
+        self._bell.clear()
+
+    async def _deliver(self, notices: list[Notice]) -> None:
+        metrics.ALERTS.inc(len(notices))
+        for notice in notices:
+            log.info("alert", edgemodel=str(notice.key), fault=notice.alert.fault, firing=notice.firing)
+            if not self._settings.prometheus_url:
+                if notice.firing:
+                    self._board.ring(notice.key, notice.fingerprint, notice.alert, now() + ALERT_LIFETIME)
+                else:
+                    self._board.resolve(notice.key, notice.fingerprint)
+            self._queue.add(notice.key)
+        if notices:
+            self._bell.set()
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        own = web.Application()
+        own.router.add_get("/metrics", _metrics)
+        webhook = application(self._settings.webhook_token_file, self._deliver)
+        for app, port in ((own, self._settings.metrics_port), (webhook, self._settings.webhook_port)):
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 (a pod's servers listen on its address)
+
+
+async def _metrics(_request: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,91 @@
+"""The distillation Job: one attempt, one name, so that two can never run for the same attempt."""
+
+from dataclasses import dataclass
+
+from edgemodel import bundle, distillation
+from edgemodel.distillation import Order, SampleSource, Source
+from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.spec import Distillation
+from edgemodel_operator.model import naming
+from edgemodel_operator.model.plan import Object
+from edgemodel_operator.render.children import child
+from edgemodel_operator.render.pod import SECURITY_CONTEXT, pod_spec, registry_access, resources, scratch
+
+KEPT_SECONDS = 24 * 3600
+"""How long a finished Job stays for people to look at; its result is in the status by then."""
+DEADLINE_SECONDS = 6 * 3600
+LABEL_ATTEMPT = "edgemodel.dev/attempt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What differs between two attempts of one EdgeModel."""
+
+    number: int
+    parent: Source | None
+    """The serving version: warm start, and what the gates compare with."""
+    nodes: tuple[str, ...]
+    """Whose samples are used."""
+    epochs: int | None
+    """Instead of those of spec.distillation."""
+
+
+def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
+    """The Job of one attempt; equal input gives an equal Job."""
+    wanted = model.spec.distillation
+    if wanted is None:
+        raise ValueError("spec.distillation: want a teacher and a data set to distil from")
+    order = _order(model, wanted, attempt)
+    registry_volumes, registry_mounts, environment = registry_access(model.spec.registry)
+    volumes, mounts = scratch()
+    container: Object = {
+        "name": "distill",
+        "image": image,
+        "env": [{"name": distillation.ORDER_VARIABLE, "value": order.dump()}, *environment],
+        "volumeMounts": [*registry_mounts, *mounts],
+        "securityContext": SECURITY_CONTEXT,
+        "terminationMessagePolicy": "File",
+    }
+    limits = resources(wanted.resources)
+    if limits:
+        container["resources"] = limits
+    fields: Object = {"restartPolicy": "Never"}
+    if model.spec.registry.pull_secret is not None:
+        fields["imagePullSecrets"] = [{"name": model.spec.registry.pull_secret.name}]
+    pod_labels = naming.labels(model.name, naming.DISTILLING)
+    spec = {
+        "backoffLimit": 2,
+        "completions": 1,
+        "parallelism": 1,
+        "activeDeadlineSeconds": DEADLINE_SECONDS,
+        "ttlSecondsAfterFinished": KEPT_SECONDS,
+        "template": {
+            "metadata": {"labels": pod_labels},
+            "spec": pod_spec(container, [*registry_volumes, *volumes], **fields),
+        },
+    }
+    job = child(
+        model, "batch/v1", "Job", naming.job(model.name, model.uid, attempt.number), naming.DISTILLING, spec=spec
+    )
+    job["metadata"]["labels"][LABEL_ATTEMPT] = str(attempt.number)
+    return job
+
+
+def _order(model: EdgeModel, wanted: Distillation, attempt: Attempt) -> Order:
+    samples = model.spec.serving.samples
+    tags = tuple(bundle.sample_tag(model.namespace, model.name, node) for node in attempt.nodes)
+    return Order(
+        name=naming.distilled(attempt.number),
+        teacher=wanted.teacher,
+        dataset=wanted.dataset,
+        parent=attempt.parent,
+        samples=None if samples is None else SampleSource(sink=samples.sink, tags=tags),
+        student=wanted.student,
+        temperature=wanted.temperature,
+        alpha=wanted.alpha,
+        epochs=attempt.epochs or wanted.epochs,
+        learning_rate=wanted.learning_rate,
+        seed=attempt.number,
+        gates=wanted.gates.settings(),
+        push=wanted.push,
+    )

@@ -1,0 +1,83 @@
+"""The wish ConfigMap: what every node is to do, from the decided status."""
+
+from edgemodel import wish
+from edgemodel.wish import Artifact, Assignment, Wish
+from edgemodel_operator.api.reasons import VersionState
+from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.status import Status, VersionStatus
+from edgemodel_operator.model.naming import SERVING, wish_config_map
+from edgemodel_operator.model.plan import Object
+from edgemodel_operator.render.children import child
+
+
+def render_wish(
+    model: EdgeModel, status: Status, backup: VersionStatus | None, *, everyone: bool, revision: int
+) -> Wish:
+    """The wish for `status`; `everyone`: a rollout under way has reached all nodes. Equal input, equal wish."""
+    serving = status.find_version(status.version) if status.version else None
+    rollout = status.rollout
+    target = status.find_version(rollout.to) if rollout is not None else None
+    default = _assignment(serving, backup)
+    exceptions: dict[str, Assignment] = {}
+    if rollout is not None and target is not None:
+        canary = _assignment(target, serving)
+        if everyone:
+            default = canary
+        elif canary is not None:
+            exceptions = dict.fromkeys(sorted(rollout.nodes), canary)
+    barred = (VersionState.QUARANTINED, VersionState.REJECTED)
+    samples = model.spec.serving.samples
+    return Wish(
+        revision=revision,
+        namespace=model.namespace,
+        model=model.name,
+        default=default,
+        exceptions=exceptions,
+        refused=tuple(sorted({v.digest for v in status.versions if v.state in barred})),
+        cleared=tuple(sorted({v.digest for v in status.versions if v.reason == "Exonerated"})),
+        interval=model.spec.health.interval,
+        rules=model.spec.health.rules,
+        healing=_healing(model),
+        sampling=None if samples is None else wish.Sampling(keep_hardest=samples.keep_hardest, sink=samples.sink),
+    )
+
+
+def next_revision(wanted: Wish, present: Wish | None, remembered: int) -> Wish:
+    """`wanted` with the present revision if it says the same, else with the next one."""
+    if present is not None and wanted.model_copy(update={"revision": present.revision}) == present:
+        return present
+    return wanted.model_copy(update={"revision": max(present.revision if present is not None else 0, remembered) + 1})
+
+
+def render_wish_config_map(model: EdgeModel, wanted: Wish) -> Object:
+    """The ConfigMap that all pods of the EdgeModel mount."""
+    name = wish_config_map(model.name)
+    return child(model, "v1", "ConfigMap", name, SERVING, data={wish.FILE_NAME: wanted.dump()})
+
+
+def _assignment(version: VersionStatus | None, backup: VersionStatus | None) -> Assignment | None:
+    if version is None:
+        return None
+    return Assignment(active=_artifact(version), backup=None if backup is None else _artifact(backup))
+
+
+def _artifact(version: VersionStatus) -> Artifact:
+    return Artifact(name=version.name, uri=version.uri, digest=version.digest)
+
+
+def _healing(model: EdgeModel) -> wish.Healing:
+    healing = model.spec.healing
+    strategies = tuple(
+        wish.LocalStrategy(
+            faults=strategy.faults,
+            actions=tuple(wish.LocalAction(type=action.type, delay=action.delay) for action in strategy.actions),
+        )
+        for strategy in healing.strategies
+    )
+    return wish.Healing(
+        strategies=strategies,
+        settle=healing.settle,
+        min_samples=healing.min_samples,
+        cooldown=healing.cooldown,
+        max_per_hour=healing.max_per_hour,
+    )

@@ -1,0 +1,116 @@
+"""The serving pods: a DaemonSet (EveryNode) or a Deployment (Replicas), and the Service in front of them."""
+
+from edgemodel import series, wish
+from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.model.naming import SERVING, labels, wish_config_map
+from edgemodel_operator.model.plan import Object
+from edgemodel_operator.render.children import child
+from edgemodel_operator.render.pod import SECURITY_CONTEXT, pod_spec, registry_access, resources, scratch
+
+WISH_FOLDER = "/etc/edgemodel/wish"
+GRACE_SECONDS = 30
+
+OUT_OF_SIGHT: tuple[Object, ...] = tuple(
+    {"key": f"node.kubernetes.io/{condition}", "operator": "Exists", "effect": effect}
+    for condition in ("not-ready", "unreachable")
+    for effect in ("NoSchedule", "NoExecute")
+)
+"""Without limit: a pod on a node that is cut off stays and goes on serving."""
+
+
+def render_workload(model: EdgeModel, image: str) -> Object:
+    """The DaemonSet or Deployment. It does not change with the version, so a new version restarts nothing."""
+    template = _template(model, image)
+    selector = {"matchLabels": labels(model.name, SERVING)}
+    if model.spec.placement.mode == "EveryNode":
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+        spec = {"selector": selector, "template": template, "updateStrategy": strategy, "minReadySeconds": 2}
+        return child(model, "apps/v1", "DaemonSet", model.name, SERVING, spec=spec)
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": selector,
+    }
+    template["spec"]["topologySpreadConstraints"] = [spread]
+    spec = {"selector": selector, "template": template, "minReadySeconds": 2}
+    spec["replicas"] = model.spec.placement.replicas or 0
+    return child(model, "apps/v1", "Deployment", model.name, SERVING, spec=spec)
+
+
+def render_service(model: EdgeModel) -> Object:
+    """Callers on a node reach the pod of that node in EveryNode mode, so that a cut link does not matter to them."""
+    local = model.spec.placement.mode == "EveryNode"
+    spec = {
+        "selector": labels(model.name, SERVING),
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "infer"}],
+        "internalTrafficPolicy": "Local" if local else "Cluster",
+    }
+    return child(model, "v1", "Service", model.name, SERVING, spec=spec)
+
+
+def _template(model: EdgeModel, image: str) -> Object:
+    placement = model.spec.placement
+    volumes, _, _ = registry_access(model.spec.registry)
+    scratch_volumes, _ = scratch()
+    wish_volume = {"name": "wish", "configMap": {"name": wish_config_map(model.name)}}
+    tolerations = [t.model_dump(by_alias=True, exclude_none=True) for t in placement.tolerations]
+    fields: Object = {
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "tolerations": [*OUT_OF_SIGHT, *tolerations],
+    }
+    if placement.node_selector:
+        fields["nodeSelector"] = dict(placement.node_selector)
+    if model.spec.registry.pull_secret is not None:
+        fields["imagePullSecrets"] = [{"name": model.spec.registry.pull_secret.name}]
+    annotations = {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(series.PORT_ADMIN),
+        "prometheus.io/path": "/metrics",
+    }
+    return {
+        "metadata": {"labels": labels(model.name, SERVING), "annotations": annotations},
+        "spec": pod_spec(_container(model, image), [wish_volume, *volumes, *scratch_volumes], **fields),
+    }
+
+
+def _container(model: EdgeModel, image: str) -> Object:
+    _, mounts, registry_environment = registry_access(model.spec.registry)
+    _, scratch_mounts = scratch()
+    infer_port: Object = {"name": "infer", "containerPort": series.PORT_INFER, "protocol": "TCP"}
+    if model.spec.serving.host_port is not None:
+        infer_port["hostPort"] = model.spec.serving.host_port
+    container: Object = {
+        "name": "inference",
+        "image": image,
+        "ports": [infer_port, {"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
+        "env": [*_environment(model), *registry_environment],
+        "volumeMounts": [{"name": "wish", "mountPath": WISH_FOLDER, "readOnly": True}, *mounts, *scratch_mounts],
+        "livenessProbe": _probe("/livez", period=5, failures=3),
+        "readinessProbe": _probe("/readyz", period=2, failures=2),
+        "startupProbe": _probe("/livez", period=1, failures=60),
+        "securityContext": SECURITY_CONTEXT,
+    }
+    wanted = resources(model.spec.placement.resources)
+    return {**container, "resources": wanted} if wanted else container
+
+
+def _environment(model: EdgeModel) -> list[Object]:
+    own_name = "spec.nodeName" if model.spec.placement.mode == "EveryNode" else "metadata.name"
+    return [
+        {"name": "EDGEMODEL_NAME", "value": model.name},
+        {"name": "EDGEMODEL_NAMESPACE", "value": model.namespace},
+        {"name": "EDGEMODEL_NODE", "valueFrom": {"fieldRef": {"fieldPath": own_name}}},
+        {"name": "EDGEMODEL_WISH", "value": f"{WISH_FOLDER}/{wish.FILE_NAME}"},
+        {"name": "EDGEMODEL_CACHE_SIZE", "value": str(model.spec.serving.cache_size)},
+        {"name": "EDGEMODEL_THREADS", "value": str(model.spec.serving.threads)},
+    ]
+
+
+def _probe(path: str, *, period: int, failures: int) -> Object:
+    return {
+        "httpGet": {"path": path, "port": "admin"},
+        "periodSeconds": period,
+        "timeoutSeconds": 2,
+        "failureThreshold": failures,
+    }

@@ -1,0 +1,32 @@
+"""What an administrator sets, read from the environment once at start."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Variables carry the prefix ``OPERATOR_``: ``OPERATOR_INFERENCE_IMAGE`` and so on. Durations in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="OPERATOR_", frozen=True)
+
+    inference_image: Annotated[str, Field(min_length=1)]
+    distill_image: Annotated[str, Field(min_length=1)]
+    prometheus_url: str = ""
+    """Base address of Prometheus; empty: scrape the pods."""
+    signal_interval: Annotated[float, Field(ge=0.5, le=300)] = 10.0
+    """How often Prometheus or the pods are asked."""
+    webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8088
+    webhook_token_file: Path = Path("/etc/edgemodel/webhook/token")
+    health_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    namespaces: str = ""
+    """Comma-separated; empty: all."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 4
+
+    def watched(self) -> tuple[str, ...]:
+        """The namespaces to watch; empty means all."""
+        return tuple(name.strip() for name in self.namespaces.split(",") if name.strip())

@@ -1,0 +1,79 @@
+"""Where samples come from: one query to Prometheus for the whole fleet, or a scrape of each pod."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from edgemodel import series
+from edgemodel_operator.errors import SignalError
+from edgemodel_operator.signals.reports import ALERTS, WANTED, Sample
+
+TIMEOUT = aiohttp.ClientTimeout(total=5)
+SCRAPES_AT_ONCE = 16
+MAX_SCRAPE_BYTES = 1 << 20
+
+
+class Source(Protocol):
+    """Gives the samples of this moment."""
+
+    async def read(self) -> list[Sample]:
+        """All samples of all EdgeModels.
+
+        Raises:
+            SignalError: nothing could be learned; says why.
+        """
+        ...
+
+
+class Prometheus:
+    """Asks Prometheus' HTTP API; a target that cannot be scraped has no series there, so it is absent here."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/") + "/api/v1/query"
+        names = "|".join(WANTED)
+        self._query = f'{{__name__=~"{names}"}} or {ALERTS}{{alertstate="firing",edgemodel!=""}}'
+
+    async def read(self) -> list[Sample]:
+        """See `Source.read`."""
+        try:
+            async with self._session.post(self._url, data={"query": self._query}, timeout=TIMEOUT) as response:
+                body = await response.json(content_type=None)
+            rows = body["data"]["result"]
+            return [Sample(row["metric"].pop("__name__"), row["metric"], float(row["value"][1])) for row in rows]
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise SignalError(f"Prometheus at {self._url} did not answer: {error!r}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SignalError(f"Prometheus at {self._url} answered something else: {error!r}") from error
+
+
+class Scrape:
+    """Asks the pods themselves; for small clusters without Prometheus. A pod that does not answer is absent."""
+
+    def __init__(self, session: aiohttp.ClientSession, addresses: Callable[[], Iterable[str]]) -> None:
+        self._session = session
+        self._addresses = addresses
+        self._places = asyncio.Semaphore(SCRAPES_AT_ONCE)
+
+    async def read(self) -> list[Sample]:
+        """See `Source.read`."""
+        addresses = list(self._addresses())
+        answers = await asyncio.gather(*(self._scrape(address) for address in addresses))
+        if addresses and all(answer is None for answer in answers):
+            raise SignalError(f"none of {len(addresses)} pods answered a scrape")
+        return [sample for answer in answers if answer is not None for sample in answer]
+
+    async def _scrape(self, address: str) -> list[Sample] | None:
+        host = f"[{address}]" if ":" in address else address
+        url = f"http://{host}:{series.PORT_ADMIN}/metrics"
+        try:
+            async with self._places, self._session.get(url, timeout=TIMEOUT) as response:
+                response.raise_for_status()
+                text = (await response.content.read(MAX_SCRAPE_BYTES)).decode()
+            families = list(text_string_to_metric_families(text))
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+            return None
+        return [Sample(s.name, s.labels, s.value) for family in families for s in family.samples if s.name in WANTED]
