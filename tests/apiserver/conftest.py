@@ -1,0 +1,31 @@
+"""A real API server, started once for these tests, and kubectl to talk to it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.control_plane import ControlPlane
+from lab.home import REPOSITORY
+from tests.apiserver.kubectl import Kubectl
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[ControlPlane]:
+    """Etcd and kube-apiserver on free loopback ports."""
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def kubectl(api_server: ControlPlane) -> Kubectl:
+    """Kubectl as the administrator."""
+    return Kubectl(api_server.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def edgemodel_crd(kubectl: Kubectl) -> None:
+    """The generated CRD, established."""
+    applied = kubectl.run("apply", "--server-side", "-f", str(REPOSITORY / "crds" / "edgemodels.yaml"))
+    assert applied.returncode == 0, applied.stderr
+    ready = kubectl.run("wait", "--for=condition=Established", "--timeout=20s", "crd/edgemodels.edgemodel.dev")
+    assert ready.returncode == 0, ready.stderr
