@@ -1,7 +1,6 @@
 """Golden batches: inputs with the outputs that the model gave when the bundle was made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,6 @@ Array = NDArray[Any]
 
 _LARGEST_RANDOM_INTEGER = 1
 """Random whole numbers are 0 and 1: legal as an index into any table of two rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The largest deviation of one output, and what was allowed there."""
-
-    output: str
-    largest: float
 
 
 def choose_inputs(model: Model, golden: str) -> dict[str, Array]:
@@ -106,7 +97,9 @@ def _random(tensor: Tensor, batch: int, rng: np.random.Generator) -> Array:
 def _read_inputs(model: Model, path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise BadInput(f"--golden {path}: no such file, and not a number")
-    arrays = {name.removeprefix(INPUT): array for name, array in read_arrays(path).items() if OUTPUT not in name}
+    arrays = {
+        name.removeprefix(INPUT): array for name, array in read_arrays(path).items() if not name.startswith(OUTPUT)
+    }
     if len(arrays) == len(model.inputs) == 1:
         arrays = {model.inputs[0].name: next(iter(arrays.values()))}
     wanted = {tensor.name for tensor in model.inputs}

@@ -49,9 +49,9 @@ def parse_address(uri: str) -> Address:
         raise SettingsInvalid(f"{uri!r:.200}: an address has no query and no fragment")
     match parts.scheme:
         case "oci" if _HOST.match(parts.netloc) and _REPOSITORY.match(path):
-            return Address("oci", parts.netloc, path)
+            return Address("oci", parts.netloc.lower(), path)
         case "https" if _HOST.match(parts.netloc):
-            return Address("https", parts.netloc, path)
+            return Address("https", parts.netloc.lower(), path)
         case "file" if not parts.netloc and path:
             return Address("file", "", "/" + unquote(path))
     raise SettingsInvalid(

@@ -63,23 +63,18 @@ class Client:
             OSError: the local disk.
         """
         _check_digest(digest)
-        with self._source(parse_address(uri)) as source:
-            data = _local_manifest(to, digest) or source.read_manifest(digest)
+        address = parse_address(uri)
+        kept = _local_manifest(to, digest)
+        if kept is not None and not _missing(to, _wanted(manifest := _parse(kept, digest, uri), names)):
+            return manifest
+        with self._source(address) as source:
+            data = kept or source.read_manifest(digest)
             manifest = _parse(data, digest, uri)
             wanted = _wanted(manifest, names)
-            total = sum(blob.size for blob in wanted.values())
-            if max_bytes is not None and total > max_bytes:
-                raise TooLarge(f"{uri} {digest}: {total} bytes, and {max_bytes} are allowed")
-            to.mkdir(parents=True, exist_ok=True)
-            missing = {name: blob for name, blob in wanted.items() if not is_whole(to / name, blob)}
-            if missing:
-                (to / MANIFEST).unlink(missing_ok=True)
-            done = total - sum(blob.size for blob in missing.values())
-            for name, blob in missing.items():
-                fetch(source, name, blob, to, _reporter(progress, done, total))
-                done += blob.size
-            if not (to / MANIFEST).exists():
-                write_whole(to / MANIFEST, data)
+            if max_bytes is not None and _size(wanted) > max_bytes:
+                raise TooLarge(f"{uri} {digest}: {_size(wanted)} bytes, and {max_bytes} are allowed")
+            _fill(to, wanted, source, progress)
+        write_whole(to / MANIFEST, data)
         return manifest
 
     def resolve(self, uri: str, tag: str) -> str | None:
@@ -111,7 +106,7 @@ class Client:
         digest = digest_of(data)
         with self._repository(parse_address(uri)) as repository:
             wanted = _wanted(manifest, None)
-            report = _reporter(progress, 0, sum(blob.size for blob in wanted.values()))
+            report = _reporter(progress, 0, _size(wanted))
             done = 0
             for name, blob in wanted.items():
                 repository.write_blob(folder / name, blob)
@@ -176,6 +171,24 @@ def _parse(data: bytes, digest: str, uri: str) -> Manifest:
 def _wanted(manifest: Manifest, names: Collection[str] | None) -> Mapping[str, Blob]:
     everything = {**manifest.files, CONFIG: manifest.config}
     return everything if names is None else {name: blob for name, blob in everything.items() if name in names}
+
+
+def _fill(folder: Path, wanted: Mapping[str, Blob], source: Source, progress: Progress | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    missing = _missing(folder, wanted)
+    done = _size(wanted) - _size(missing)
+    for name, blob in missing.items():
+        fetch(source, name, blob, folder, _reporter(progress, done, _size(wanted)))
+        done += blob.size
+
+
+def _missing(folder: Path, wanted: Mapping[str, Blob]) -> Mapping[str, Blob]:
+    return {name: blob for name, blob in wanted.items() if not is_whole(folder / name, blob)}
+
+
+def _size(files: Mapping[str, Blob]) -> int:
+    return sum(blob.size for blob in files.values())
 
 
 def _reporter(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:

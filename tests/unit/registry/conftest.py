@@ -8,7 +8,8 @@ import pytest
 
 from edgemodel.bundle import Card, Tensor
 from edgemodel_registry import write_bundle
-from tests.unit.registry.real_registry import Certificate, RealRegistry, make_certificate, run_registry
+from tests.unit.registry.real_registry import BASIC_LOGIN, Certificate, RealRegistry, make_certificate, run_registry
+from tests.unit.registry.token_service import ISSUER, SERVICE, run_token_service
 
 MODEL_BYTES = np.random.default_rng(0).bytes(300_000)
 """The registry does not look into a model."""
@@ -29,8 +30,18 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]
 @pytest.fixture(scope="session")
 def guarded_registry(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[RealRegistry]:
     """TLS by an authority of its own, and a login."""
-    with run_registry(tmp_path_factory.mktemp("guarded"), tls=certificate, login=True) as running:
+    with run_registry(tmp_path_factory.mktemp("guarded"), tls=certificate, auth=BASIC_LOGIN) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def token_registry(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[RealRegistry]:
+    """Plain HTTP, and bearer tokens from a token service that wants a login."""
+    with run_token_service(certificate) as realm:
+        keys = f"rootcertbundle: {certificate.certificate}"
+        auth = f"auth: {{{{token: {{{{realm: '{realm}', service: {SERVICE}, issuer: {ISSUER}, {keys}}}}}}}}}"
+        with run_registry(tmp_path_factory.mktemp("token"), auth=auth) as running:
+            yield running
 
 
 @pytest.fixture

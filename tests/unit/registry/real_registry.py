@@ -24,6 +24,8 @@ USER, PASSWORD = "plant", "correct horse"
 _HTPASSWD = f"{USER}:$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n"
 """bcrypt with the fewest rounds."""
 
+BASIC_LOGIN = "auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}"
+
 _CONFIG = """\
 version: 0.1
 log: {{accesslog: {{disabled: true}}, level: info}}
@@ -48,8 +50,8 @@ class RealRegistry:
 
 
 @contextmanager
-def run_registry(folder: Path, *, tls: "Certificate | None" = None, login: bool = False) -> Iterator[RealRegistry]:
-    """Start docker-registry with its data in `folder`; it ends with the block."""
+def run_registry(folder: Path, *, tls: "Certificate | None" = None, auth: str = "") -> Iterator[RealRegistry]:
+    """Start docker-registry with its data in `folder`; it ends with the block. `auth` is its section of that name."""
     program = shutil.which("docker-registry")
     if program is None:
         pytest.fail("docker-registry is not installed: apt-get install docker-registry")
@@ -57,7 +59,7 @@ def run_registry(folder: Path, *, tls: "Certificate | None" = None, login: bool 
     config = _CONFIG.format(
         root=folder,
         tls=f"  tls: {{certificate: {tls.certificate}, key: {tls.key}}}" if tls else "",
-        auth=f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}" if login else "",
+        auth=auth.format(folder=folder),
     )
     (folder / "config.yml").write_text(config)
     process = subprocess.Popen(

@@ -16,6 +16,7 @@ from edgemodel_registry import (
     TooLarge,
     Unauthorised,
     Unreachable,
+    write_manifest,
 )
 from tests.unit.registry.real_registry import PASSWORD, USER, BreakingProxy, Certificate, RealRegistry
 
@@ -50,6 +51,14 @@ def test_a_second_push_uploads_no_blob_again(registry: RealRegistry, bundle: Pat
     assert proxy.received < (bundle / MODEL).stat().st_size
 
 
+def test_a_large_model_goes_up_in_pieces(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    (bundle / MODEL).write_bytes(bytes(17 * 1024 * 1024))
+    digest = write_manifest(bundle, "large")
+    Client().push(bundle, registry.uri("large"))
+    Client().pull(registry.uri("large"), digest, tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
 def test_a_tag_resolves_to_the_digest_it_was_pushed_with(registry: RealRegistry, bundle: Path) -> None:
     digest = Client().push(bundle, registry.uri(), tags=["v1", "stable"])
     assert Client().resolve(registry.uri(), "stable") == digest
@@ -75,7 +84,7 @@ def test_progress_ends_at_all_bytes_wanted(registry: RealRegistry, bundle: Path,
 def test_a_whole_folder_needs_no_registry_any_more(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
     digest = Client().push(bundle, registry.uri())
     Client().pull(registry.uri(), digest, tmp_path / "p")
-    Client().pull("oci://registry.invalid/digits", digest, tmp_path / "p")
+    Client().pull("oci://127.0.0.1:1/digits", digest, tmp_path / "p")
 
 
 def test_a_flipped_bit_on_the_disk_is_noticed_and_mended(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
@@ -189,6 +198,24 @@ def test_a_login_is_not_given_to_another_host(
     client = Client(certificate.certificate, login_file(tmp_path, "registry.example:5000"))
     with pytest.raises(Unauthorised, match="none is configured"):
         client.push(bundle, guarded_registry.uri())
+
+
+def test_a_login_is_exchanged_for_tokens_where_the_registry_wants_tokens(
+    token_registry: RealRegistry, bundle: Path, tmp_path: Path
+) -> None:
+    client = Client(docker_config=login_file(tmp_path, token_registry.host))
+    digest = client.push(bundle, token_registry.uri())
+    client.pull(token_registry.uri(), digest, tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_without_a_good_login_there_is_no_token(
+    token_registry: RealRegistry, bundle: Path, tmp_path: Path, password: str | None
+) -> None:
+    login = login_file(tmp_path, token_registry.host, password) if password else None
+    with pytest.raises(Unauthorised, match="no token"):
+        Client(docker_config=login).push(bundle, token_registry.uri())
 
 
 def test_an_unknown_authority_is_not_trusted(guarded_registry: RealRegistry, bundle: Path) -> None:

@@ -1,0 +1,116 @@
+"""Artifacts from a folder behind HTTPS and from a folder on this machine."""
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from edgemodel.bundle import CARD, CONFIG, MANIFEST, MODEL, Blob, digest_of, render_manifest
+from edgemodel_registry import ArtifactInvalid, ArtifactMissing, Client, DigestMismatch, Refused, Unreachable
+from tests.unit.registry.real_registry import BreakingProxy, Certificate
+from tests.unit.registry.token_service import serve
+
+
+class QuietFiles(SimpleHTTPRequestHandler):
+    """Knows no ranges, as many plain servers."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class LeadsOutOfTls(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "http://127.0.0.1:1/manifest.json")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def https(certificate: Certificate, handler: object) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None
+    with serve(server) as host:
+        yield host
+
+
+def digest_in(folder: Path) -> str:
+    return digest_of((folder / MANIFEST).read_bytes())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_folder_behind_https_is_pulled_like_a_registry(
+    certificate: Certificate, bundle: Path, tmp_path: Path
+) -> None:
+    with https(certificate, partial(QuietFiles, directory=bundle.parent)) as host:
+        Client(certificate.certificate).pull(f"https://{host}/bundle/", digest_in(bundle), tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_a_server_that_knows_no_ranges_is_asked_from_the_start(
+    certificate: Certificate, bundle: Path, tmp_path: Path
+) -> None:
+    client = Client(certificate.certificate)
+    with https(certificate, partial(QuietFiles, directory=bundle.parent)) as host:
+        with BreakingProxy(host, budget=150_000) as proxy, pytest.raises(Unreachable):
+            client.pull(f"https://{proxy.host}/bundle", digest_in(bundle), tmp_path / "p", names=[MODEL])
+        assert (tmp_path / "p" / f"{MODEL}.partial").stat().st_size
+        client.pull(f"https://{host}/bundle", digest_in(bundle), tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_a_server_that_leads_out_of_tls_is_not_followed(certificate: Certificate, tmp_path: Path) -> None:
+    with https(certificate, LeadsOutOfTls) as host, pytest.raises(Refused, match="without TLS"):
+        Client(certificate.certificate).pull(f"https://{host}/x", "sha256:" + "0" * 64, tmp_path / "p")
+
+
+def test_a_folder_on_this_machine_is_pulled_like_a_registry(bundle: Path, tmp_path: Path) -> None:
+    Client().pull(bundle.as_uri(), digest_in(bundle), tmp_path / "p")
+    assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_a_folder_that_holds_another_artifact_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(DigestMismatch, match="want a manifest with digest"):
+        Client().pull(bundle.as_uri(), "sha256:" + "0" * 64, tmp_path / "p")
+
+
+def test_a_file_longer_than_its_manifest_says_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with (bundle / MODEL).open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(DigestMismatch, match="longer than"):
+        Client().pull(bundle.as_uri(), digest_in(bundle), tmp_path / "p")
+    assert not list((tmp_path / "p").glob(f"{MODEL}*"))
+
+
+def test_a_folder_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactMissing, match="nowhere"):
+        Client().pull((tmp_path / "nowhere").as_uri(), "sha256:" + "0" * 64, tmp_path / "p")
+
+
+def test_a_pipe_in_place_of_a_file_does_not_hang_the_pull(bundle: Path, tmp_path: Path) -> None:
+    (bundle / CARD).unlink()
+    os.mkfifo(bundle / CARD)
+    with pytest.raises(ArtifactInvalid, match="not a regular file"):
+        Client().pull(bundle.as_uri(), digest_in(bundle), tmp_path / "p")
+
+
+@pytest.mark.parametrize("name", [MANIFEST, CONFIG, f"{MODEL}.partial"])
+def test_a_stranger_cannot_put_a_file_where_we_keep_our_own(tmp_path: Path, name: str) -> None:
+    blob = Blob(digest_of(b"x"), 1)
+    manifest = render_manifest({MODEL: blob}, blob).replace(MODEL.encode(), name.encode())
+    (tmp_path / MANIFEST).write_bytes(manifest)
+    with pytest.raises(ArtifactInvalid, match="may not be called"):
+        Client().pull(tmp_path.as_uri(), digest_of(manifest), tmp_path / "p")
