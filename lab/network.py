@@ -87,7 +87,8 @@ def ensure_routes() -> None:
     for each in NODES:
         _ip("route", "replace", each.pods, "via", each.address, "dev", BRIDGE)
         inside = ("-n", each.namespace.name, "route", "replace")
-        _ip(*inside, "default", "via", HOST_ADDRESS, "dev", "eth0")
+        _ip(*inside, "unreachable", "default")
+        _ip(*inside, SERVICE_RANGE, "via", HOST_ADDRESS, "dev", "eth0")
         _ip(*inside, "unreachable", each.pods)
         for other in NODES:
             if other != each:
