@@ -1,0 +1,1 @@
+"""Serves a model on the edge and looks after itself."""

@@ -1,0 +1,162 @@
+"""The ASGI application: one wrapper around all routes, for what every answer has in common.
+
+It takes the active model once per request, reads the body under a cap and a time limit, adds the headers that say
+which version answered, and turns every `RequestError` into its answer.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from edgemodel_inference import logs
+from edgemodel_inference.engine import Engine
+from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError
+from edgemodel_inference.models import Model
+
+MAX_BODY = 16 * 1024 * 1024
+BODY_SECONDS = 30.0
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+
+log = logs.Log("edgemodel.app")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with its whole body, and the model that is to answer it."""
+
+    method: str
+    path: str
+    headers: dict[bytes, bytes]
+    body: bytes
+    model: Model | None
+    started: float
+    """When its body was there, on the monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer."""
+
+    status: int
+    body: bytes
+    headers: Headers = field(default=(JSON,))
+
+
+def json_response(document: object, status: int = 200) -> Response:
+    """`document` as JSON."""
+    return Response(status, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def error_response(error: RequestError) -> Response:
+    """The protocol's error body, with Retry-After where a later attempt may succeed."""
+    headers = [JSON]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    return Response(error.status, orjson.dumps({"error": str(error)}), headers)
+
+
+Route = Callable[[Request], Awaitable[Response]]
+
+
+class App:
+    """`hot` answers paths under /v2; everything else goes to `people`, an ASGI application."""
+
+    def __init__(self, engine: Engine, hot: Route, people: AsgiApp) -> None:
+        self._engine = engine
+        self._hot = hot
+        self._people = people
+        self.draining = False
+        """Whether answers close their connections."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        model = self._engine.active
+        if model is not None:
+            model.users += 1
+        try:
+            await self._answer(scope, receive, send, model)
+        finally:
+            if model is not None:
+                model.users -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, model: Model | None) -> None:
+        headers = dict(scope["headers"])
+        extra: list[tuple[bytes, bytes]] = [*model.headers] if model is not None else []
+        try:
+            body = await _read_body(headers, receive)
+        except RequestError as error:
+            # What is left of the body would be taken for the next request.
+            await _send(send, error_response(error), [*extra, (b"connection", b"close")])
+            return
+        if body is None:
+            return
+        if self.draining:
+            extra.append((b"connection", b"close"))
+        if scope["path"].startswith("/v2"):
+            request = Request(scope["method"], scope["path"], headers, body, model, time.monotonic())
+            await _send(send, await self._hot(request), extra)
+        else:
+            scope["state"] = {"model": model, "started": time.monotonic()}
+            await self._people(scope, _replay(body, receive), _adding(send, extra))
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    """The whole body, or None where the caller has gone away."""
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes, got {int(declared)}")
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while (message := await receive())["type"] == "http.request":
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes")
+                if not message.get("more_body"):
+                    return b"".join((*chunks, chunk)) if chunks else chunk
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise BodyTooSlow(f"body: want all of it within {BODY_SECONDS:.0f} s") from error
+    return None
+
+
+async def _send(send: Send, response: Response, extra: Headers) -> None:
+    length = (b"content-length", b"%d" % len(response.body))
+    await send(
+        {"type": "http.response.start", "status": response.status, "headers": [*response.headers, length, *extra]}
+    )
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read already, then what really comes."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _adding(send: Send, extra: Headers) -> Send:
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *extra]
+        await send(message)
+
+    return adding

@@ -1,0 +1,236 @@
+"""Bodies of the Open Inference Protocol V2 to arrays and back, JSON and binary tensors. Pure.
+
+Protocol: https://github.com/kserve/open-inference-protocol (specification/protocol/inference_rest.md) and its
+binary tensor data extension. Every problem is a `BadRequest` that says what was expected; no input raises
+anything else, and no array is made before its size is known to match its data.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from edgemodel.bundle import Tensor
+from edgemodel_inference.datatypes import NAMES, NUMPY, VALUE_TYPES
+from edgemodel_inference.errors import BadRequest
+
+Array = NDArray[Any]
+
+MAX_RANK = 16
+MAX_TENSORS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An output that the caller named, and whether it is to come as binary."""
+
+    name: str
+    binary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """A decoded request. `outputs` None: all of them, each binary or not as `binary` says."""
+
+    id: str | None
+    feeds: Mapping[str, Array]
+    outputs: tuple[Wanted, ...] | None
+    binary: bool
+
+
+def decode(body: bytes, json_length: int | None, inputs: Sequence[Tensor]) -> InferRequest:
+    """Read an infer body.
+
+    Args:
+        body: all of it.
+        json_length: value of the header ``Inference-Header-Content-Length``; binary tensors follow so many bytes.
+        inputs: what the model eats; every one must be there, in its datatype and a shape that fits.
+
+    Raises:
+        BadRequest: says what was expected.
+    """
+    if json_length is not None and not 0 <= json_length <= len(body):
+        raise BadRequest(f"Inference-Header-Content-Length: want 0 to {len(body)}, the body's size, got {json_length}")
+    document = _object(body if json_length is None else body[:json_length])
+    rest = b"" if json_length is None else memoryview(body)[json_length:]
+    identity = document.get("id")
+    if identity is not None and not isinstance(identity, str):
+        raise BadRequest("id: want a string")
+    parameters = _parameters(document, "request")
+    return InferRequest(
+        identity,
+        _feeds(document.get("inputs"), rest, inputs),
+        _wanted(document.get("outputs"), parameters.get("binary_data_output") is True),
+        parameters.get("binary_data_output") is True,
+    )
+
+
+def encode(
+    head: Mapping[str, object], arrays: Sequence[tuple[str, Array]], request: InferRequest
+) -> tuple[bytes, int | None]:
+    """The body that answers `request` with `arrays`, and its JSON part's length where binary tensors follow.
+
+    Raises:
+        BadRequest: the request names an output that the model does not have.
+    """
+    outputs, blobs = [], []
+    for name, array, binary in _choose(arrays, request):
+        output: dict[str, object] = {"name": name, "datatype": NAMES[array.dtype], "shape": array.shape}
+        if binary:
+            blobs.append(array.tobytes())
+            output["parameters"] = {"binary_data_size": len(blobs[-1])}
+        else:
+            output["data"] = np.ascontiguousarray(array).reshape(-1)
+        outputs.append(output)
+    document = {**head, "outputs": outputs}
+    if request.id is not None:
+        document["id"] = request.id
+    text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"".join((text, *blobs)), len(text)) if blobs else (text, None)
+
+
+def fits(shape: Sequence[int], tensor: Tensor) -> bool:
+    """Whether `shape` is one that `tensor` may have; −1 fits any size from 1 on."""
+    return len(shape) == len(tensor.shape) and all(
+        want == got or (want < 0 and got > 0) for want, got in zip(tensor.shape, shape, strict=True)
+    )
+
+
+def array_of(data: list[Any], dtype: "np.dtype[Any]", where: str) -> Array:
+    """A list of numbers, nested or not, as an array of `dtype` with the nesting's shape.
+
+    The values' types are looked at one by one: numpy would take text and None for numbers, and give a list of
+    texts as many bytes per item as the longest one has.
+
+    Raises:
+        BadRequest: not numbers, ragged, too deep, or beyond the datatype's range.
+    """
+    values, shape = _flatten(data, where)
+    name = NAMES[dtype]
+    if not set(map(type, values)) <= VALUE_TYPES[dtype.kind]:
+        raise BadRequest(f"{where}: want {name} values only")
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype=dtype)
+    except OverflowError as error:
+        raise BadRequest(f"{where}: a value is beyond the range of {name}") from error
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadRequest(f"{where}: a value is beyond the range of {name}")
+    return array.reshape(shape)
+
+
+def _flatten(data: list[Any], where: str) -> tuple[list[Any], tuple[int, ...]]:
+    shape = [len(data)]
+    while data and type(data[0]) is list:
+        width = len(data[0])
+        if len(shape) == MAX_RANK or not all(type(row) is list and len(row) == width for row in data):
+            raise BadRequest(f"{where}: want equally long lists, at most {MAX_RANK} deep")
+        shape.append(width)
+        data = list(chain.from_iterable(data))
+    return data, tuple(shape)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"body: want JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise BadRequest('body: want a JSON object like {"inputs": [{"name", "shape", "datatype", "data"}]}')
+    return document
+
+
+def _parameters(owner: Mapping[str, Any], where: str) -> dict[str, Any]:
+    parameters = owner.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise BadRequest(f"{where}.parameters: want an object")
+    return parameters
+
+
+def _items(value: object, where: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or len(value) > MAX_TENSORS or not all(isinstance(i, dict) for i in value):
+        raise BadRequest(f"{where}: want a list of at most {MAX_TENSORS} objects")
+    return value
+
+
+def _feeds(value: object, rest: "bytes | memoryview", inputs: Sequence[Tensor]) -> dict[str, Array]:
+    tensors = {tensor.name: tensor for tensor in inputs}
+    feeds: dict[str, Array] = {}
+    offset = 0
+    for index, item in enumerate(_items(value, "inputs")):
+        where = f"inputs[{index}]"
+        name = item.get("name")
+        tensor = tensors.get(name) if isinstance(name, str) else None
+        if tensor is None or tensor.name in feeds:
+            raise BadRequest(f"{where}.name: want each of {sorted(tensors)} once, got {name!r:.80}")
+        shape = _shape(item, tensor, where)
+        size = _parameters(item, where).get("binary_data_size")
+        if size is None:
+            feeds[tensor.name] = _from_json(item, tensor, shape, where)
+        else:
+            feeds[tensor.name] = _from_bytes(rest[offset:], size, tensor, shape, where)
+            offset += size
+    if missing := tensors.keys() - feeds.keys():
+        raise BadRequest(f"inputs: {sorted(missing)} missing")
+    if offset != len(rest):
+        raise BadRequest(f"body: want {offset} bytes of binary tensors, as the inputs say, got {len(rest)}")
+    return feeds
+
+
+def _shape(item: Mapping[str, Any], tensor: Tensor, where: str) -> tuple[int, ...]:
+    if item.get("datatype") != tensor.datatype:
+        raise BadRequest(f"{where}.datatype: want {tensor.datatype!r}, got {item.get('datatype')!r:.80}")
+    shape = item.get("shape")
+    if not isinstance(shape, list) or len(shape) > MAX_RANK or not all(type(d) is int for d in shape):
+        raise BadRequest(f"{where}.shape: want a list of whole numbers like {list(tensor.shape)}")
+    if not fits(shape, tensor):
+        raise BadRequest(f"{where}.shape: want {list(tensor.shape)} (-1: any size from 1), got {shape!r:.80}")
+    return tuple(shape)
+
+
+def _from_json(item: Mapping[str, Any], tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
+    data = item.get("data")
+    if not isinstance(data, list):
+        raise BadRequest(f"{where}.data: want a list of values")
+    array = array_of(data, NUMPY[tensor.datatype], f"{where}.data")
+    if array.size != math.prod(shape):
+        raise BadRequest(f"{where}.data: want {math.prod(shape)} values for shape {list(shape)}, got {array.size}")
+    return array.reshape(shape)
+
+
+def _from_bytes(rest: "bytes | memoryview", size: object, tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
+    dtype = NUMPY[tensor.datatype]
+    want = math.prod(shape) * dtype.itemsize
+    if type(size) is not int or size != want:
+        raise BadRequest(f"{where}.parameters.binary_data_size: want {want} for shape {list(shape)}, got {size!r:.80}")
+    if len(rest) < want:
+        raise BadRequest(f"{where}: want {want} bytes of binary data, got {len(rest)}")
+    return np.frombuffer(rest[:want], dtype=dtype).reshape(shape)
+
+
+def _wanted(value: object, binary: bool) -> tuple[Wanted, ...] | None:
+    if value is None:
+        return None
+    wanted = []
+    for index, item in enumerate(_items(value, "outputs")):
+        where = f"outputs[{index}]"
+        if not isinstance(item.get("name"), str):
+            raise BadRequest(f"{where}.name: want a string")
+        chosen = _parameters(item, where).get("binary_data", binary)
+        wanted.append(Wanted(item["name"], chosen is True))
+    return tuple(wanted)
+
+
+def _choose(arrays: Sequence[tuple[str, Array]], request: InferRequest) -> list[tuple[str, Array, bool]]:
+    if not request.outputs:
+        return [(name, array, request.binary) for name, array in arrays]
+    known = dict(arrays)
+    for index, wanted in enumerate(request.outputs):
+        if wanted.name not in known:
+            raise BadRequest(f"outputs[{index}].name: want one of {sorted(known)}, got {wanted.name!r:.80}")
+    return [(wanted.name, known[wanted.name], wanted.binary) for wanted in request.outputs]

@@ -1,0 +1,113 @@
+"""Everything that can go wrong here, in one tree.
+
+InferenceError
+├── SettingsError            a variable of the environment is wrong; the message names it
+├── RequestError             an answer to a caller: status, message
+│   ├── BadRequest           400: malformed, wrong shape or datatype; says what was expected
+│   ├── NotFound             404: unknown model, version or path
+│   ├── NotAllowed           405
+│   ├── BodyTooSlow          408
+│   ├── BodyTooLarge         413
+│   ├── Unprocessable        422: well-formed, but the model fails on these values
+│   └── Unavailable          503 with Retry-After: no model yet, queue full, out of time
+├── Refused                  an artifact that must not serve; `code` is CamelCase, `lasting` says for how long
+└── Unreachable              an artifact that cannot be had now; tried again with growing pauses
+"""
+
+from typing import ClassVar
+
+
+class InferenceError(Exception):
+    """Base of all errors of this package."""
+
+
+class SettingsError(InferenceError):
+    """A variable of the environment is wrong; one line per problem, each naming the variable."""
+
+
+class RequestError(InferenceError):
+    """An answer to a caller."""
+
+    status: ClassVar[int] = 400
+    retry_after: ClassVar[int | None] = None
+    """Seconds, as the Retry-After header."""
+
+
+class BadRequest(RequestError):
+    """The request is malformed; the message says what was expected."""
+
+
+class NotFound(RequestError):
+    """No such model, version or path."""
+
+    status = 404
+
+
+class NotAllowed(RequestError):
+    """The path exists, the method does not."""
+
+    status = 405
+
+
+class BodyTooSlow(RequestError):
+    """The body did not arrive in time."""
+
+    status = 408
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than this server reads."""
+
+    status = 413
+
+
+class Unprocessable(RequestError):
+    """The model itself fails on these values."""
+
+    status = 422
+
+
+class Unavailable(RequestError):
+    """Nothing can answer now; a later attempt may succeed."""
+
+    status = 503
+    retry_after = 1
+
+
+LASTING_CODES = frozenset(
+    {
+        "ArtifactInvalid",
+        "CardInvalid",
+        "CardMismatch",
+        "ExternalData",
+        "GoldenInvalid",
+        "GoldenMismatch",
+        "GoldenMissing",
+        "JailCrashed",
+        "ModelMissing",
+        "NotOnnx",
+    }
+)
+"""Codes that follow from an artifact's bytes: the same digest fails again. The others (a mirror that sends wrong
+bytes, a secret or a file that is not there yet, a machine too busy for the jail) may pass and are tried again."""
+
+
+class Refused(InferenceError):
+    """An artifact that must not serve."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the same digest would fail again."""
+        return self.code in LASTING_CODES
+
+
+class Unreachable(InferenceError):
+    """An artifact that cannot be had now: the registry is away, the disk is full."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code

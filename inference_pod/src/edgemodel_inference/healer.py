@@ -1,0 +1,152 @@
+"""The local ladder: acts on what this node's own detector sees, with no network at all.
+
+`edgemodel.ladder` decides; this carries out its steps for the local actions of a strategy, up to the first that is
+not local: from there on the operator climbs. A version that comes by wish starts every ladder anew: what was tried
+about another version says nothing about it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edgemodel.faults import Rule
+from edgemodel.ladder import (
+    LOCAL_ACTIONS,
+    Act,
+    ActionType,
+    Close,
+    Evidence,
+    Hold,
+    Limits,
+    Rest,
+    Verdict,
+    Wait,
+    next_step,
+)
+from edgemodel.wish import LocalAction, LocalStrategy, Wish
+from edgemodel_inference import logs
+from edgemodel_inference.detector import FaultWatch
+from edgemodel_inference.journal import Journal
+from edgemodel_inference.models import Model
+from edgemodel_inference.serving import Switch
+
+log = logs.Log("edgemodel.healer")
+
+
+class Body(Protocol):
+    """What the healer acts upon."""
+
+    @property
+    def active(self) -> Model | None: ...
+
+    def fall_back(self, reason: str, message: str) -> Switch | None: ...
+
+
+class Healer:
+    """Called by one thread, once per interval and when something is due."""
+
+    def __init__(self, node: str, journal: Journal, body: Body, restart: Callable[[str], None]) -> None:
+        """`restart` asks for this process to be replaced, giving the fault."""
+        self._node = node
+        self._journal = journal
+        self._body = body
+        self._restart = restart
+        self._due: dict[str, float] = {}
+        self.stances: dict[str, str] = {}
+        """For /status: what the ladder of each fault waits for."""
+
+    def follow(self, wish: Wish, now: float) -> None:
+        """Take note of a wish: a new assignment closes what is under proof and starts the ladders anew."""
+        assignment = wish.for_node(self._node)
+        if assignment is None:
+            return
+        digest, last = assignment.active.digest, self._journal.assignment()
+        cleared = digest in wish.cleared
+        if last is not None and last.to == digest and (last.cleared or not cleared):
+            return
+        for rule in wish.rules:
+            attempts = self._journal.attempts(rule.name)
+            if attempts and attempts[-1].verdict is None:
+                self._journal.note_verdict(now, rule.name, attempts[-1].action, Verdict.UNPROVED, "NewAssignment")
+        self._journal.note_assignment(now, digest, cleared=cleared)
+
+    def step(self, wish: Wish, watch: FaultWatch, answered: int, now: float) -> None:
+        """One look at every fault; at most one action, for after it the others' evidence is another.
+
+        Args:
+            wish: the one in force.
+            watch: what the detector knows.
+            answered: requests answered well since the last switch or start.
+            now: monotonic seconds.
+        """
+        for rule in wish.rules:
+            actions = local_actions(wish.healing.strategy(rule.name))
+            if actions and self._tend(rule, actions, wish, watch, answered, now):
+                return
+
+    def _tend(  # noqa: PLR0913 (a step's arguments, and the rule)
+        self, rule: Rule, actions: Sequence[LocalAction], wish: Wish, watch: FaultWatch, answered: int, now: float
+    ) -> bool:
+        attempts = self._journal.attempts(rule.name)
+        evidence = Evidence(active=watch.active(rule.name), samples=answered)
+        step = next_step([a.type for a in actions], attempts, evidence, limits(wish, rule), now)
+        self.stances[rule.name] = _words(step)
+        match step:
+            case Act(index):
+                return self._act_when_due(rule, actions[index], watch, now)
+            case Close(verdict):
+                evidence_text = f"active={evidence.active} samples={evidence.samples}"
+                self._journal.note_verdict(now, rule.name, attempts[-1].action, verdict, evidence_text)
+            case Rest() | Wait() | Hold():
+                self._due.pop(rule.name, None)
+        return False
+
+    def _act_when_due(self, rule: Rule, action: LocalAction, watch: FaultWatch, now: float) -> bool:
+        if now < self._due.setdefault(rule.name, now + action.delay):
+            return False
+        del self._due[rule.name]
+        firing = watch.last_firing(rule.name)
+        evidence = f"{rule.metric} {firing.value:.6g} {rule.operator} {rule.threshold:.6g}" if firing else ""
+        active = self._body.active
+        self._journal.note_attempt(now, rule.name, action.type, evidence, active.digest if active else None)
+        if action.type is ActionType.RESTART:
+            self._restart(rule.name)
+        elif self._body.fall_back(rule.name, evidence) is None:
+            self._journal.note_verdict(now, rule.name, action.type, Verdict.FAILED, "NoBackup")
+        return True
+
+
+def local_actions(strategy: LocalStrategy | None) -> list[LocalAction]:
+    """The strategy's actions up to the first that is not local."""
+    local: list[LocalAction] = []
+    for action in strategy.actions if strategy is not None else ():
+        if action.type not in LOCAL_ACTIONS:
+            break
+        local.append(action)
+    return local
+
+
+def limits(wish: Wish, rule: Rule) -> Limits:
+    """The wish's limits; evidence is waited for at least as long as the rule needs to give a verdict."""
+    healing = wish.healing
+    window = wish.interval * (rule.window + rule.trigger_count)
+    return Limits(
+        settle=healing.settle,
+        min_samples=healing.min_samples,
+        patience=max(Limits().patience, window),
+        cooldown=healing.cooldown,
+        max_per_hour=healing.max_per_hour,
+    )
+
+
+def _words(step: Act | Close | Wait | Hold | Rest) -> str:
+    match step:
+        case Act(index):
+            return f"Act {index}"
+        case Close(verdict):
+            return f"Close {verdict}"
+        case Wait(_, reason):
+            return reason
+        case Hold(reason):
+            return f"Hold {reason}"
+        case Rest():
+            return "Rest"

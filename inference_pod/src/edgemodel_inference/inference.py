@@ -1,0 +1,58 @@
+"""One inference on behalf of a caller: run it, and write down how it went."""
+
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from edgemodel_inference.engine import Engine, Result
+from edgemodel_inference.errors import RequestError, Unavailable, Unprocessable
+from edgemodel_inference.models import Array, Model
+
+
+class Recorder(Protocol):
+    """Takes note of requests; called on the event loop, so it has to be quick."""
+
+    def answered(self, model: Model, feeds: Mapping[str, Array], result: Result, seconds: float, queue: int) -> None:
+        """Answered well after `seconds`, while `queue` requests waited."""
+
+    def refused(self, model: Model | None, outcome: str, queue: int) -> None:
+        """Not answered: ``invalid`` (the caller's fault), ``rejected`` (no room, no time) or ``error`` (the model's)."""
+
+
+class Inference:
+    """What the routes for machines and the routes for people have in common."""
+
+    def __init__(self, engine: Engine, recorder: Recorder) -> None:
+        self._engine = engine
+        self._recorder = recorder
+
+    def need(self, model: Model | None) -> Model:
+        """`model`, where there is one.
+
+        Raises:
+            Unavailable: nothing is served yet.
+        """
+        if model is None:
+            self._recorder.refused(None, "rejected", self._engine.queue_length)
+            raise Unavailable("no model is served yet; see /status on the admin port")
+        return model
+
+    def invalid(self, model: Model) -> None:
+        """Take note of a request that was malformed."""
+        self._recorder.refused(model, "invalid", self._engine.queue_length)
+
+    async def run(self, model: Model, feeds: Mapping[str, Array], started: float) -> Result:
+        """Run `model`; `started` is when the request was there, on the monotonic clock.
+
+        Raises:
+            RequestError: Unavailable or Unprocessable.
+        """
+        queue = self._engine.queue_length
+        try:
+            result = await self._engine.infer(model, feeds)
+        except RequestError as error:
+            outcome = "error" if isinstance(error, Unprocessable) else "rejected"
+            self._recorder.refused(model, outcome, queue)
+            raise
+        self._recorder.answered(model, feeds, result, time.monotonic() - started, queue)
+        return result

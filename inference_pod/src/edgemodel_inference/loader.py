@@ -1,0 +1,61 @@
+"""From an artifact's address to a model that may answer: fetch, verify, jail, open, warm up."""
+
+from collections.abc import Callable
+
+from edgemodel.wish import Artifact
+from edgemodel_inference import golden, logs
+from edgemodel_inference.errors import Refused, Unprocessable
+from edgemodel_inference.jail import try_bundle
+from edgemodel_inference.models import Model, open_model
+from edgemodel_inference.store import Store
+
+WARM_UP_RUNS = 3
+
+log = logs.Log("edgemodel.loader")
+
+
+class Loader:
+    """Opens artifacts; `opening` is called with a digest before its graph is touched in this process."""
+
+    def __init__(self, store: Store, threads: int, opening: Callable[[str], None]) -> None:
+        self._store = store
+        self._threads = threads
+        self._opening = opening
+
+    def obtain(self, artifact: Artifact, progress: Callable[[int, int], None]) -> Model:
+        """`artifact` as a warm model, from the disk where it is there and whole, else from its origin.
+
+        Raises:
+            Refused: it must not serve.
+            Unreachable: it cannot be had now.
+        """
+        if not self._store.has(artifact.digest):
+            log.info("fetching", version=artifact.name, digest=artifact.digest)
+            self._store.fetch(artifact, progress)
+        if not self._store.is_proved(artifact.digest):
+            try_bundle(self._store.folder(artifact.digest))
+            self._store.mark_proved(artifact.digest)
+        return self._open(artifact)
+
+    def reopen(self, artifact: Artifact) -> Model | None:
+        """`artifact` from the disk alone, or None where it is not there, not whole, or never passed the jail.
+
+        Raises:
+            Refused: it must not serve.
+        """
+        if not self._store.has(artifact.digest) or not self._store.is_proved(artifact.digest):
+            return None
+        return self._open(artifact)
+
+    def _open(self, artifact: Artifact) -> Model:
+        self._opening(artifact.digest)
+        folder = self._store.folder(artifact.digest)
+        model = open_model(folder, artifact, self._threads)
+        samples = golden.read_golden(folder, model.card)
+        try:
+            for _ in range(WARM_UP_RUNS):
+                golden.compare(model, samples)
+        except Unprocessable as error:
+            raise Refused("GoldenMismatch", str(error)) from error
+        self._store.touch(artifact.digest)
+        return model

@@ -1,0 +1,51 @@
+"""Logs: one JSON object per line on standard output, the same for supervisor and worker.
+
+The standard library's logging with a formatter of a few lines: the supervisor, which must stay small, writes
+them too.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+
+class Log:
+    """Events of one component: a short fixed text, and fields."""
+
+    def __init__(self, component: str) -> None:
+        self._logger = logging.getLogger(component)
+
+    def debug(self, event: str, **fields: object) -> None:
+        self._logger.debug(event, extra={"fields": fields})
+
+    def info(self, event: str, **fields: object) -> None:
+        self._logger.info(event, extra={"fields": fields})
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._logger.warning(event, extra={"fields": fields})
+
+    def error(self, event: str, cause: BaseException | None = None, **fields: object) -> None:
+        self._logger.error(event, extra={"fields": fields}, exc_info=cause)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "component": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def configure() -> None:
+    """Send all logs of this process to standard output; libraries' from WARNING on."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("edgemodel").setLevel(logging.INFO)

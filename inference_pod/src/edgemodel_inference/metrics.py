@@ -1,0 +1,122 @@
+"""The exposition: every series that this pod exports, with the names and labels of `edgemodel.series`."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from edgemodel import series
+
+disable_created_metrics()
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """Everything that is exported besides the request counters, as of one moment."""
+
+    serving: tuple[str, str, str] | None = None
+    """Version, digest, reason."""
+    revision: int = 0
+    faults: Mapping[str, bool] = field(default_factory=dict)
+    refused: Iterable[tuple[str, str, str]] = ()
+    """Digest, version, reason."""
+    pending: tuple[str, str, str] | None = None
+    """Version, digest, reason."""
+    heals: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    """By fault, action, verdict."""
+    gauges: Mapping[str, float | None] = field(default_factory=dict)
+    """The detector's last samples, by metric."""
+    answered: int = 0
+    samples_pushed: int | None = None
+    restarts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Metrics:
+    """Counters of requests, and readings taken at each scrape. Any thread may render."""
+
+    def __init__(self, identity: Mapping[str, str], read: Callable[[], Readings]) -> None:
+        self._identity = dict(identity)
+        self._read = read
+        self._registry = CollectorRegistry()
+        names = [*self._identity, "version"]
+        self._requests = Counter(
+            series.REQUESTS_TOTAL.removesuffix("_total"),
+            "Answered inference requests.",
+            [*names, "outcome"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            series.INFERENCE_SECONDS,
+            "Time from a request's last byte to its result.",
+            names,
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._lock = threading.Lock()
+        self._children: dict[tuple[str, str], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
+        self._registry.register(self)
+
+    def answered(self, version: str, seconds: float) -> None:
+        """A request was answered well."""
+        self.count(version, "ok")
+        timer = self._timers.get(version)
+        if timer is None:
+            timer = self._timers[version] = self._seconds.labels(*self._identity.values(), version)
+        timer.observe(seconds)
+
+    def count(self, version: str, outcome: str) -> None:
+        """A request ended in `outcome`."""
+        child = self._children.get((version, outcome))
+        if child is None:
+            child = self._children[version, outcome] = self._requests.labels(*self._identity.values(), version, outcome)
+        child.inc()
+
+    def render(self) -> str:
+        """All series in Prometheus' text format."""
+        return generate_latest(self._registry).decode()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the families are made at each scrape."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """The readings as metric families; called by the registry."""
+        now = self._read()
+        yield self._gauge(series.SERVING_INFO, ["version", "digest", "reason"], _one(now.serving))
+        yield self._gauge(series.WISH_REVISION, [], {(): now.revision})
+        yield self._gauge(series.FAULT_ACTIVE, ["fault"], {(f,): int(active) for f, active in now.faults.items()})
+        yield self._gauge(series.REFUSED_INFO, ["digest", "version", "reason"], dict.fromkeys(now.refused, 1))
+        yield self._gauge(series.FETCH_PENDING, ["version", "digest", "reason"], _one(now.pending))
+        yield self._counter(series.HEALS_TOTAL, ["fault", "action", "verdict"], now.heals)
+        yield self._counter(series.WORKER_RESTARTS_TOTAL, ["reason"], {(r,): n for r, n in now.restarts.items()})
+        if now.serving is not None:
+            yield self._gauge(series.ANSWERED_SINCE_SWITCH, ["version"], {(now.serving[0],): now.answered})
+        for metric, value in now.gauges.items():
+            if value is not None:
+                yield self._gauge(series.METRIC_GAUGES[metric], [], {(): value})
+        if now.samples_pushed is not None:
+            yield self._gauge(series.SAMPLES_PUSHED, [], {(): now.samples_pushed})
+
+    def _gauge(self, name: str, labels: list[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+        return self._fill(GaugeMetricFamily(name, _help(name), labels=[*self._identity, *labels]), values)
+
+    def _counter(self, name: str, labels: list[str], values: Mapping[tuple[str, ...], int]) -> Metric:
+        return self._fill(CounterMetricFamily(name, _help(name), labels=[*self._identity, *labels]), values)
+
+    def _fill(self, family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[tuple[str, ...], float]) -> Metric:
+        for labels, value in values.items():
+            family.add_metric([*self._identity.values(), *map(str, labels)], value)
+        return family
+
+
+def _one(labels: tuple[str, ...] | None) -> dict[tuple[str, ...], float]:
+    return {} if labels is None else {labels: 1}
+
+
+def _help(name: str) -> str:
+    return name.removeprefix("edgemodel_").replace("_", " ")

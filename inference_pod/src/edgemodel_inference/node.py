@@ -1,0 +1,145 @@
+"""Everything that a worker is made of, wired together; no process, no sockets."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edgemodel import series
+from edgemodel.wish import Wish
+from edgemodel_inference import people
+from edgemodel_inference.agent import Agent
+from edgemodel_inference.app import App
+from edgemodel_inference.detector import FaultWatch
+from edgemodel_inference.engine import Engine
+from edgemodel_inference.healer import Healer
+from edgemodel_inference.inference import Inference
+from edgemodel_inference.journal import Journal, boot_id
+from edgemodel_inference.loader import Loader
+from edgemodel_inference.lookout import Lookout
+from edgemodel_inference.metrics import Metrics, Readings
+from edgemodel_inference.news import WishSource
+from edgemodel_inference.pusher import Pusher
+from edgemodel_inference.recorder import Recorder
+from edgemodel_inference.refusals import Refusals
+from edgemodel_inference.routes import Routes
+from edgemodel_inference.samples import HardSamples
+from edgemodel_inference.serving import Serving
+from edgemodel_inference.settings import Settings
+from edgemodel_inference.store import Store
+from edgemodel_inference.traffic import Traffic
+from edgemodel_registry import Client
+
+CRASH_REASON = "WorkerCrashed"
+
+Duty = Callable[[threading.Event], None]
+
+
+class Node:
+    """The parts of one serving node."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        restarts: Mapping[str, int],
+        opening: Callable[[str], None],
+        restart: Callable[[str], None],
+    ) -> None:
+        """`opening` hears a digest before its graph is touched; `restart` asks for this process to be replaced."""
+        state: Path = settings.state
+        state.mkdir(parents=True, exist_ok=True)
+        client = Client(settings.registry_ca, settings.docker_config)
+        self.engine = Engine()
+        self._restarts = restarts
+        self._refusals = Refusals(state / "refused.json")
+        self._journal = Journal(state / "journal.jsonl", boot_id(), time.monotonic())
+        self._serving = Serving(self.engine, self._refusals, state / "serving.json")
+        self._store = Store(state / "models", settings.cache_size, client)
+        loader = Loader(self._store, settings.threads, opening)
+        source = WishSource(settings.wish, state / "wish.json")
+        self._agent = Agent(settings.node, source, loader, self._store, self._serving, self._refusals)
+        self._traffic = Traffic()
+        self._watch = FaultWatch()
+        self._samples = HardSamples()
+        self._pusher = Pusher(settings.node, self._samples, state / "samples", client)
+        healer = Healer(settings.node, self._journal, self._serving, restart)
+        self._healer = healer
+        self._lookout = Lookout(self._traffic, self._watch, healer, self._wish)
+        identity = series.identity(settings.name, settings.namespace, settings.node)
+        self.metrics = Metrics(identity, self._read)
+        inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
+        self.app = App(self.engine, Routes(settings.name, inference), people.build(settings.name, inference))
+        self._connect()
+
+    def restore(self) -> None:
+        """Serve what the disk has."""
+        self._agent.restore()
+
+    def refuse_crasher(self, digest: str) -> None:
+        """Refuse a digest under which workers kept dying."""
+        last = self._serving.last()
+        names = {a.digest: a.name for a in (last.active, last.backup) if a is not None}
+        self._refusals.add(digest, names.get(digest, ""), CRASH_REASON, "workers kept dying under it")
+
+    def duties(self) -> dict[str, Duty]:
+        """What a leading worker does besides answering, each on a thread of its own."""
+        return {
+            "agent": self._agent.run,
+            "lookout": self._lookout.run,
+            "pusher": lambda stop: self._pusher.run(stop, self._wish),
+        }
+
+    def close(self) -> None:
+        """Take no more work."""
+        self.engine.close()
+
+    def status(self) -> dict[str, object]:
+        """For people: what serves and why, what is pending, what was refused and done."""
+        active, backup, pending = self.engine.active, self.engine.backup, self._agent.pending
+        return {
+            "active": active.artifact.model_dump() if active else None,
+            "backup": backup.artifact.model_dump() if backup else None,
+            "reason": self._agent.reason,
+            "revision": self._agent.revision,
+            "wishProblem": self._agent.problem,
+            "pending": None
+            if pending is None
+            else {
+                "version": pending.artifact.name,
+                "digest": pending.artifact.digest,
+                "reason": pending.reason,
+                "message": pending.message,
+                "attempts": pending.attempts,
+                "retryIn": max(0.0, round(pending.retry_at - time.monotonic(), 1)),
+            },
+            "refused": [r.model_dump(by_alias=True) for r in self._refusals.all()],
+            "faults": self._watch.all(),
+            "ladders": dict(self._healer.stances),
+            "gauges": self._lookout.gauges,
+            "samples": {"kept": len(self._samples), "pushed": self._pusher.pushed, "problem": self._pusher.problem},
+            "journal": [e.model_dump(by_alias=True, exclude_defaults=True) for e in self._journal.recent(20)],
+        }
+
+    def _connect(self) -> None:
+        self._serving.on_switch(self._traffic.switched)
+        self._serving.on_switch(lambda _: self._watch.forget())
+        self._serving.on_switch(self._samples.switched)
+        self._agent.on_wish(lambda wish: self._samples.keep(wish.sampling.keep_hardest if wish.sampling else 0))
+
+    def _wish(self) -> Wish | None:
+        return self._agent.wish
+
+    def _read(self) -> Readings:
+        active, pending = self.engine.active, self._agent.pending
+        return Readings(
+            serving=(active.version, active.digest, self._agent.reason) if active else None,
+            revision=self._agent.revision,
+            faults=self._watch.all(),
+            refused=[(r.digest, r.version, r.reason) for r in self._refusals.all()],
+            pending=(pending.artifact.name, pending.artifact.digest, pending.reason) if pending else None,
+            heals=dict(self._journal.heals),
+            gauges=self._lookout.gauges,
+            answered=self._traffic.answered_since_switch,
+            samples_pushed=self._pusher.pushed,
+            restarts=self._restarts,
+        )

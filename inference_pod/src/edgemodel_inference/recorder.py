@@ -1,0 +1,34 @@
+"""Writes down each request: counters, the interval's sums, the hardest samples."""
+
+from collections.abc import Mapping
+
+from edgemodel_inference.engine import Result
+from edgemodel_inference.metrics import Metrics
+from edgemodel_inference.models import Array, Model
+from edgemodel_inference.samples import HardSamples
+from edgemodel_inference.traffic import Traffic
+
+
+class Recorder:
+    """Called on the event loop."""
+
+    def __init__(self, traffic: Traffic, metrics: Metrics, samples: HardSamples) -> None:
+        self._traffic = traffic
+        self._metrics = metrics
+        self._samples = samples
+
+    def answered(self, model: Model, feeds: Mapping[str, Array], result: Result, seconds: float, queue: int) -> None:
+        """Answered well after `seconds`, while `queue` requests waited."""
+        self._metrics.answered(model.version, seconds)
+        self._traffic.answered(model.digest, seconds, result.confidence, queue)
+        if result.confidence is None or len(feeds) != 1:
+            return
+        (batch,) = feeds.values()
+        if len(batch) == len(result.confidence):
+            self._samples.offer(batch, result.confidence, of=model.digest)
+
+    def refused(self, model: Model | None, outcome: str, queue: int) -> None:
+        """Not answered: ``invalid``, ``rejected`` or ``error``."""
+        self._metrics.count(model.version if model else "", outcome)
+        if outcome != "invalid":
+            self._traffic.failed(model.digest if model else None, queue)

@@ -1,0 +1,111 @@
+"""The Open Inference Protocol V2 over REST: the hot path, without a framework.
+
+https://github.com/kserve/open-inference-protocol (specification/protocol/inference_rest.md)
+"""
+
+from importlib.metadata import version
+
+from edgemodel.bundle import Tensor
+from edgemodel_inference.app import Request, Response, error_response, json_response
+from edgemodel_inference.codec import decode, encode
+from edgemodel_inference.errors import BadRequest, NotAllowed, NotFound, RequestError
+from edgemodel_inference.inference import Inference
+from edgemodel_inference.models import Model
+
+_JSON_LENGTH = b"inference-header-content-length"
+_SERVER = {"name": "edgemodel-serve", "version": version("edgemodel-inference"), "extensions": ["binary_tensor_data"]}
+
+
+class Routes:
+    """Answers everything under ``/v2`` for the model called `name`."""
+
+    def __init__(self, name: str, inference: Inference) -> None:
+        self._name = name
+        self._inference = inference
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            return await self._answer(request)
+        except RequestError as error:
+            return error_response(error)
+
+    async def _answer(self, request: Request) -> Response:
+        match request.path.rstrip("/").split("/")[2:]:
+            case ["models", name, *rest]:
+                return await self._model(request, name, rest)
+            case []:
+                _need(request, "GET")
+                return json_response(_SERVER)
+            case ["health", "live"]:
+                _need(request, "GET")
+                return json_response({"live": True})
+            case ["health", "ready"]:
+                _need(request, "GET")
+                return _readiness(request.model is not None)
+        raise NotFound(f"{request.path:.200}: want /v2, /v2/health/live, /v2/health/ready or /v2/models/{self._name}")
+
+    async def _model(self, request: Request, name: str, rest: list[str]) -> Response:
+        if name != self._name:
+            raise NotFound(f"model: want {self._name!r}, got {name!r:.80}")
+        if rest[:1] == ["versions"] and len(rest) > 1:
+            wanted, rest = rest[1], rest[2:]
+            if request.model is not None and wanted != request.model.version:
+                raise NotFound(f"version: want {request.model.version!r}, the one that is served, got {wanted!r:.80}")
+        match rest:
+            case ["infer"]:
+                _need(request, "POST")
+                return await self._infer(request, self._inference.need(request.model))
+            case []:
+                _need(request, "GET")
+                return json_response(_metadata(self._name, self._inference.need(request.model)))
+            case ["ready"]:
+                _need(request, "GET")
+                return _readiness(request.model is not None)
+        raise NotFound(f"{request.path:.200}: want nothing, /ready or /infer after the model")
+
+    async def _infer(self, request: Request, model: Model) -> Response:
+        try:
+            wanted = decode(request.body, _json_length(request), model.card.inputs)
+            result = await self._inference.run(model, wanted.feeds, request.started)
+            head = {"model_name": self._name, "model_version": model.version}
+            body, json_length = encode(head, list(zip(model.output_names, result.outputs, strict=True)), wanted)
+        except BadRequest:
+            self._inference.invalid(model)
+            raise
+        if json_length is None:
+            return Response(200, body)
+        kind = (b"content-type", b"application/octet-stream")
+        return Response(200, body, (kind, (_JSON_LENGTH, b"%d" % json_length)))
+
+
+def _need(request: Request, method: str) -> None:
+    if request.method != method and not (method == "GET" and request.method == "HEAD"):
+        raise NotAllowed(f"{request.path:.200}: want {method}, got {request.method}")
+
+
+def _readiness(ready: bool) -> Response:
+    return json_response({"ready": ready}, 200 if ready else 503)
+
+
+def _json_length(request: Request) -> int | None:
+    text = request.headers.get(_JSON_LENGTH)
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > 9:  # noqa: PLR2004 (a body has at most eight digits)
+        raise BadRequest("Inference-Header-Content-Length: want the number of bytes of the JSON part")
+    return int(text)
+
+
+def _metadata(name: str, model: Model) -> dict[str, object]:
+    def tensors(of: tuple[Tensor, ...]) -> list[dict[str, object]]:
+        return [{"name": t.name, "datatype": t.datatype, "shape": t.shape} for t in of]
+
+    card = model.card
+    return {
+        "name": name,
+        "versions": [model.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": tensors(card.inputs),
+        "outputs": tensors(card.outputs),
+        "parameters": {"digest": model.digest, "labels": card.labels, "description": card.description},
+    }

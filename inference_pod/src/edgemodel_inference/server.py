@@ -1,0 +1,69 @@
+"""The HTTP server: uvicorn on a socket that was opened elsewhere, and a way to leave without a failed request."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+
+import uvicorn
+
+from edgemodel_inference.app import App
+
+KEEP_ALIVE = 30
+"""Seconds that an idle connection is kept."""
+DRAIN_SECONDS = 10.0
+"""Seconds that a leaving server waits for its connections to end by themselves."""
+
+
+class Server(uvicorn.Server):
+    """Serves `app` on `listener`, of which other processes hold copies."""
+
+    def __init__(self, app: App, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._app = app
+        self.accepting = asyncio.Event()
+        self._listener = listener
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The supervisor says when to end; signals do not."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept."""
+        await super().startup(sockets)
+        self.accepting.set()
+
+    async def run_until_drained(self) -> None:
+        """Serve until `drain` has ended."""
+        await self.serve([self._listener])
+
+    async def drain(self, linger: float) -> None:
+        """Accept for `linger` more seconds, then no more; answer what comes on open connections and close each after
+        its answer; end when none is left, or after a while.
+        """
+        self._app.draining = True
+        await asyncio.sleep(linger)
+        for server in self.servers:
+            server.close()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.server_state.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        self.should_exit = True

@@ -1,0 +1,123 @@
+"""Settings from the environment, checked once at the start.
+
+Plain standard library: the supervisor reads them too, and stays small by importing no more than it needs.
+"""
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgemodel_inference.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the pod is told at its start; what it serves is told by the wish."""
+
+    name: str
+    namespace: str
+    node: str
+    wish: Path
+    state: Path
+    cache_size: int
+    threads: int
+    registry_ca: Path | None
+    docker_config: Path | None
+    port: int
+    admin_port: int
+
+
+def _text(value: str) -> str:
+    if not value.strip() or len(value) > 253:  # noqa: PLR2004 (longest DNS name: no name of Kubernetes is longer)
+        raise ValueError("want a name of 1 to 253 characters")
+    return value
+
+
+def _port(value: str) -> int:
+    if not value.isdecimal() or int(value) > 65_535:  # noqa: PLR2004 (largest TCP port)
+        raise ValueError("want a port, 1 to 65535 (0: any free one)")
+    return int(value)
+
+
+def _size(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError("want a size in bytes, for example 104857600")
+    return int(value)
+
+
+def _threads(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= 1024:  # noqa: PLR2004 (more threads than any edge box has)
+        raise ValueError("want a number of threads, 1 to 1024")
+    return int(value)
+
+
+def _path(value: str) -> Path:
+    path = Path(value)
+    if not value or not path.is_absolute():
+        raise ValueError("want an absolute path")
+    return path
+
+
+def _optional_path(value: str) -> Path | None:
+    return _path(value) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable of the environment, how it is read, and what it is for."""
+
+    name: str
+    parse: Callable[[str], object]
+    default: Callable[[], str]
+    help: str
+
+    @property
+    def field(self) -> str:
+        """The field of `Settings` that it fills."""
+        return self.name.removeprefix("EDGEMODEL_").lower()
+
+
+def _is(value: str) -> Callable[[], str]:
+    return lambda: value
+
+
+VARIABLES = (
+    Variable("EDGEMODEL_NAME", _text, _is("model"), "name of the EdgeModel, and of the model in URLs"),
+    Variable("EDGEMODEL_NAMESPACE", _text, _is("default"), "namespace of the EdgeModel"),
+    Variable("EDGEMODEL_NODE", _text, socket.gethostname, "name of this node"),
+    Variable("EDGEMODEL_WISH", _path, _is("/etc/edgemodel/wish/wish.json"), "file that says what to serve"),
+    Variable("EDGEMODEL_STATE", _path, _is("/var/lib/edgemodel"), "writable folder: models, journal"),
+    Variable("EDGEMODEL_CACHE_SIZE", _size, _is("104857600"), "bytes of models to keep on disk"),
+    Variable("EDGEMODEL_THREADS", _threads, _is("1"), "threads of one inference"),
+    Variable("EDGEMODEL_REGISTRY_CA", _optional_path, _is(""), "CA bundle of the registry"),
+    Variable("EDGEMODEL_DOCKER_CONFIG", _optional_path, _is(""), "registry logins, a .dockerconfigjson"),
+    Variable("EDGEMODEL_PORT", _port, _is("8080"), "port of inference"),
+    Variable("EDGEMODEL_ADMIN_PORT", _port, _is("8081"), "port of probes, metrics and status"),
+)
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`.
+
+    Raises:
+        SettingsError: one line per variable that is wrong, with its name and what is wanted.
+    """
+    values: dict[str, object] = {}
+    problems = []
+    for variable in VARIABLES:
+        text = environ.get(variable.name, "") or variable.default()
+        try:
+            values[variable.field] = variable.parse(text)
+        except ValueError as error:
+            problems.append(f"{variable.name}: {error}, got {text!r:.80}")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return Settings(**values)  # type: ignore[arg-type]  # each parser above gives its field's type
+
+
+def describe() -> str:
+    """All variables with their defaults, for ``--help``."""
+    width = max(len(v.name) for v in VARIABLES)
+    lines = (f"  {v.name:<{width}}  {v.help} (default: {v.default() or 'none'})" for v in VARIABLES)
+    return "\n".join(lines)

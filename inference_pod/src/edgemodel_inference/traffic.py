@@ -1,0 +1,72 @@
+"""What the traffic was like: totals, and one sample of each metric per interval."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgemodel_inference.models import Array
+
+
+@dataclass(slots=True)
+class _Sums:
+    answered: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+    confidence: float = 0.0
+    longest_queue: int = 0
+
+
+class Traffic:
+    """Sums of the present interval, for the active version only: another's would blur what is judged."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sums = _Sums()
+        self._digest: str | None = None
+        self._since_switch = 0
+
+    @property
+    def answered_since_switch(self) -> int:
+        """Requests answered well since the active model was last flipped, or since the start."""
+        return self._since_switch
+
+    def switched(self, digest: str | None) -> None:
+        """Another version answers from now on."""
+        with self._lock:
+            self._digest, self._sums, self._since_switch = digest, _Sums(), 0
+
+    def answered(self, digest: str, seconds: float, confidence: Array | None, queue: int) -> None:
+        """A request was answered well after `seconds`, with `queue` others waiting."""
+        with self._lock:
+            if digest != self._digest:
+                return
+            sums = self._sums
+            sums.answered += 1
+            sums.seconds += seconds
+            sums.longest_queue = max(sums.longest_queue, queue)
+            self._since_switch += 1
+            if confidence is not None:
+                sums.rows += len(confidence)
+                sums.confidence += float(np.sum(confidence))
+
+    def failed(self, digest: str | None, queue: int) -> None:
+        """A sound request got no answer: the model failed on it, or there was no room or time."""
+        with self._lock:
+            if digest == self._digest:
+                self._sums.failed += 1
+                self._sums.longest_queue = max(self._sums.longest_queue, queue)
+
+    def take(self, elapsed: float) -> dict[str, float | None]:
+        """The samples of the interval of `elapsed` seconds that ends now; None where nothing was measured."""
+        with self._lock:
+            sums, self._sums = self._sums, _Sums()
+        requests = sums.answered + sums.failed
+        return {
+            "inference_latency_ms": 1000 * sums.seconds / sums.answered if sums.answered else None,
+            "model_confidence_mean": sums.confidence / sums.rows if sums.rows else None,
+            "requests_per_second": requests / elapsed,
+            "error_ratio": sums.failed / requests if requests else None,
+            "queue_length": float(sums.longest_queue),
+        }

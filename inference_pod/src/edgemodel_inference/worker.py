@@ -1,0 +1,139 @@
+"""The worker process: everything that serves, wired together.
+
+Started by the supervisor with two inherited sockets, the listener and the conversation. It first opens what the
+disk has, then accepts connections, then waits for the word to lead before it follows the wish.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import time
+
+import orjson
+import uvloop
+
+from edgemodel_inference import logs
+from edgemodel_inference.control import Answer, Ask, Beat, Channel, Drain, Lead, Relieved, Restart, Serving, Start
+from edgemodel_inference.errors import SettingsError
+from edgemodel_inference.node import Node
+from edgemodel_inference.process import EXIT_BUG, EXIT_SETTINGS
+from edgemodel_inference.server import Server
+from edgemodel_inference.settings import Settings, read
+
+BEAT_SECONDS = 0.5
+RELIEF_SECONDS = 5.0
+"""Seconds that a drained worker waits for its threads to leave the state folder alone."""
+
+log = logs.Log("edgemodel.worker")
+
+
+class Worker:
+    """One node's parts, its threads and its conversation with the supervisor."""
+
+    def __init__(self, settings: Settings, start: Start, channel: Channel) -> None:
+        self._channel = channel
+        self._opening: str | None = None
+        self._node = Node(settings, dict(start.restarts), self._name_digest, lambda reason: self._say(Restart(reason)))
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        if start.avoid is not None:
+            self._node.refuse_crasher(start.avoid)
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve until drained."""
+        self._node.restore()
+        server = Server(self._node.app, listener)
+        running = asyncio.create_task(server.run_until_drained())
+        await server.accepting.wait()
+        self._beat()
+        self._say(Serving())
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._listen, args=(loop, server), name="control", daemon=True).start()
+        beating = asyncio.create_task(self._keep_beating())
+        await running
+        beating.cancel()
+        self._node.close()
+
+    def _say(self, message: Beat | Serving | Relieved | Restart | Answer) -> None:
+        if not self._channel.send(message):
+            os._exit(0)  # the supervisor is gone, and with it the container
+
+    def _name_digest(self, digest: str) -> None:
+        """Called before a graph is touched: whatever it does to this process, the supervisor knows its name."""
+        self._opening = digest
+        self._beat()
+
+    def _beat(self) -> None:
+        active = self._node.engine.active
+        using = self._opening or (active.digest if active is not None else None)
+        self._say(Beat(ready=active is not None, digest=using))
+
+    async def _keep_beating(self) -> None:
+        while True:
+            if not self._node.engine.stuck():
+                self._opening = None
+                self._beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _listen(self, loop: asyncio.AbstractEventLoop, server: Server) -> None:
+        for message in self._channel:
+            match message:
+                case Lead():
+                    self._lead()
+                case Ask(number, what):
+                    self._say(Answer(number, self._answer(what)))
+                case Drain(linger):
+                    threading.Thread(target=self._relieve, name="relieve", daemon=True).start()
+                    asyncio.run_coroutine_threadsafe(server.drain(linger), loop)
+        os._exit(0)
+
+    def _answer(self, what: str) -> str:
+        if what == "metrics":
+            return self._node.metrics.render()
+        return orjson.dumps(self._node.status(), default=str).decode()
+
+    def _lead(self) -> None:
+        for name, run in self._node.duties().items():
+            self._threads.append(threading.Thread(target=run, args=(self._stop,), name=name, daemon=True))
+            self._threads[-1].start()
+        log.info("leading")
+
+    def _relieve(self) -> None:
+        self._stop.set()
+        deadline = time.monotonic() + RELIEF_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            self._say(Relieved())
+
+
+def _end_on_bug(args: threading.ExceptHookArgs) -> None:
+    """A thread that died of a bug would leave a worker that answers and follows nothing: better a new one."""
+    thread = args.thread.name if args.thread else None
+    log.error("bug", cause=args.exc_value, thread=thread)
+    os._exit(EXIT_BUG)
+
+
+def main() -> None:
+    """``python -m edgemodel_inference.worker LISTENER CONTROL``: the two inherited file descriptors."""
+    logs.configure()
+    listener, control = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    threading.excepthook = _end_on_bug
+    channel = Channel(control)
+    start = next(iter(channel), None)
+    if not isinstance(start, Start):
+        return
+    try:
+        settings = read(os.environ)
+    except SettingsError as error:
+        log.warning("settings", problems=str(error).splitlines())
+        sys.exit(EXIT_SETTINGS)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Worker(settings, start, channel).serve(listener))
+    os._exit(0)  # a stuck inference thread would keep a normal exit waiting
+
+
+if __name__ == "__main__":
+    main()
