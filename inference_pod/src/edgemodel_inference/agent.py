@@ -48,7 +48,7 @@ class Pending:
 class Agent:
     """Runs on its own thread; `restore` runs before it, on the main one."""
 
-    def __init__(  # noqa: PLR0913 (the parts it connects)
+    def __init__(  # noqa: PLR0913, PLR0917 (the parts it connects)
         self, node: str, source: WishSource, loader: Loader, store: Store, serving: Serving, refusals: Refusals
     ) -> None:
         self._node = node
@@ -76,8 +76,9 @@ class Agent:
 
     @property
     def reason(self) -> str:
-        """Why the active version answers: Wish, Fallback (the wished one is refused), Pending (it is on its way)
-        or LastServed (there is no wish).
+        """Why the active version answers.
+
+        Wish; Fallback: the wished version is refused; Pending: it is on its way; LastServed: there is no wish.
         """
         wish, active = self.wish, self._serving.active
         assignment = wish.for_node(self._node) if wish else None

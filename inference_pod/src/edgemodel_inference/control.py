@@ -24,7 +24,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Supervisor: stop following the wish, accept for `linger` more seconds, answer what comes on open connections, exit."""
+    """Supervisor: stop following the wish, accept for `linger` more seconds, answer what still comes, exit."""
 
     linger: float = 0.0
 

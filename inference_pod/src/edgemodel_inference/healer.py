@@ -83,7 +83,7 @@ class Healer:
             if actions and self._tend(rule, actions, wish, watch, answered, now):
                 return
 
-    def _tend(  # noqa: PLR0913 (a step's arguments, and the rule)
+    def _tend(  # noqa: PLR0913, PLR0917 (a step's arguments, and the rule)
         self, rule: Rule, actions: Sequence[LocalAction], wish: Wish, watch: FaultWatch, answered: int, now: float
     ) -> bool:
         attempts = self._journal.attempts(rule.name)

@@ -16,7 +16,7 @@ class Recorder(Protocol):
         """Answered well after `seconds`, while `queue` requests waited."""
 
     def refused(self, model: Model | None, outcome: str, queue: int) -> None:
-        """Not answered: ``invalid`` (the caller's fault), ``rejected`` (no room, no time) or ``error`` (the model's)."""
+        """Not answered: ``invalid`` (the caller's fault), ``rejected`` (no room or time), ``error`` (the model's)."""
 
 
 class Inference:

@@ -1,5 +1,7 @@
-"""Small records on disk. A disk that is full or broken is logged and does not stop serving or healing: what is
-recorded is in memory as well, and the next change writes again.
+"""Small records on disk.
+
+A disk that is full or broken is logged and does not stop serving or healing: what is recorded is in memory as well,
+and the next change writes again.
 """
 
 import os

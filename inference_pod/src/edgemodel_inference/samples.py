@@ -60,9 +60,7 @@ class HardSamples:
             self._easiest.clear()
 
     def offer(self, batch: Array, confidence: Array, of: str, now: float | None = None) -> None:
-        """Look at a float32 batch (rows, …) with the confidence that version `of` had for each row, and keep copies
-        of the hardest rows.
-        """
+        """Keep copies of the hardest rows of a float32 batch (rows, …); `confidence` is version `of`'s for each row."""
         if not self._limit or batch.dtype != np.float32 or of != self._digest:
             return
         now = time.monotonic() if now is None else now

@@ -56,14 +56,15 @@ class Server(uvicorn.Server):
         await self.serve([self._listener])
 
     async def drain(self, linger: float) -> None:
-        """Accept for `linger` more seconds, then no more; answer what comes on open connections and close each after
-        its answer; end when none is left, or after a while.
+        """Leave: accept for `linger` more seconds, then no more; close each open connection after its next answer.
+
+        Ends when none is left, or after a while.
         """
         self._app.draining = True
         await asyncio.sleep(linger)
         for server in self.servers:
             server.close()
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self.server_state.connections and time.monotonic() < deadline:
+        while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 (uvicorn has no event)
             await asyncio.sleep(0.02)
         self.should_exit = True
