@@ -8,7 +8,7 @@ OWN := $(foreach name,core registry operator inference distill cli,--no-emit-pac
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check generate lock
+.PHONY: help setup up down images demo test test-quick check generate lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,3 +22,40 @@ $(VENV)/.ready: requirements/dev.txt $(foreach m,$(MEMBERS),$(m)/pyproject.toml)
 	@touch $@
 
 setup: $(VENV)/.ready  ## the Python environment in .venv
+
+up: setup  ## start the lab's cluster (built first where needed)
+	@$(BIN)/python -m lab up
+
+down:  ## remove the lab's cluster and everything that runs in it
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m lab down
+
+images: setup  ## build the three images and push them to the lab's registry
+	@$(BIN)/python -m lab images
+
+demo: setup  ## the whole loop on a real cluster: serve, fault, rollback, re-distil, push back
+	@$(BIN)/python -m lab.demo
+
+test: setup  ## all tests: unit, contract, real API server, real nodes
+	@$(BIN)/python -m lab up
+	@$(BIN)/python -m lab images
+	@$(BIN)/python -m pytest
+
+test-quick: setup  ## unit and contract tests only: no cluster, about a minute
+	@$(BIN)/python -m pytest tests/unit tests/contract
+
+check: setup  ## what CI checks besides the tests: lint, format, types, layers, generated files
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/contract
+
+generate: setup  ## write the CRD from the models, and its copy in the chart
+	@$(BIN)/python -m edgemodel_operator.api.crd > crds/edgemodels.yaml
+	@cp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
+
+lock: setup  ## resolve requirements/ anew
+	$(BIN)/$(LOCK) --python-version 3.11 --group dev -o requirements/dev.txt
+	$(BIN)/$(LOCK) --python-version 3.13 operator/pyproject.toml -o requirements/operator.txt
+	$(BIN)/$(LOCK) --python-version 3.13 inference_pod/pyproject.toml -o requirements/inference.txt
+	$(BIN)/$(LOCK) --python-version 3.13 --no-emit-package torch distill_job/pyproject.toml -o requirements/distill.txt

@@ -35,6 +35,8 @@ class Plant:
     digests: dict[str, str]
     """By artifact: versions, teacher, dataset."""
     token: str
+    edgemodel: Path = Path(sys.executable).parent / "edgemodel"
+    """The command line of this environment."""
 
     def artifact(self, name: str) -> dict[str, str]:
         """Where an artifact lies, as the spec names it."""
@@ -89,11 +91,10 @@ def prepare(progress: Progress) -> Plant:
 
 
 def _push(running: Lab, folder: Path, name: str) -> str:
-    edgemodel = Path(sys.executable).parent / "edgemodel"
     uri = f"oci://{running.registry}/{_repository(name)}"
     what = ["dataset", "push", folder / "dataset.npz"] if name == "dataset" else ["bundle", "push", folder]
     environment = {"EDGEMODEL_REGISTRY_CA": str(running.registry_ca)}
-    return shell.run([edgemodel, *what, uri], env=environment, timeout_s=60).stdout.strip()
+    return shell.run([Plant.edgemodel, *what, uri], env=environment, timeout_s=60).stdout.strip()
 
 
 def _repository(name: str) -> str:
