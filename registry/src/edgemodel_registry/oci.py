@@ -12,7 +12,7 @@ import requests
 
 from edgemodel.bundle import TYPE_MANIFEST, Blob
 from edgemodel_registry.address import Address
-from edgemodel_registry.errors import Unauthorised
+from edgemodel_registry.errors import Refused, Unauthorised
 from edgemodel_registry.login import Login
 from edgemodel_registry.session import Session, check_status, read_capped
 from edgemodel_registry.source import MANIFEST_LIMIT, Part, part_of, range_headers
@@ -50,15 +50,15 @@ class Repository:
     def write_blob(self, path: Path, blob: Blob) -> None:
         """Upload the file unless the repository has it."""
         layer = {"digest": blob.digest, "size": blob.size}
-        response = self._oras.upload_blob(str(path), self._container, layer, do_chunked=blob.size > _CHUNKED_FROM)
-        check_status(response, f"{self.address} {path.name}")
+        try:
+            self._oras.upload_blob(str(path), self._container, layer, do_chunked=blob.size > _CHUNKED_FROM)
+        except ValueError as error:  # oras, when the registry says no place to upload to
+            raise Refused(f"{self.address} {path.name}: the registry takes no uploads") from error
 
     def write_manifest(self, reference: str, data: bytes) -> None:
         """Upload the manifest, byte for byte, under a tag or its digest."""
-        response = self._oras.do_request(
-            self._manifest_url(reference), "PUT", data=data, headers={"Content-Type": TYPE_MANIFEST}
-        )
-        check_status(response, f"{self.address} {reference}")
+        url = self._manifest_url(reference)
+        self._oras.do_request(url, "PUT", data=data, headers={"Content-Type": TYPE_MANIFEST})
 
     def _manifest_url(self, reference: str) -> str:
         return f"{self._oras.prefix}://{self._container.manifest_url(reference)}"
@@ -70,11 +70,9 @@ class _Oras(oras.provider.Registry):  # type: ignore[misc]  # oras carries no ty
     def __init__(self, address: Address, session: Session, login: Login | None) -> None:
         super().__init__(insecure=session.plain_http)
         self.address = address
-        self.session = self.auth.session = session
+        self.session = session
         self.login = login
         self.authorization = ""
-        if login is not None:
-            self.auth.set_basic_auth(login.user, login.password)
 
     def do_request(  # noqa: PLR0913 - the signature of oras
         self,
@@ -87,8 +85,7 @@ class _Oras(oras.provider.Registry):  # type: ignore[misc]  # oras carries no ty
         stream: bool = False,
     ) -> requests.Response:
         """One request, and a second one with a login when the registry asks for it."""
-        # A registry may send uploads elsewhere; the login is for the registry alone.
-        own = urlsplit(url).hostname == self.address.host.partition(":")[0]
+        own = self._is_own(url)
 
         def send() -> requests.Response:
             login = {"Authorization": self.authorization} if self.authorization and own else {}
@@ -98,23 +95,37 @@ class _Oras(oras.provider.Registry):  # type: ignore[misc]  # oras carries no ty
 
         response = send()
         if response.status_code == requests.codes.unauthorized and own:
-            self.authorization = self._answer(response.headers.get("WWW-Authenticate", ""))
             response.close()
+            self.authorization = self._answer(response.headers.get("WWW-Authenticate", ""))
             response = send()
         if method in {"POST", "PUT", "PATCH"}:
             check_status(response, str(self.address))
         return response
 
+    def _is_own(self, url: str) -> bool:
+        """Whether `url` is at this registry: it may send uploads elsewhere, and the login is for it alone."""
+        default = 80 if self.session.plain_http else 443
+        name, _, port = self.address.host.partition(":")
+        parts = urlsplit(url)
+        return (parts.hostname, parts.port or default) == (name, int(port or default))
+
     def _answer(self, challenge: str) -> str:
-        """The Authorization header that answers `challenge`."""
+        """The Authorization header that answers `challenge`: a login, or a token that a service gives for one."""
         scheme = challenge.partition(" ")[0].lower()
-        if scheme == "basic":
-            if self.login is None:
-                raise Unauthorised(f"{self.address}: the registry wants a login and none is configured for its host")
-            return str(oras.auth.utils.get_basic_auth(self.login.user, self.login.password)).join(("Basic ", ""))
-        if scheme == "bearer":
-            parsed: Any = oras.auth.utils.parse_auth_header(challenge)
-            token = self.auth.request_token(parsed) if parsed.realm else None
-            if token:
-                return f"Bearer {token}"
-        raise Unauthorised(f"{self.address}: the registry gave no token{'' if self.login else ' without a login'}")
+        parsed: Any = oras.auth.utils.parse_auth_header(challenge)
+        if scheme == "bearer" and parsed.realm:
+            return f"Bearer {self._fetch_token(parsed.realm, service=parsed.service, scope=parsed.scope)}"
+        if scheme == "basic" and self.login is not None:
+            return f"Basic {oras.auth.utils.get_basic_auth(self.login.user, self.login.password)}"
+        raise Unauthorised(f"{self.address}: the registry wants a login and none is configured for {self.address.host}")
+
+    def _fetch_token(self, realm: str, **params: str | None) -> str:
+        """https://distribution.github.io/distribution/spec/auth/token/."""
+        login = {"auth": (self.login.user, self.login.password)} if self.login is not None else {}
+        with self.session.request("GET", realm, params=params, **login) as response:
+            what = f"{self.address}: no token from {urlsplit(realm).netloc} {'with' if login else 'without'} a login"
+            try:
+                answer = check_status(response, what).json()
+                return str(answer.get("token") or answer["access_token"])
+            except (ValueError, KeyError, AttributeError) as error:
+                raise Refused(f"{what}: its answer holds none") from error

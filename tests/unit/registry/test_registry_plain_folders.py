@@ -33,6 +33,23 @@ class LeadsOutOfTls(BaseHTTPRequestHandler):
         pass
 
 
+class WantsTokens(BaseHTTPRequestHandler):
+    """A registry that names a token service."""
+
+    def __init__(self, *arguments: object, realm: str) -> None:
+        self.realm = realm
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", f'Bearer realm="{self.realm}",service="s"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
 def https(certificate: Certificate, handler: object) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -75,6 +92,20 @@ def test_a_server_that_knows_no_ranges_is_asked_from_the_start(
 def test_a_server_that_leads_out_of_tls_is_not_followed(certificate: Certificate, tmp_path: Path) -> None:
     with https(certificate, LeadsOutOfTls) as host, pytest.raises(Refused, match="without TLS"):
         Client(certificate.certificate).pull(f"https://{host}/x", "sha256:" + "0" * 64, tmp_path / "p")
+
+
+@pytest.mark.parametrize(
+    ("realm", "error"),
+    [
+        ("http://127.0.0.1:1/token", Unreachable),
+        ("http://tokens.invalid/token", Refused),
+    ],
+)
+def test_a_token_service_is_asked_only_where_the_login_is_safe(
+    tmp_path: Path, realm: str, error: type[Exception]
+) -> None:
+    with serve(ThreadingHTTPServer(("127.0.0.1", 0), partial(WantsTokens, realm=realm))) as host, pytest.raises(error):
+        Client().pull(f"oci://{host}/x", "sha256:" + "0" * 64, tmp_path / "p")
 
 
 def test_a_folder_on_this_machine_is_pulled_like_a_registry(bundle: Path, tmp_path: Path) -> None:
