@@ -92,7 +92,7 @@ def prepare(progress: Progress) -> Plant:
 
 def _push(running: Lab, folder: Path, name: str) -> str:
     uri = f"oci://{running.registry}/{_repository(name)}"
-    what = ["dataset", "push", folder / "dataset.npz"] if name == "dataset" else ["bundle", "push", folder]
+    what = ["dataset", "push", str(folder / "dataset.npz")] if name == "dataset" else ["bundle", "push", str(folder)]
     environment = {"EDGEMODEL_REGISTRY_CA": str(running.registry_ca)}
     return shell.run([Plant.edgemodel, *what, uri], env=environment, timeout_s=60).stdout.strip()
 

@@ -40,7 +40,8 @@ class Story:
         self.kube.apply(self.plant.sample(self.namespace))
         self.await_status("Ready", lambda s: condition(s, "Ready") == "True", 120)
         self._print_table()
-        sets = {mode: self.plant.models.folder / f"{mode}.npz" for mode in ("traffic-clean", "traffic-drifted", "clean")}
+        modes = ("traffic-clean", "traffic-drifted", "clean")
+        sets = {mode: self.plant.models.folder / f"{mode}.npz" for mode in modes}
         self.traffic.start(self.plant.images["inference"], sets, RATE)
         for node, answer in sorted(self.traffic.counts().samples.items()):
             self.say(f"  {node}: a {answer['wanted']} was read as {answer['label']} by {answer['version']}")
@@ -126,7 +127,7 @@ class Story:
         until(f"{node} answers from v3", lambda: self.traffic.counts([node]).answers["v3"] or None, 120)
         self.figures["catch_up_s"] = self.progress.elapsed - restored
         self.say(f"  link restored: {node} answers from v3")
-        self.await_status("all nodes are in sight", lambda s: condition(s, "Ready") == "True" and not s["nodes"]["unknown"], 90)
+        self.await_status("all nodes are in sight", lambda s: in_sight(s) and condition(s, "Ready") == "True", 90)
         self._no_failures()
 
     def finish(self) -> None:
@@ -195,13 +196,10 @@ class Story:
         if not folder.exists():
             shell.run(command, env={"EDGEMODEL_REGISTRY_CA": str(self.plant.lab.registry_ca)}, timeout_s=60)
         before, after = self.plant.models.scores["v1"], digits.score(folder, self.plant.models.folder)
-        self.figures["exam_drifted_before"], self.figures["exam_drifted_after"] = (
-            before.drifted_accuracy,
-            after.drifted_accuracy,
-        )
-        self.figures["exam_clean_before"], self.figures["exam_clean_after"] = before.clean_accuracy, after.clean_accuracy
-        self.say(f"  examination set, drifted: v1 {before.drifted_accuracy:.3f}, {candidate} {after.drifted_accuracy:.3f}")
-        self.say(f"  examination set, clean:   v1 {before.clean_accuracy:.3f}, {candidate} {after.clean_accuracy:.3f}")
+        for what in ("drifted", "clean"):
+            old, new = getattr(before, f"{what}_accuracy"), getattr(after, f"{what}_accuracy")
+            self.figures[f"exam_{what}_before"], self.figures[f"exam_{what}_after"] = old, new
+            self.say(f"  examination set, {what}: v1 {old:.3f}, {candidate} {new:.3f}")
 
     def _fault_time(self, fault: str, written: str) -> float:
         """When the canary's own detector fired, from the pod's journal; never later than the rollback."""
@@ -217,7 +215,8 @@ class Story:
     def _alerts_delivered(self) -> float:
         service = self.kube.get("service", RELEASE, SYSTEM) or {}
         address = service["spec"]["clusterIP"]
-        answer = lab.exec_on("cloud-1", ["curl", "--silent", "--max-time", "5", f"http://{address}:8081/metrics"], check=True)
+        command = ["curl", "--silent", "--max-time", "5", f"http://{address}:8081/metrics"]
+        answer = lab.exec_on("cloud-1", command, check=True)
         lines = [line for line in answer.stdout.splitlines() if line.startswith("edgemodel_operator_alerts_total ")]
         return float(lines[0].split()[1]) if lines else 0.0
 
@@ -237,6 +236,11 @@ class Story:
 def condition(status: Object, type_: str) -> str:
     """The status of a condition, or nothing."""
     return next((str(c["status"]) for c in status.get("conditions", []) if c["type"] == type_), "")
+
+
+def in_sight(status: Object) -> bool:
+    """Whether the operator can see all nodes."""
+    return not status.get("nodes", {}).get("unknown", 0)
 
 
 def version(status: Object, name: str) -> Object:

@@ -46,7 +46,7 @@ class Traffic:
         self._places: dict[str, str] = {}
 
     def start(self, image: str, sets: Mapping[str, Path], rate: float) -> None:
-        """Run one load pod per edge node and wait until each has had an answer. `rate`: requests per second and node."""
+        """Run a load pod on each edge node and wait until each has an answer. `rate`: requests per second and node."""
         service = self._kube.get("service", self._model, self._namespace)
         if service is None:
             raise LabError(f"there is no Service {self._namespace}/{self._model}")
