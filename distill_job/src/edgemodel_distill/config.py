@@ -1,0 +1,81 @@
+"""What a run is configured by: the recipe, which goes into the result, and the settings of this machine."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgemodel.distillation import Architecture, Order
+from edgemodel_distill.errors import BadSettings
+
+HOLDOUT = 0.2
+"""Share of the labelled set, and of the edge samples, that is never trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that the student's weights depend on, apart from the data; recorded in the bundle's lineage."""
+
+    architecture: Architecture
+    width: int
+    temperature: float
+    alpha: float
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    seed: int
+    threads: int = 1
+    """Sums in another order round differently, so the thread count is part of the recipe."""
+    edge_noise: float = 0.25
+    """Gaussian noise on edge samples, in their standard deviations; the teacher labels the noisy view."""
+
+    @classmethod
+    def of(cls, order: Order, threads: int) -> "Recipe":
+        """The recipe that `order` asks for, on `threads` threads."""
+        return cls(
+            architecture=order.student.architecture,
+            width=order.student.width,
+            temperature=order.temperature,
+            alpha=order.alpha,
+            epochs=order.epochs,
+            learning_rate=order.learning_rate,
+            batch_size=order.batch_size,
+            seed=order.seed,
+            threads=threads,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """As plain data for the bundle's lineage."""
+        return {**asdict(self), "holdout": HOLDOUT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where this machine lets the Job work, and how it reaches its registries."""
+
+    work: Path | None = None
+    """Folder for downloads and the candidate; None: a temporary one."""
+    registry_ca: Path | None = None
+    docker_config: Path | None = None
+    threads: int = 1
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Settings":
+        """The settings in EDGEMODEL_WORK, _REGISTRY_CA, _DOCKER_CONFIG and _THREADS.
+
+        Raises:
+            BadSettings: names the variable.
+        """
+        threads = environment.get("EDGEMODEL_THREADS") or "1"
+        if not threads.isdecimal() or int(threads) < 1:
+            raise BadSettings(f"EDGEMODEL_THREADS: want a whole number of 1 or more, got {threads!r:.80}")
+        return cls(
+            work=_path(environment.get("EDGEMODEL_WORK")),
+            registry_ca=_path(environment.get("EDGEMODEL_REGISTRY_CA")),
+            docker_config=_path(environment.get("EDGEMODEL_DOCKER_CONFIG")),
+            threads=int(threads),
+        )
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value) if value else None

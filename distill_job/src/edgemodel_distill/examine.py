@@ -1,0 +1,97 @@
+"""Examines the student with what was held out."""
+
+import numpy as np
+from torch import nn
+
+from edgemodel.bundle import Scores
+from edgemodel_distill import measure
+from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.config import HOLDOUT
+from edgemodel_distill.data import Floats, Labelled, in_holdout
+from edgemodel_distill.errors import DatasetInvalid
+from edgemodel_distill.fetch import Ingredients
+from edgemodel_distill.gates import Measured
+from edgemodel_distill.progress import EpochReport
+from edgemodel_distill.train import EpochLosses, predict
+
+
+class Examiner:
+    """Holds out what the student is never trained on, and measures with it."""
+
+    def __init__(self, things: Ingredients) -> None:
+        """Split the labelled set and the edge samples, each sample by its own bytes.
+
+        Raises:
+            DatasetInvalid: too few samples to train and to examine with.
+        """
+        held_out, edge_held_out = in_holdout(things.dataset.inputs, HOLDOUT), in_holdout(things.edge.inputs, HOLDOUT)
+        self.training = things.dataset.where(~held_out)
+        self.holdout = things.dataset.where(held_out)
+        self.edge_training: Floats = things.edge.inputs[~edge_held_out]
+        self.edge_holdout: Floats = things.edge.inputs[edge_held_out]
+        if len(self.training) < 2 or not len(self.holdout):  # noqa: PLR2004 (batch norm needs two)
+            raise DatasetInvalid(
+                f"want enough samples to train and to examine with, got {len(self.training)} and {len(self.holdout)}"
+            )
+        self._teacher = things.teacher
+        self._parent = things.parent.classifier if things.parent is not None else None
+        self._edge_targets = things.teacher.logits(self.edge_holdout)
+
+    def report(self, student: nn.Module, losses: EpochLosses, epochs: int) -> EpochReport:
+        """Where the student stands after an epoch."""
+        return EpochReport(
+            epoch=losses.epoch,
+            epochs=epochs,
+            percent=round(100 * losses.epoch / epochs, 1),
+            loss=losses.loss,
+            soft_loss=losses.soft,
+            hard_loss=losses.hard,
+            holdout_accuracy=measure.accuracy(predict(student, self.holdout.inputs), self.holdout.labels),
+            edge_agreement=self._agreement(predict(student, self.edge_holdout)),
+        )
+
+    def measure(self, student: nn.Module, exported: Classifier, size: int) -> Measured:
+        """What the gates want to know; accuracy and latency are those of the exported model, which is what ships."""
+        answers = exported.logits(self._all_held_out)
+        ours, one = answers[: len(self.holdout)], self.holdout.inputs[:1]
+        parent = self._parent
+        return Measured(
+            accuracy=measure.accuracy(ours, self.holdout.labels),
+            worst_class_accuracy=measure.worst_class_accuracy(ours, self.holdout.labels),
+            parent_accuracy=_accuracy(parent, self.holdout) if parent is not None else None,
+            latency_ratio=measure.latency_ratio(exported.logits, parent.logits, one) if parent is not None else None,
+            size=size,
+            non_finite=measure.count_non_finite(answers),
+            export_difference=float(np.abs(answers - predict(student, self._all_held_out)).max()),
+        )
+
+    def scores(self, student: nn.Module) -> dict[str, float]:
+        """Numbers for people, beyond those of the gates."""
+        scores: dict[str, float | None] = {
+            "accuracy": measure.accuracy(predict(student, self.holdout.inputs), self.holdout.labels),
+            "teacherAccuracy": _accuracy(self._teacher, self.holdout),
+            "edgeAgreement": self._agreement(predict(student, self.edge_holdout)),
+        }
+        if self._parent is not None:
+            scores["parentAccuracy"] = _accuracy(self._parent, self.holdout)
+            scores["parentEdgeAgreement"] = self._agreement(self._parent.logits(self.edge_holdout))
+        return {name: round(score, 4) for name, score in scores.items() if score is not None}
+
+    def card_scores(self, measured: Measured) -> Scores:
+        """The numbers that the bundle's card gives."""
+        return Scores(
+            accuracy=measured.accuracy,
+            worst_class_accuracy=measured.worst_class_accuracy,
+            holdout=len(self.holdout),
+        )
+
+    @property
+    def _all_held_out(self) -> Floats:
+        return np.concatenate([self.holdout.inputs, self.edge_holdout])
+
+    def _agreement(self, logits: Floats) -> float | None:
+        return measure.agreement(logits, self._edge_targets) if len(self.edge_holdout) else None
+
+
+def _accuracy(classifier: Classifier, holdout: Labelled) -> float:
+    return measure.accuracy(classifier.logits(holdout.inputs), holdout.labels)

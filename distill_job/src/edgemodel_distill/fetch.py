@@ -1,0 +1,127 @@
+"""Brings in what the order names: teacher, data set, edge samples, serving student."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgemodel.bundle import CARD, DATASET, MODEL, SAMPLES, STUDENT
+from edgemodel.distillation import Order, SampleSource, Source
+from edgemodel_distill import errors
+from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.data import Floats, Labelled, read_dataset, read_samples, unique
+from edgemodel_distill.errors import translating
+from edgemodel_registry import ArtifactInvalid, ArtifactMissing, Client
+from edgemodel_registry.folder import read_card
+
+MAX_MODEL, MAX_DATASET, MAX_SAMPLES = 2 * 1024**3, 1024**3, 128 * 1024**2
+"""Bytes that one artifact may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSamples:
+    """Unlabelled inputs from the edge without repetitions, the artifacts they came in, and those that were no good."""
+
+    inputs: Floats
+    digests: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The student that serves now, and its weights where the bundle has them."""
+
+    classifier: Classifier
+    weights: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """Everything that a distillation starts from."""
+
+    teacher: Classifier
+    dataset: Labelled
+    edge: EdgeSamples
+    parent: Parent | None
+
+
+def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients:
+    """Pull everything that `order` names into the folder `work`, and check that it fits together.
+
+    Raises:
+        DistillError: names the artifact.
+    """
+    teacher = _teacher(order.teacher, client, work / "teacher", threads)
+    dataset = _dataset(order.dataset, client, work / "dataset")
+    _check_dataset(dataset, teacher)
+    parent = None
+    if order.parent is not None:
+        parent = _parent(order.parent, client, work / "parent", threads)
+        _check_parent(parent.classifier, teacher)
+    edge = EdgeSamples(np.empty((0, *teacher.input_shape), np.float32))
+    if order.samples is not None:
+        edge = _samples(order.samples, client, work / "samples", teacher.input_shape)
+    return Ingredients(teacher, dataset, edge, parent)
+
+
+def _teacher(source: Source, client: Client, folder: Path, threads: int) -> Classifier:
+    with translating("teacher", missing=errors.TeacherMissing, invalid=errors.TeacherInvalid):
+        client.pull(source.uri, source.digest, folder, names={CARD, MODEL}, max_bytes=MAX_MODEL)
+        return _classifier(folder, threads, errors.TeacherInvalid)
+
+
+def _parent(source: Source, client: Client, folder: Path, threads: int) -> Parent:
+    with translating("parent", missing=errors.ParentMissing, invalid=errors.ParentInvalid):
+        manifest = client.pull(source.uri, source.digest, folder, names={CARD, MODEL, STUDENT}, max_bytes=MAX_MODEL)
+        return Parent(
+            _classifier(folder, threads, errors.ParentInvalid), folder / STUDENT if STUDENT in manifest.files else None
+        )
+
+
+def _dataset(source: Source, client: Client, folder: Path) -> Labelled:
+    with translating("dataset", missing=errors.DatasetMissing, invalid=errors.DatasetInvalid):
+        client.pull(source.uri, source.digest, folder, names={DATASET}, max_bytes=MAX_DATASET)
+        return read_dataset(folder)
+
+
+def _samples(source: SampleSource, client: Client, folder: Path, shape: tuple[int, ...]) -> EdgeSamples:
+    """A node may be gone or may have pushed rubbish: the others' samples still count."""
+    parts: list[Floats] = [np.empty((0, *shape), np.float32)]
+    digests, skipped = [], []
+    with translating("samples", missing=errors.InternalError, invalid=errors.InternalError):
+        for tag in sorted(set(source.tags)):
+            digest = client.resolve(source.sink, tag)
+            if digest is None:
+                continue
+            try:
+                client.pull(source.sink, digest, folder / tag, names={SAMPLES}, max_bytes=MAX_SAMPLES)
+                parts.append(read_samples(folder / tag, shape))
+                digests.append(digest)
+            except (ArtifactInvalid, ArtifactMissing) as error:
+                skipped.append(f"{tag}: {error}")
+    return EdgeSamples(unique(np.concatenate(parts)), tuple(digests), tuple(skipped))
+
+
+def _classifier(folder: Path, threads: int, invalid: type[errors.DistillError]) -> Classifier:
+    card = read_card(folder)
+    if not (folder / MODEL).is_file():
+        raise invalid(f"{card.name}: the bundle has no {MODEL}")
+    return Classifier(card, (folder / MODEL).read_bytes(), threads, invalid)
+
+
+def _check_dataset(dataset: Labelled, teacher: Classifier) -> None:
+    if dataset.inputs.shape[1:] != teacher.input_shape:
+        raise errors.TeacherMismatch(
+            f"the data set's inputs have the shape {dataset.inputs.shape[1:]}, the teacher takes {teacher.input_shape}"
+        )
+    classes = int(dataset.labels.max()) + 1
+    if classes == 1:
+        raise errors.DatasetInvalid("labels: want two classes or more, got one")
+    if classes != teacher.classes:
+        raise errors.TeacherMismatch(f"the data set has {classes} classes, the teacher knows {teacher.classes}")
+
+
+def _check_parent(parent: Classifier, teacher: Classifier) -> None:
+    ours, wanted = (parent.input_shape, parent.classes), (teacher.input_shape, teacher.classes)
+    if ours != wanted:
+        raise errors.ParentMismatch(f"input shape and classes: the teacher has {wanted}, the serving student {ours}")

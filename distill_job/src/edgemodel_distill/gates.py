@@ -1,0 +1,54 @@
+"""May this student ship? Pure."""
+
+from dataclasses import dataclass
+
+from edgemodel.distillation import GateSettings
+from edgemodel.outcome import Gate
+
+MAX_EXPORT_DIFFERENCE = 1e-3
+"""Largest difference of a logit between PyTorch and the exported graph; rounding gives about 1e-5."""
+
+_ROUNDING = 1e-9
+"""0.97 - 0.96 is a hair more than 0.01."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured of a student; None where there is no serving student to compare with."""
+
+    accuracy: float
+    worst_class_accuracy: float
+    parent_accuracy: float | None = None
+    latency_ratio: float | None = None
+    """Median latency over the serving student's."""
+    size: int
+    """Bytes of model.onnx."""
+    non_finite: int
+    """Inputs with an answer that is NaN or infinite."""
+    export_difference: float
+    """Largest absolute difference of a logit between PyTorch and ONNX Runtime."""
+
+
+def judge(settings: GateSettings, measured: Measured) -> tuple[Gate, ...]:
+    """Every gate with its numbers; the student may ship when all have passed. NaN passes none."""
+    gates = [
+        _at_least("minAccuracy", settings.min_accuracy, measured.accuracy),
+        _at_least("minClassAccuracy", settings.min_class_accuracy, measured.worst_class_accuracy),
+        _at_most("maxSize", settings.max_size, measured.size),
+        _at_most("maxNonFinite", 0, measured.non_finite),
+        _at_most("maxExportDifference", MAX_EXPORT_DIFFERENCE, measured.export_difference),
+    ]
+    if measured.parent_accuracy is not None:
+        drop = measured.parent_accuracy - measured.accuracy
+        gates.append(_at_most("maxAccuracyDrop", settings.max_accuracy_drop, drop))
+    if measured.latency_ratio is not None:
+        gates.append(_at_most("maxLatencyRatio", settings.max_latency_ratio, measured.latency_ratio))
+    return tuple(gates)
+
+
+def _at_least(name: str, want: float, got: float) -> Gate:
+    return Gate(name=name, want=want, got=got, passed=got >= want - _ROUNDING)
+
+
+def _at_most(name: str, want: float, got: float) -> Gate:
+    return Gate(name=name, want=want, got=got, passed=got <= want + _ROUNDING)

@@ -1,0 +1,59 @@
+"""What a classifier is worth: accuracy, agreement, latency."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+
+from edgemodel_distill.data import Floats, Labels
+
+Predict = Callable[[Floats], Floats]
+
+_ROUNDS, _SECONDS = 300, 4.0
+
+
+def accuracy(logits: Floats, labels: Labels) -> float:
+    """Share of rows whose highest logit is the label's."""
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def worst_class_accuracy(logits: Floats, labels: Labels) -> float:
+    """Accuracy of the class that comes off worst; classes without a row do not count."""
+    right = logits.argmax(axis=1) == labels
+    return float(min(np.mean(right[labels == label]) for label in np.unique(labels)))
+
+
+def agreement(one: Floats, other: Floats) -> float:
+    """Share of rows for which both have the same highest logit."""
+    return float(np.mean(one.argmax(axis=1) == other.argmax(axis=1)))
+
+
+def confidence(logits: Floats) -> float:
+    """Mean probability of the top class: what a node reports as `model_confidence_mean`."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return float((1 / np.exp(shifted).sum(axis=1)).mean())
+
+
+def count_non_finite(logits: Floats) -> int:
+    """Rows that hold NaN or infinity."""
+    return int((~np.isfinite(logits)).any(axis=1).sum())
+
+
+def latency_ratio(one: Predict, other: Predict, sample: Floats) -> float:
+    """Median time of `one` over that of `other` for `sample`; runs alternate, so that both meet the same noise."""
+    for predict in (one, other):
+        predict(sample)
+    ones: list[float] = []
+    others: list[float] = []
+    deadline = time.perf_counter() + _SECONDS
+    while len(ones) < _ROUNDS and (time.perf_counter() < deadline or not ones):
+        ones.append(_seconds(one, sample))
+        others.append(_seconds(other, sample))
+    return median(ones) / median(others)
+
+
+def _seconds(predict: Predict, sample: Floats) -> float:
+    start = time.perf_counter()
+    predict(sample)
+    return time.perf_counter() - start

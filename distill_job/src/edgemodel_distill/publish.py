@@ -1,0 +1,75 @@
+"""The candidate as a bundle: made in a folder, and pushed. The only network write of the Job."""
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from edgemodel.bundle import STUDENT, Card, Lineage, Tensor
+from edgemodel.distillation import Order
+from edgemodel_distill import errors, export
+from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.config import Recipe
+from edgemodel_distill.data import Floats
+from edgemodel_distill.errors import translating
+from edgemodel_registry import Client, write_bundle
+
+GOLDEN_ROWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The trained student as files: ONNX to serve, safetensors for the next warm start."""
+
+    model: bytes
+    weights: bytes
+
+
+def describe(order: Order, recipe: Recipe, teacher: Classifier, samples: tuple[str, ...]) -> Card:
+    """The candidate's card, all but its scores."""
+    return Card(
+        name=order.name,
+        description=f"{order.student.architecture} of width {order.student.width}, distilled from {teacher.card.name}",
+        inputs=(Tensor(name=export.INPUT, datatype="FP32", shape=(-1, *teacher.input_shape)),),
+        outputs=(Tensor(name=export.OUTPUT, datatype="FP32", shape=(-1, teacher.classes)),),
+        labels=teacher.card.labels,
+        output_kind="logits",
+        input_scale=teacher.card.input_scale,
+        lineage=Lineage(
+            teacher=order.teacher.digest,
+            dataset=order.dataset.digest,
+            samples=samples,
+            parent=order.parent.digest if order.parent is not None else None,
+            config=recipe.dump(),
+            code_version=version("edgemodel-distill"),
+        ),
+    )
+
+
+def pack(folder: Path, card: Card, exported: Exported, examples: Floats) -> str:
+    """Write the candidate's bundle as `folder`, in place of an earlier one, and return its digest.
+
+    The first few of `examples` become the golden batch.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    batch = np.ascontiguousarray(examples[:GOLDEN_ROWS])
+    # One thread, as an edge node has it: its answers are compared with these.
+    golden = {
+        f"input:{export.INPUT}": batch,
+        f"output:{export.OUTPUT}": Classifier(card, exported.model, 1, errors.InternalError).logits(batch),
+    }
+    return write_bundle(folder, card, exported.model, golden, {STUDENT: exported.weights})
+
+
+def publish(folder: Path, digest: str, uri: str, client: Client) -> None:
+    """Push the bundle under a tag of its own, which keeps a registry's clean-up from taking it.
+
+    The manifest goes last, so whatever breaks, the registry has the whole candidate or none.
+
+    Raises:
+        DistillError: see `edgemodel_distill.errors`.
+    """
+    with translating("push", missing=errors.RegistryRefused, invalid=errors.InternalError):
+        client.push(folder, uri, tags=[f"distilled-{digest.removeprefix('sha256:')[:16]}"])
