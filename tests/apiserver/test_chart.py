@@ -3,38 +3,17 @@
 import base64
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY, Home
+from tests.apiserver.helm import CHART, NAMESPACE, RELEASE, Helm
 from tests.apiserver.kubectl import Kubectl
 
 pytestmark = pytest.mark.apiserver
 
-CHART = REPOSITORY / "charts" / "edgemodel-operator"
-NAMESPACE, RELEASE = "edgemodel-system", "demo"
 NAME = "demo-edgemodel-operator"
-
-
-@dataclass(frozen=True)
-class Helm:
-    """helm of the lab's build, speaking to one API server."""
-
-    plane: ControlPlane
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What helm says; the caller looks at its exit status."""
-        command = [str(Home.default().bin / "helm"), f"--kubeconfig={self.plane.kubeconfig}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-    def upgrade(self, *arguments: str) -> str:
-        """Installs or upgrades the release and returns its notes."""
-        answer = self.run("upgrade", "--install", RELEASE, str(CHART), f"--namespace={NAMESPACE}", *arguments)
-        assert answer.returncode == 0, answer.stderr
-        assert "Warning" not in answer.stderr, answer.stderr
-        return answer.stdout
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +82,7 @@ def test_the_operator_runs_under_the_restricted_standard(kubectl: Kubectl) -> No
     "permission",
     [
         "watch edgemodels.edgemodel.dev",
-        "patch edgemodels.edgemodel.dev/status",
+        "update edgemodels.edgemodel.dev/status",
         "create events.events.k8s.io",
         "patch configmaps",
         "patch services",
@@ -127,6 +106,9 @@ def test_the_operator_may(kubectl: Kubectl, permission: str) -> None:
         "patch edgemodels.edgemodel.dev",
         "update edgemodels.edgemodel.dev",
         "delete edgemodels.edgemodel.dev",
+        "delete configmaps",
+        "delete services",
+        "patch jobs.batch",
         "get secrets",
         "list secrets",
         "create pods",
