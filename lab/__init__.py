@@ -6,78 +6,78 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from subprocess import CompletedProcess
 
-from lab import addons, container_images, network, shell
-from lab import node as nodes
+from lab import addons, kind, shell
 from lab.cluster import Cluster
+from lab.driver import Driver, Lab
 from lab.errors import LabError
-from lab.home import Home
+from lab.home import REPOSITORY, Home
 from lab.progress import Progress
 
-__all__ = ["Lab", "LabError", "connect", "cut", "down", "exec_on", "images", "power_cycle", "power_off", "power_on",
-           "reload_prometheus", "restore", "set_alert_webhook", "up"]  # fmt: skip
+__all__ = [
+    "Lab",
+    "LabError",
+    "connect",
+    "cut",
+    "down",
+    "driver",
+    "exec_on",
+    "images",
+    "power_cycle",
+    "power_off",
+    "power_on",
+    "reload_prometheus",
+    "restore",
+    "set_alert_webhook",
+    "up",
+]
 
 
-@dataclass(frozen=True)
-class Lab:
-    """Where the parts of the running cluster are."""
-
-    home: Path
-    kubeconfig: Path
-    bin: Path  # kubectl and helm
-    registry: str  # host:port, the same from the host, from nodes and from pods
-    registry_ca: Path
-    prometheus_url: str
-    prometheus_rules: Path  # *.yaml in here are loaded by reload_prometheus()
-    alertmanager_url: str
-    nodes: tuple[str, ...]
-    edge_nodes: tuple[str, ...]
-    audit_log: Path  # one JSON line per request to the API server
+def driver() -> Driver:
+    """How this machine runs the cluster: by kind where Docker and kind are present, else built from source."""
+    home = Home.default()
+    return kind.Kind(home) if kind.usable() else Cluster(home)
 
 
 def up(progress: Callable[[str], None] = print) -> Lab:
     """Make the cluster run, built first where needed. Raises LabError with what to do."""
-    cluster = Cluster(Home.default())
+    cluster = driver()
     cluster.up(Progress(progress))
-    return _describe(cluster)
+    return cluster.describe()
 
 
 def connect() -> Lab:
     """The cluster that runs. Raises LabError where none does."""
-    cluster = Cluster(Home.default())
+    cluster = driver()
     if not cluster.is_running():
         raise LabError("the lab is not up (or only in part): run `python -m lab up`")
-    return _describe(cluster)
+    return cluster.describe()
 
 
 def down(progress: Callable[[str], None] = print, *, everything: bool = False) -> None:
     """Remove the cluster; with `everything` the built commands and images as well."""
-    Cluster(Home.default()).down(Progress(progress), everything=everything)
+    driver().down(Progress(progress), everything=everything)
 
 
 def cut(node: str) -> None:
     """Pull the network cable of a node; its pods go on running."""
-    network.cut(node)
+    driver().cut(node)
 
 
 def restore(node: str) -> None:
     """Plug the network cable of a node in again."""
-    network.restore(node)
+    driver().restore(node)
 
 
 def power_off(node: str) -> None:
     """Cut the power of a node: its processes end at once, what its disk holds stays. The cable stays as it is."""
-    cluster = Cluster(Home.default())
-    nodes.power_off(cluster.home, cluster.table, network.node(node))
+    driver().power_off(node)
 
 
 def power_on(node: str) -> None:
-    """Start a node again."""
-    cluster = Cluster(Home.default())
-    nodes.power_on(cluster.home, cluster.table, network.node(node))
+    """Start a node again. Without its cable its kubelet starts no pod: it learns of pods from the API server only."""
+    driver().power_on(node)
 
 
 def power_cycle(node: str) -> None:
@@ -90,36 +90,20 @@ def exec_on(
     node: str, command: Sequence[str], *, check: bool = False, timeout_s: float | None = 60
 ) -> CompletedProcess[str]:
     """Run a command of the host in a node's network, also while its cable is cut."""
-    return shell.run(network.inside(network.node(node), list(command)), check=check, timeout_s=timeout_s)
+    return shell.run(driver().on_node(node, command), check=check, timeout_s=timeout_s)
 
 
 def images(names: Sequence[str] = (), progress: Callable[[str], None] = print) -> dict[str, str]:
     """Build and push the project's images (or those named) unless unchanged; their references by name."""
-    return container_images.ensure(Home.default(), names, Progress(progress))
+    return driver().images(names, Progress(progress), REPOSITORY)
 
 
 def set_alert_webhook(url: str | None, bearer_token: str = "") -> None:
     """Have Alertmanager send every alert to `url` (None: nowhere) with this token."""
-    addons.set_alert_webhook(Home.default(), url, bearer_token)
+    running = connect()
+    addons.set_alert_webhook(Home(running.home), running.alertmanager_url, url, bearer_token)
 
 
 def reload_prometheus() -> None:
     """Have Prometheus read its rule files again. Raises LabError where it refuses them."""
-    addons.reload(addons.PROMETHEUS_URL)
-
-
-def _describe(cluster: Cluster) -> Lab:
-    home = cluster.home
-    return Lab(
-        home=home.root,
-        kubeconfig=home.kubeconfig,
-        bin=home.bin,
-        registry=network.REGISTRY,
-        registry_ca=cluster.authority.certificate,
-        prometheus_url=addons.PROMETHEUS_URL,
-        prometheus_rules=home.prometheus_rules,
-        alertmanager_url=addons.ALERTMANAGER_URL,
-        nodes=tuple(each.name for each in network.NODES),
-        edge_nodes=tuple(each.name for each in network.NODES if each.edge),
-        audit_log=home.logs / "audit.log",
-    )
+    addons.reload(connect().prometheus_url)

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Callable
 
 import lab
-from lab import container_images, network
-from lab.cluster import Cluster
+from lab import container_images
 from lab.errors import LabError
 from lab.home import Home
 from lab.progress import Progress
@@ -24,10 +23,10 @@ def main() -> int:
     try:
         arguments.act(arguments)
     except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
+        _complain(f"lab: {error}")
         return 1
     except KeyboardInterrupt:
-        print("lab: interrupted; `python -m lab up` or `down` cleans up", file=sys.stderr)
+        _complain("lab: interrupted; `python -m lab up` or `down` cleans up")
         return 130
     return 0
 
@@ -54,61 +53,73 @@ def parser() -> argparse.ArgumentParser:
         ("power-off", "cut a node's power; its disk stays", lambda a: lab.power_off(a.node)),
         ("power-on", "start a node again", lambda a: lab.power_on(a.node)),
     ):
-        add(name, text, act).add_argument("node", choices=[each.name for each in network.NODES])
+        add(name, text, act).add_argument("node", metavar="NODE", help="edge-1, edge-2 or cloud-1")
     build = add("images", "build and push the project's images that changed; prints their references", _images)
-    build.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(container_images.IMAGES)} (default: all)")
+    build.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(container_images.IMAGES)} (default: all)"
+    )
     run = add("exec", "run a command in a node's network: exec NODE -- COMMAND ...", _exec)
-    run.add_argument("node", choices=[each.name for each in network.NODES])
+    run.add_argument("node", metavar="NODE", help="edge-1, edge-2 or cloud-1")
     run.add_argument("command", nargs=argparse.REMAINDER)
-    add("env", "print shell lines that set KUBECONFIG and PATH: eval \"$(python -m lab env)\"", _env)
+    add("env", 'print shell lines that set KUBECONFIG and PATH: eval "$(python -m lab env)"', _env)
     return top
 
 
-def _up(arguments: argparse.Namespace) -> None:
-    progress = Progress(print)
-    running = lab.up(print)
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _up(_: argparse.Namespace) -> None:
+    progress = Progress(_say)
+    running = lab.up(_say)
     progress.say(f"up: export KUBECONFIG={running.kubeconfig}")
 
 
 def _down(arguments: argparse.Namespace) -> None:
-    lab.down(print, everything=arguments.all)
+    lab.down(_say, everything=arguments.all)
 
 
-def _build(arguments: argparse.Namespace) -> None:
-    Cluster(Home.default()).prepare(Progress(print))
+def _build(_: argparse.Namespace) -> None:
+    lab.driver().prepare(Progress(_say))
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    status = Cluster(Home.default()).status()
+    status = lab.driver().status()
     if arguments.output == "json":
-        print(json.dumps(status, indent=2))
+        _say(json.dumps(status, indent=2))
         return
     for name, value in status.items():
         if isinstance(value, dict):
-            print(f"{name}:")
+            _say(f"{name}:")
             for key, detail in value.items():
-                print(f"  {key}: {detail}")
+                _say(f"  {key}: {detail}")
         else:
-            print(f"{name}: {value}")
+            _say(f"{name}: {value}")
 
 
 def _images(arguments: argparse.Namespace) -> None:
-    references = lab.images(arguments.names, lambda line: print(line, file=sys.stderr))
+    references = lab.images(arguments.names, _complain)
     for name, reference in references.items():
-        print(f"{name} {reference}")
+        _say(f"{name} {reference}")
 
 
 def _exec(arguments: argparse.Namespace) -> None:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         raise LabError("name the command: python -m lab exec NODE -- COMMAND ...")
-    argv = network.inside(network.node(arguments.node), command)
-    os.execvp(argv[0], argv)
+    argv = lab.driver().on_node(arguments.node, command)
+    os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
 
 
-def _env(arguments: argparse.Namespace) -> None:
+def _env(_: argparse.Namespace) -> None:
     home = Home.default()
-    print(f"export KUBECONFIG={home.kubeconfig}\nexport PATH={home.bin}:$PATH")
+    _say(f"export KUBECONFIG={home.kubeconfig}\nexport PATH={home.bin}:$PATH")
 
 
 if __name__ == "__main__":

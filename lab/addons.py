@@ -102,8 +102,9 @@ def start_in_cloud(home: Home, table: Table, authority: Authority, server: str) 
          server, authority.certificate, pair.certificate, pair.key, targets],
         home.logs / "discovery.log",
     )  # fmt: skip
+    discovery: dict[str, object] = {"file_sd_configs": [{"files": [str(targets)], "refresh_interval": "5s"}]}
     config = home.etc / "prometheus.yaml"
-    config.write_text(yaml.safe_dump(prometheus_config(home, targets)))
+    config.write_text(yaml.safe_dump(prometheus_config(home, discovery, f"{network.CLOUD.address}:9093")))
     _start(
         home, table, "prometheus",
         ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={home.data / 'prometheus'}",
@@ -141,7 +142,7 @@ cluster.local:53 {{
 """
 
 
-def prometheus_config(home: Home, targets: Path) -> dict[str, object]:
+def prometheus_config(home: Home, discovery: dict[str, object], alertmanager: str) -> dict[str, object]:
     """Scrape every running pod that asks for it by annotation.
 
     A pod's own labels win over the target's (honor_labels), so series that name their namespace, node or EdgeModel
@@ -164,12 +165,12 @@ def prometheus_config(home: Home, targets: Path) -> dict[str, object]:
     return {
         "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"},
         "rule_files": [f"{home.prometheus_rules}/*.yaml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"{network.CLOUD.address}:9093"]}]}]},
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": [
             {
                 "job_name": "pods",
                 "honor_labels": True,
-                "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "5s"}],
+                **discovery,
                 "relabel_configs": relabel,
             }
         ],
@@ -192,13 +193,13 @@ def alertmanager_config(url: str | None, bearer_token: str) -> dict[str, object]
     return {"route": route, "receivers": [receiver]}
 
 
-def set_alert_webhook(home: Home, url: str | None, bearer_token: str) -> None:
-    """Have Alertmanager send every alert to `url` (None: nowhere) from now on."""
+def set_alert_webhook(home: Home, alertmanager: str, url: str | None, bearer_token: str) -> None:
+    """Have the Alertmanager at URL `alertmanager` send every alert to `url` (None: nowhere) from now on."""
     fresh = home.alertmanager_config.with_suffix(".new")
     fresh.touch(mode=0o600)
     fresh.write_text(yaml.safe_dump(alertmanager_config(url, bearer_token)))
     fresh.replace(home.alertmanager_config)
-    reload(ALERTMANAGER_URL)
+    reload(alertmanager)
 
 
 def reload(url: str) -> None:

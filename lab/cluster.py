@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import addons, build, control_plane, kubeconfig, network, node, packages, shell
+from lab import addons, build, container_images, control_plane, kubeconfig, network, node, packages, shell
 from lab.control_plane import Endpoints
+from lab.driver import Lab
 from lab.errors import LabError
-from lab.home import Home
+from lab.home import REPOSITORY, Home
 from lab.pki import Authority
 from lab.processes import Table
 from lab.progress import Progress
@@ -57,7 +59,7 @@ class Cluster:
         """Make the cluster run: find it running, or clean up what a crash left and start it."""
         packages.require_root()
         self._check_owner()
-        with self.home.locked():
+        with self.home.locked(progress.say):
             if self.is_running():
                 for each in network.NODES:
                     network.restore(each.name)
@@ -82,19 +84,59 @@ class Cluster:
             return False
         return control_plane.is_ready(self.endpoints, self.authority, self.authority.issue("admin"))
 
-    def down(self, progress: Progress, *, everything: bool = False) -> None:
+    def down(self, progress: Progress, *, everything: bool) -> None:
         """Remove all that runs; with `everything` the built commands and images as well."""
         packages.require_root()
         self._check_owner()
-        with self.home.locked():
+        with self.home.locked(progress.say):
             self._clean(progress)
         if everything:
             with progress.step(f"removing {self.home.root}"):
                 shutil.rmtree(self.home.root)
 
+    def describe(self) -> Lab:
+        """Where its parts are."""
+        return Lab(
+            home=self.home.root,
+            kubeconfig=self.home.kubeconfig,
+            bin=self.home.bin,
+            registry=network.REGISTRY,
+            registry_ca=self.authority.certificate,
+            prometheus_url=addons.PROMETHEUS_URL,
+            prometheus_rules=self.home.prometheus_rules,
+            alertmanager_url=addons.ALERTMANAGER_URL,
+            nodes=tuple(each.name for each in network.NODES),
+            edge_nodes=tuple(each.name for each in network.NODES if each.edge),
+            audit_log=self.home.logs / "audit.log",
+        )
+
+    def cut(self, name: str) -> None:
+        """Pull a node's cable."""
+        network.cut(name)
+
+    def restore(self, name: str) -> None:
+        """Plug a node's cable in."""
+        network.restore(name)
+
+    def power_off(self, name: str) -> None:
+        """End all processes of a node at once; its disk and its cable stay as they are."""
+        node.power_off(self.table, network.node(name))
+
+    def power_on(self, name: str) -> None:
+        """Start a node again."""
+        node.power_on(self.home, self.table, network.node(name))
+
+    def on_node(self, name: str, command: Sequence[str]) -> list[str]:
+        """The command line that runs `command` in a node's network."""
+        return network.inside(network.node(name), list(command))
+
+    def images(self, names: Sequence[str], progress: Progress, repository: Path = REPOSITORY) -> dict[str, str]:
+        """Build and push the project's images whose inputs changed."""
+        return container_images.ensure(self.home, names, progress, repository)
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as the administrator and return what it printed."""
-        command = [self.home.bin / "kubectl", f"--kubeconfig={self.home.kubeconfig}", *arguments]
+        command: list[str | Path] = [self.home.bin / "kubectl", f"--kubeconfig={self.home.kubeconfig}", *arguments]
         return shell.run(command, stdin=stdin).stdout
 
     def nodes_ready(self) -> dict[str, bool]:
@@ -186,10 +228,12 @@ class Cluster:
             self._forget()
             return
         with progress.step("removing the cluster that was there"):
+            for process in table.read().values():
+                process.signal(signal.SIGTERM)
             for each in network.NODES:
-                node.power_off(self.home, table, each)
+                node.power_off(table, each)
             for name in reversed([name for name in names if name in table.read()]):
-                table.stop(name)
+                table.stop(name, grace_s=2)
             node.remove_cgroups(node.CGROUP)
             network.remove()
             self._forget()

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from lab import network, packages, shell
@@ -67,11 +68,16 @@ def ensure(home: Home, names: Sequence[str], progress: Progress, repository: Pat
     Raises LabError for an unknown name, a missing Dockerfile, or a build that fails.
     """
     packages.require_root()
+    wanted = chosen(names)
+    with home.locked(progress.say, "images"):
+        return {name: _ensure(home, image, repository, progress) for name, image in wanted.items()}
+
+
+def chosen(names: Sequence[str]) -> dict[str, Image]:
+    """The images of these names; all, if none is named. Raises LabError for an unknown name."""
     if unknown := set(names) - IMAGES.keys():
         raise LabError(f"no image {', '.join(sorted(unknown))}: choose among {', '.join(IMAGES)}")
-    chosen = {name: image for name, image in IMAGES.items() if not names or name in names}
-    with home.locked("images"):
-        return {name: _ensure(home, image, repository, progress) for name, image in chosen.items()}
+    return {name: image for name, image in IMAGES.items() if not names or name in names}
 
 
 def _ensure(home: Home, image: Image, repository: Path, progress: Progress) -> str:
@@ -125,7 +131,15 @@ def ensure_base(home: Home, progress: Progress) -> None:
             (root / waste / "partial").mkdir(parents=True)
         container = _buildah(home, "from", "scratch")
         _buildah(home, "add", "--quiet", container, str(root), "/")
-        _buildah(home, "config", "--cmd", "bash", "--env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", container)
+        _buildah(
+            home,
+            "config",
+            "--cmd",
+            "bash",
+            "--env",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            container,
+        )
         _buildah(home, "commit", "--quiet", "--rm", container, BASE)
 
 
@@ -150,15 +164,19 @@ def _is_pushed(home: Home, name: str, tag: str) -> bool:
         with urllib.request.build_opener(*handlers).open(request, timeout=5):
             return True
     except urllib.error.HTTPError as error:
-        if error.code == 404:
+        if error.code == HTTPStatus.NOT_FOUND:
             return False
         raise LabError(f"the registry answered {error.code} to {url}") from error
     except OSError as error:
-        raise LabError(f"the registry at {network.REGISTRY} does not answer ({error}): run `python -m lab up`") from error
+        raise LabError(
+            f"the registry at {network.REGISTRY} does not answer ({error}): run `python -m lab up`"
+        ) from error
 
 
 def _buildah(home: Home, *arguments: str, log: Path | None = None, check: bool = True) -> str:
     store = ["--root", str(home.build / "containers"), "--runroot", str(home.run / "containers")]
     environment = {"TMPDIR": str(home.build)}
-    done = shell.run(["buildah", *store, "--storage-driver", "overlay", *arguments], log=log, check=check, env=environment)
+    done = shell.run(
+        ["buildah", *store, "--storage-driver", "overlay", *arguments], log=log, check=check, env=environment
+    )
     return (done.stdout or "").strip()

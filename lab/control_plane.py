@@ -9,8 +9,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from lab import kubeconfig, network, processes, shell
 from lab.errors import LabError
@@ -61,7 +63,7 @@ def etcd_command(endpoints: Endpoints, data: Path) -> list[str]:
     ]
 
 
-def api_server_command(
+def api_server_command(  # noqa: PLR0913, PLR0917 - the command line is made of exactly these
     program: Path, endpoints: Endpoints, authority: Authority, etc: Path, audit_log: Path, extra: Sequence[str] = ()
 ) -> list[str]:
     """The command line of an API server with RBAC and an audit log; certificates are issued as needed."""
@@ -121,12 +123,10 @@ def is_ready(endpoints: Endpoints, authority: Authority, client: Pair) -> bool:
     """Whether the API server says that it is ready."""
     context = ssl.create_default_context(cafile=str(authority.certificate))
     context.load_cert_chain(client.certificate, client.key)
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(f"{endpoints.api}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
+            return bool(answer.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
         return False
 
@@ -170,7 +170,7 @@ class ControlPlane:
         pair = self.authority.issue(user.replace(":", "-"), user=user, groups=groups)
         return kubeconfig.write(self.folder / f"kubeconfig-{pair.key.stem}", self.server, self.authority, pair)
 
-    def __enter__(self) -> ControlPlane:
+    def __enter__(self) -> Self:
         """Start both and wait until the API server is ready. Raises LabError with the end of its log."""
         program = (Home(self.home) if self.home else Home.default()).bin / "kube-apiserver"
         if not program.exists():

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from lab.errors import LabError
 
+LOCK_WAIT_S = 1200
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -91,21 +94,33 @@ class Home:
         self.pki.chmod(0o755)
 
     @contextmanager
-    def locked(self, name: str = "lab") -> Iterator[None]:
-        """Hold the lock `name`, so that two commands never change the same thing at once.
+    def locked(self, say: Callable[[str], None], name: str = "lab") -> Iterator[None]:
+        """Hold the lock `name`, so that two commands never change the same thing at once; wait for another to end.
 
-        Raises LabError where another process holds it.
+        Raises LabError where it does not end within 20 minutes.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / f"{name}.lock"
         with path.open("a+") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            deadline = time.monotonic() + LOCK_WAIT_S
+            waiting = False
+            while not _try_lock(handle):
                 holder = path.read_text().strip() or "unknown"
-                message = f"{path} is held by process {holder}: wait for that command to end, then try again"
-                raise LabError(message) from error
+                if time.monotonic() > deadline:
+                    raise LabError(f"process {holder} still holds {path}: end it, then try again")
+                if not waiting:
+                    say(f"waiting for process {holder}, which holds {path}")
+                    waiting = True
+                time.sleep(0.2)
             handle.truncate(0)
             handle.write(str(os.getpid()))
             handle.flush()
             yield
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

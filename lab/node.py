@@ -108,7 +108,7 @@ def kube_proxy_config(folder: Path) -> dict[str, object]:
 
 
 def containerd_config(folder: Path) -> str:
-    """containerd with its own root, and the sandbox image that is imported at start."""
+    """Containerd with its own root, and the sandbox image that is imported at start."""
     cri = 'plugins."io.containerd.grpc.v1.cri"'
     return f"""\
 version = 2
@@ -174,7 +174,7 @@ def first_process(table: processes.Table, node: Node) -> int:
     return found[0]
 
 
-def power_off(home: Home, table: processes.Table, node: Node) -> None:
+def power_off(table: processes.Table, node: Node) -> None:
     """Cut the power: every process of the node ends at once, its disk stays as it is."""
     if (outer := table.read().get(node.name)) and outer.alive():
         for pid in processes.children(outer.pid):

@@ -60,7 +60,7 @@ class Authority:
         if pair.certificate.exists():
             return pair
         subject = "".join(f"/O={group}" for group in groups) + f"/CN={user or name}"
-        command = ["openssl", "req", "-x509", *NEW_KEY, "-days", DAYS, "-subj", subject]
+        command: list[str | Path] = ["openssl", "req", "-x509", *NEW_KEY, "-days", DAYS, "-subj", subject]
         command += ["-CA", self.certificate, "-CAkey", self.folder / "ca.key"]
         command += ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "keyUsage=critical,digitalSignature"]
         command += ["-addext", "extendedKeyUsage=clientAuth,serverAuth"]

@@ -16,7 +16,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 QUOTED_LINES = 15
 
 
-def run(
+def run(  # noqa: PLR0913 - the options of subprocess.run that are used here
     argv: Sequence[str | Path],
     *,
     check: bool = True,
@@ -38,13 +38,20 @@ def run(
         if log is None:
             done = subprocess.run(
                 command, check=False, env=environment, cwd=cwd, input=stdin, text=True, timeout=timeout_s,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )
+                capture_output=True,
+            )  # fmt: skip
         else:
             with log.open("w") as sink:
                 done = subprocess.run(
-                    command, check=False, env=environment, cwd=cwd, input=stdin, text=True, timeout=timeout_s,
-                    stdout=sink, stderr=subprocess.STDOUT,
+                    command,
+                    check=False,
+                    env=environment,
+                    cwd=cwd,
+                    input=stdin,
+                    text=True,
+                    timeout=timeout_s,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
                 )
     except FileNotFoundError as error:
         raise LabError(f"{command[0]}: command not found") from error
