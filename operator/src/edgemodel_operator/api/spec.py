@@ -11,7 +11,7 @@ from edgemodel.distillation import GateSettings, Source, Student
 from edgemodel.document import Digest, Document, Uri
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
-from edgemodel_operator.api.cluster import CaBundle, PullSecret, Text63, Toleration
+from edgemodel_operator.api.references import CaBundle, PullSecret, Text63, Toleration
 from edgemodel_operator.api.types import (
     HOUR,
     MINUTE,
