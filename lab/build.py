@@ -96,17 +96,16 @@ PRODUCTS = (
 )
 
 
-def ensure(home: Home, progress: Progress, names: tuple[str, ...] = ()) -> None:
-    """Build what is not built yet (all products, or those named) and link the commands into `home.bin`."""
-    for product in PRODUCTS:
-        if names and product.name not in names:
-            continue
-        folder = home.build / f"{product.name}-{product.key()}"
-        if not folder.exists():
-            with progress.step(f"building {product.name} from source"):
-                _build(product, folder, home)
-        for command in product.commands:
-            _link(home.bin / command, folder / command)
+def ensure(home: Home, progress: Progress, products: tuple[Product, ...] = PRODUCTS) -> None:
+    """Build what is not built yet and link the commands into `home.bin`."""
+    with home.locked(progress.say, "build"):
+        for product in products:
+            folder = home.build / f"{product.name}-{product.key()}"
+            if not folder.exists():
+                with progress.step(f"building {product.name} from source"):
+                    _build(product, folder, home)
+            for command in product.commands:
+                _link(home.bin / command, folder / command)
 
 
 def _build(product: Product, folder: Path, home: Home) -> None:
