@@ -113,6 +113,22 @@ class App:
             await self._people(scope, _replay(body, receive), _adding(send, extra))
 
 
+class Later:
+    """An application that is built at its first request, on a thread, and costs nothing before."""
+
+    def __init__(self, build: Callable[[], AsgiApp]) -> None:
+        self._build = build
+        self._app: AsgiApp | None = None
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            async with self._lock:
+                if self._app is None:
+                    self._app = await asyncio.to_thread(self._build)
+        await self._app(scope, receive, send)
+
+
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
     """The whole body, or None where the caller has gone away."""
     declared = headers.get(b"content-length", b"")

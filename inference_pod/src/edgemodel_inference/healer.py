@@ -29,6 +29,9 @@ from edgemodel_inference.journal import Journal
 from edgemodel_inference.models import Model
 from edgemodel_inference.serving import Switch
 
+HAND_OVER = 60.0
+"""Seconds that a process which asked to be replaced leaves the proof to its successor; then it heals on itself."""
+
 log = logs.Log("edgemodel.healer")
 
 
@@ -51,6 +54,7 @@ class Healer:
         self._body = body
         self._restart = restart
         self._due: dict[str, float] = {}
+        self._quiet_until = 0.0
         self.stances: dict[str, str] = {}
         """For /status: what the ladder of each fault waits for."""
 
@@ -78,6 +82,8 @@ class Healer:
             answered: requests answered well since the last switch or start.
             now: monotonic seconds.
         """
+        if now < self._quiet_until:
+            return
         for rule in wish.rules:
             actions = local_actions(wish.healing.strategy(rule.name))
             if actions and self._tend(rule, actions, wish, watch, answered, now):
@@ -109,6 +115,7 @@ class Healer:
         active = self._body.active
         self._journal.note_attempt(now, rule.name, action.type, evidence, active.digest if active else None)
         if action.type is ActionType.RESTART:
+            self._quiet_until = now + HAND_OVER
             self._restart(rule.name)
         elif self._body.fall_back(rule.name, evidence) is None:
             self._journal.note_verdict(now, rule.name, action.type, Verdict.FAILED, "NoBackup")

@@ -15,9 +15,9 @@ log = logs.Log("edgemodel.loader")
 
 
 class Loader:
-    """Opens artifacts; `opening` is called with a digest before its graph is touched in this process."""
+    """Opens artifacts; `opening` hears a digest before its graph is touched in this process, and None after."""
 
-    def __init__(self, store: Store, threads: int, opening: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, threads: int, opening: Callable[[str | None], None]) -> None:
         self._store = store
         self._threads = threads
         self._opening = opening
@@ -49,6 +49,12 @@ class Loader:
 
     def _open(self, artifact: Artifact) -> Model:
         self._opening(artifact.digest)
+        try:
+            return self._open_warm(artifact)
+        finally:
+            self._opening(None)
+
+    def _open_warm(self, artifact: Artifact) -> Model:
         folder = self._store.folder(artifact.digest)
         model = open_model(folder, artifact, self._threads)
         samples = golden.read_golden(folder, model.card)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from edgemodel import series
 from edgemodel.wish import Wish
-from edgemodel_inference import people
 from edgemodel_inference.agent import Agent
-from edgemodel_inference.app import App
+from edgemodel_inference.app import App, AsgiApp, Later
 from edgemodel_inference.detector import FaultWatch
 from edgemodel_inference.engine import Engine
 from edgemodel_inference.healer import Healer
@@ -42,10 +41,10 @@ class Node:
         self,
         settings: Settings,
         restarts: Mapping[str, int],
-        opening: Callable[[str], None],
+        opening: Callable[[str | None], None],
         restart: Callable[[str], None],
     ) -> None:
-        """`opening` hears a digest before its graph is touched; `restart` asks for this process to be replaced."""
+        """`opening`: see `Loader`; `restart` asks for this process to be replaced."""
         state: Path = settings.state
         state.mkdir(parents=True, exist_ok=True)
         client = Client(settings.registry_ca, settings.docker_config)
@@ -68,7 +67,7 @@ class Node:
         identity = series.identity(settings.name, settings.namespace, settings.node)
         self.metrics = Metrics(identity, self._read)
         inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
-        self.app = App(self.engine, Routes(settings.name, inference), people.build(settings.name, inference))
+        self.app = App(self.engine, Routes(settings.name, inference), Later(lambda: _people(settings.name, inference)))
         self._connect()
 
     def restore(self) -> None:
@@ -143,3 +142,10 @@ class Node:
             samples_pushed=self._pusher.pushed,
             restarts=self._restarts,
         )
+
+
+def _people(name: str, inference: Inference) -> AsgiApp:
+    # FastAPI takes longer to import than everything else together, and more memory than a small model.
+    from edgemodel_inference.people import build  # noqa: PLC0415 (see above)
+
+    return build(name, inference)

@@ -60,8 +60,8 @@ class Worker:
         if not self._channel.send(message):
             os._exit(0)  # the supervisor is gone, and with it the container
 
-    def _name_digest(self, digest: str) -> None:
-        """Called before a graph is touched: whatever it does to this process, the supervisor knows its name."""
+    def _name_digest(self, digest: str | None) -> None:
+        """Called around the opening of a graph: whatever it does to this process, the supervisor knows its name."""
         self._opening = digest
         self._beat()
 
@@ -73,7 +73,6 @@ class Worker:
     async def _keep_beating(self) -> None:
         while True:
             if not self._node.engine.stuck():
-                self._opening = None
                 self._beat()
             await asyncio.sleep(BEAT_SECONDS)
 

@@ -1,0 +1,118 @@
+"""A running pod under load: nothing that happens to it costs a caller an answer."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from edgemodel.faults import Rule
+from edgemodel.ladder import ActionType
+from edgemodel.wish import Healing, LocalAction, LocalStrategy
+from tests.unit.inference_pod.live_pod import Pod, load, wait_until
+from tests.unit.inference_pod.tiny_bundles import bundle, wish
+
+
+def strategy(fault: str, *actions: ActionType) -> Healing:
+    rungs = tuple(LocalAction(type=action) for action in actions)
+    return Healing(strategies=(LocalStrategy(faults=(fault,), actions=rungs),), settle=0.2, min_samples=1)
+
+
+def test_a_swap_under_load_fails_no_request_and_each_answer_is_of_one_version(pod: Pod, origin: Path) -> None:
+    v1, v2 = bundle(origin, "v1"), bundle(origin, "v2", scale=5.0)
+    pod.wish(wish(v1))
+    pod.start()
+    pod.await_version("v1")
+    with load(pod.port) as seen:
+        wait_until(lambda: seen.good > 50, "answers of v1")
+        pod.wish(wish(v2, v1, revision=2))
+        pod.await_revision(2)
+        wait_until(lambda: seen.answers["200 v2"] > 50, "answers of v2")
+    assert (seen.failed, seen.mixed) == ({}, [])
+
+
+def test_a_killed_worker_is_replaced_within_two_seconds_and_no_connection_is_refused(pod: Pod, origin: Path) -> None:
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_ready()
+    first = pod.worker_pid()
+    with load(pod.port) as seen:
+        wait_until(lambda: seen.good > 50, "answers")
+        os.kill(first, signal.SIGKILL)
+        before, killed = seen.good, time.monotonic()
+        wait_until(lambda: pod.worker_pid() not in (0, first), "another worker")
+        wait_until(lambda: seen.good > before + 20, "answers again")
+        gap = time.monotonic() - killed
+    assert "ConnectionRefusedError" not in seen.failed
+    assert sum(seen.failed.values()) <= 4, "each caller loses at most the request that the dead worker held"
+    assert gap < 5.0, "two seconds on an idle machine"
+
+
+def test_a_restart_by_the_ladder_fails_no_request_on_kept_alive_connections(pod: Pod, origin: Path) -> None:
+    rule = Rule(name="too-busy", metric="requests_per_second", operator=">", threshold=5, window=1, trigger_count=2)
+    pod.wish(wish(bundle(origin, "v1"), rules=(rule,), healing=strategy("too-busy", ActionType.RESTART)))
+    pod.start()
+    pod.await_ready()
+    first = pod.worker_pid()
+    with load(pod.port) as seen:
+        wait_until(lambda: pod.worker_pid() not in (0, first), "a successor")
+        wait_until(lambda: any(entry["pid"] == first for entry in pod.logged("worker ended")), "the old one gone")
+        before = seen.good
+        wait_until(lambda: seen.good > before + 50, "answers of the successor")
+    assert seen.failed == {}
+
+
+def test_a_fault_flips_to_the_backup_and_the_version_stays_refused_until_the_wish_clears_it(
+    pod: Pod, origin: Path
+) -> None:
+    v1, v2 = bundle(origin, "v1", scale=20.0), bundle(origin, "v2", scale=0.0)
+    rule = Rule(name="unsure", metric="model_confidence_mean", operator="<", threshold=0.4, window=2, trigger_count=2)
+    healing = strategy("unsure", ActionType.SWITCH_MODEL)
+    pod.wish(wish(v2, v1, rules=(rule,), healing=healing))
+    pod.start()
+    pod.await_revision(1)
+    with load(pod.port, callers=1) as seen:
+        pod.await_version("v1")
+        wait_until(lambda: pod.series("edgemodel_heals_total"), "a verdict")
+        assert [line for line in pod.series("edgemodel_refused_info") if 'reason="unsure"' in line]
+        assert [line for line in pod.series("edgemodel_serving_info") if 'reason="Fallback"' in line]
+        assert 'verdict="Proved"' in pod.series("edgemodel_heals_total")[0]
+        pod.wish(wish(v2, v1, revision=2, cleared=(v2.digest,)))
+        pod.await_version("v2")
+    assert seen.failed == {}
+
+
+def test_three_crashes_under_one_version_start_the_next_worker_with_the_backup(pod: Pod, origin: Path) -> None:
+    v1, v2 = bundle(origin, "v1"), bundle(origin, "v2", scale=5.0)
+    pod.wish(wish(v2, v1))
+    pod.start()
+    pod.await_revision(1)
+    for _ in range(3):
+        wait_until(lambda: pod.ready() and pod.worker_pid(), "a worker")
+        pid = pod.worker_pid()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: pod.worker_pid() not in (0, pid), "the next worker")
+    pod.await_version("v1")
+    assert 'reason="WorkerCrashed"' in pod.series("edgemodel_refused_info")[0]
+
+
+def test_sigterm_answers_what_is_under_way_and_exits_cleanly(pod: Pod, origin: Path) -> None:
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_ready()
+    with load(pod.port) as seen:
+        wait_until(lambda: seen.good > 20, "answers")
+        code = pod.stop()
+    assert code == 0
+    assert set(seen.failed) <= {"ConnectionRefusedError"}, "refused after the end, and nothing broken before it"
+
+
+def test_a_restarted_container_serves_from_its_disk_when_the_origin_is_gone(pod: Pod, origin: Path) -> None:
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_revision(1)
+    pod.stop()
+    origin.rename(origin.with_name("gone"))
+    pod.logs.clear()
+    pod.start()
+    pod.await_version("v1")
+    assert pod.ready()
