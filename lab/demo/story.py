@@ -264,6 +264,6 @@ def seconds(text: str) -> float:
 
 
 def fault_moments(state: Object, fault: str) -> list[float]:
-    """When a pod's own detector fired for `fault`, from its /status."""
+    """When a pod's own detector fired for `fault`, from the journal in its /status."""
     journal = (state.get("worker") or {}).get("journal", [])
-    return [float(entry["time"]) for entry in journal if entry.get("fault") == fault and "time" in entry]
+    return [seconds(entry["at"]) for entry in journal if entry.get("fault") == fault and entry["kind"] == "Attempt"]

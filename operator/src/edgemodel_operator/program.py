@@ -16,7 +16,7 @@ from edgemodel_operator.cluster.world import World
 from edgemodel_operator.decide import Images
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.handlers import register
-from edgemodel_operator.model.naming import Key
+from edgemodel_operator.model.naming import MANAGER, Key
 from edgemodel_operator.queue import KeyedQueue
 from edgemodel_operator.reconcile import Reconciler
 from edgemodel_operator.settings import Settings
@@ -84,6 +84,7 @@ class Program:
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,
+            identity=MANAGER,  # type: ignore[arg-type]  # its own type is private; without it kopf asks for a user name
             stop_flag=stop,
             liveness_endpoint=f"http://0.0.0.0:{self._settings.health_port}/healthz",
         )
