@@ -37,6 +37,11 @@ class Cluster:
         return Table(self.home.run / "processes.json")
 
     @property
+    def _complete(self) -> Path:
+        """Is there where `up` came to its end: an interrupted one leaves a part of a cluster."""
+        return self.home.run / "complete"
+
+    @property
     def authority(self) -> Authority:
         """Its certificate authority."""
         return Authority(self.home.pki)
@@ -63,6 +68,8 @@ class Cluster:
             if self.is_running():
                 for each in network.NODES:
                     network.restore(each.name)
+                    if each.name not in self.table.read():
+                        node.power_on(self.home, self.table, each)
                 progress.say("the cluster runs already")
                 return
             self.prepare(progress)
@@ -76,11 +83,11 @@ class Cluster:
                 self._start_nodes()
                 self._start_addons()
                 self._wait()
+            self._complete.touch()
 
     def is_running(self) -> bool:
-        """Whether every process that was started still runs and the API server is ready."""
-        table = self.table.read()
-        if not table or self.table.dead() or not (self.home.pki / "admin.key").exists():
+        """Whether `up` came to its end, every process that it started still runs and the API server is ready."""
+        if not self._complete.exists() or not self.table.read() or self.table.dead():
             return False
         return control_plane.is_ready(self.endpoints, self.authority, self.authority.issue("admin"))
 
