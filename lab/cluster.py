@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import addons, build, container_images, control_plane, kubeconfig, network, node, packages, shell
+from lab import addons, build, cleanup, container_images, control_plane, kubeconfig, network, node, packages, shell
 from lab.control_plane import Endpoints
 from lab.driver import Lab
 from lab.errors import LabError
@@ -21,7 +20,6 @@ from lab.pki import Authority
 from lab.processes import Table
 from lab.progress import Progress
 
-OWNER = Path("/run/edgemodel-lab-owner")  # names the LAB_HOME whose bridge and namespaces these are
 READY_S = 90
 
 
@@ -34,7 +32,7 @@ class Cluster:
     @property
     def table(self) -> Table:
         """Its processes."""
-        return Table(self.home.run / "processes.json")
+        return cleanup.table_of(self.home)
 
     @property
     def _complete(self) -> Path:
@@ -63,7 +61,7 @@ class Cluster:
     def up(self, progress: Progress) -> None:
         """Make the cluster run: find it running, or clean up what a crash left and start it."""
         packages.require_root()
-        self._check_owner()
+        cleanup.check_owner(self.home)
         with self.home.locked(progress.say):
             if self.is_running():
                 for each in network.NODES:
@@ -73,9 +71,9 @@ class Cluster:
                 progress.say("the cluster runs already")
                 return
             self.prepare(progress)
-            self._clean(progress)
+            cleanup.clean(self.home, progress)
             network.check_free()
-            OWNER.write_text(str(self.home.root))
+            cleanup.claim(self.home)
             with progress.step("starting the control plane"):
                 network.create()
                 self._start_control_plane()
@@ -94,9 +92,9 @@ class Cluster:
     def down(self, progress: Progress, *, everything: bool) -> None:
         """Remove all that runs; with `everything` the built commands and images as well."""
         packages.require_root()
-        self._check_owner()
+        cleanup.check_owner(self.home)
         with self.home.locked(progress.say):
-            self._clean(progress)
+            cleanup.clean(self.home, progress)
         if everything:
             with progress.step(f"removing {self.home.root}"):
                 shutil.rmtree(self.home.root)
@@ -172,7 +170,12 @@ class Cluster:
             "prometheus": addons.PROMETHEUS_URL,
             "alertmanager": addons.ALERTMANAGER_URL,
             "nodes": {
-                each.name: {"address": each.address, "ready": ready.get(each.name), "cut": network.is_cut(each.name)}
+                each.name: {
+                    "address": each.address,
+                    "ready": ready.get(each.name),
+                    "cut": network.is_cut(each.name),
+                    "on": each.name in table.read(),
+                }
                 for each in network.NODES
             },
             "processes": {name: name not in dead for name in table.read()},
@@ -225,40 +228,3 @@ class Cluster:
             return probe()
 
         shell.wait_for(what, ready, READY_S, hint=f"see {self.home.logs}")
-
-    def _clean(self, progress: Progress) -> None:
-        """End recorded processes, newest first, then remove what they leave in the system."""
-        table = self.table
-        names = list(table.read())
-        if not names and not any(each.namespace.exists() for each in network.NODES):
-            OWNER.unlink(missing_ok=True)
-            self._forget()
-            return
-        with progress.step("removing the cluster that was there"):
-            for process in table.read().values():
-                process.signal(signal.SIGTERM)
-            for each in network.NODES:
-                node.power_off(table, each)
-            for name in reversed([name for name in names if name in table.read()]):
-                table.stop(name, grace_s=2)
-            node.remove_cgroups(node.CGROUP)
-            network.remove()
-            self._forget()
-            OWNER.unlink(missing_ok=True)
-
-    def _forget(self) -> None:
-        node.remove_folders(self.home)
-        for folder in (self.home.data, self.home.etc, self.home.pki, self.home.run):
-            shutil.rmtree(folder, ignore_errors=True)
-        for rules in self.home.prometheus_rules.glob("*.yaml"):
-            rules.unlink()
-        if self.home.root.exists():
-            self.home.make_folders()
-
-    def _check_owner(self) -> None:
-        if not OWNER.exists():
-            return
-        owner = Home(Path(OWNER.read_text().strip()))
-        table = Table(owner.run / "processes.json")
-        if owner != self.home and len(table.dead()) < len(table.read()):
-            raise LabError(f"another lab runs here: LAB_HOME={owner.root} python -m lab down, then try again")

@@ -6,6 +6,7 @@ nothing else.
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,8 @@ def restore(name: str) -> None:
 
 def is_cut(name: str) -> bool:
     """Whether a node's cable is unplugged."""
-    flags = Path(f"/sys/class/net/{node(name).link}/flags")
-    return flags.exists() and not int(flags.read_text(), 16) & 1
+    shown = shell.run(["ip", "-json", "link", "show", "dev", node(name).link], check=False)
+    return shown.returncode == 0 and "UP" not in json.loads(shown.stdout)[0]["flags"]
 
 
 def inside(each: Node, argv: list[str]) -> list[str]:
