@@ -24,7 +24,7 @@ from lab.pki import Authority
 
 CGROUP = "edgemodel-lab"
 CGROUP_ROOT = Path("/sys/fs/cgroup")
-HOST_FOLDERS = ("/var/lib/kubelet", "/var/log/pods", "/var/log/containers", "/var/lib/cni")  # mount points only
+HOST_FOLDERS = ("/var/lib/kubelet", "/var/log/pods", "/var/log/containers", "/var/lib/cni")  # empty mount points
 INIT = Path(__file__).resolve().parent / "files" / "node-init.sh"
 
 
@@ -214,9 +214,8 @@ def _removed(folder: Path) -> bool:
 
 
 def remove_folders(home: Home) -> None:
-    """Forget all nodes' disks, and the mount points that were made on the host if they are empty."""
+    """Forget all nodes' disks.
+
+    The mount points on the host stay: removing one would unmount it in every other mount namespace that uses it.
+    """
     shutil.rmtree(home.data / "nodes", ignore_errors=True)
-    for path in HOST_FOLDERS:
-        folder = Path(path)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
