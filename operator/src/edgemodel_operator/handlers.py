@@ -6,9 +6,10 @@ from typing import Any
 
 import kopf
 
+from edgemodel_operator.api.resource import GROUP, PLURAL, VERSION
 from edgemodel_operator.cluster.trim import trim, trim_child, trim_node, trim_pod
 from edgemodel_operator.cluster.world import World
-from edgemodel_operator.model.naming import GROUP, LABEL_MODEL, PLURAL, VERSION, Key
+from edgemodel_operator.model.naming import LABEL_MODEL, Key
 from edgemodel_operator.queue import KeyedQueue
 
 Body = Mapping[str, Any]

@@ -160,7 +160,6 @@ class Status(Document):
     )
     rollout: RolloutStatus | None = Field(default=None, description="The rollout under way.")
     wish_revision: int = Field(default=0, ge=0, description="Revision of the wish that was written last.")
-    wish_hash: Annotated[str, Field(max_length=71)] = Field(default="", description="Hash of what was written last.")
 
     @computed_field(description="First 12 digits of the serving digest.")  # type: ignore[prop-decorator]  # as pydantic documents it
     @property

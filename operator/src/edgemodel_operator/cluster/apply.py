@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.resource import GROUP, KIND, VERSION, EdgeModel
 from edgemodel_operator.cluster.client import Cluster
 from edgemodel_operator.cluster.world import World
 from edgemodel_operator.errors import Conflict, NameTaken
-from edgemodel_operator.model.naming import ANNOTATION_REVISION, GROUP, KIND, VERSION
+from edgemodel_operator.model.naming import ANNOTATION_REVISION
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Event, Nudge, Object, WriteStatus
 
 CONTROLLER = "edgemodel.dev/operator"

@@ -10,8 +10,9 @@ from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
 
+from edgemodel_operator.api.resource import GROUP, PLURAL, VERSION
 from edgemodel_operator.errors import ClusterError, Conflict, Forbidden, Invalid, Unavailable
-from edgemodel_operator.model.naming import GROUP, MANAGER, PLURAL, VERSION
+from edgemodel_operator.model.naming import MANAGER
 
 TIMEOUT = 10.0
 """Seconds for any one call."""

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-GROUP, VERSION, PLURAL, KIND = "edgemodel.dev", "v1alpha1", "edgemodels", "EdgeModel"
 MANAGER = "edgemodel-operator"
 
 LABEL_MODEL = "edgemodel.dev/name"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edgemodel_operator.api.resource import EdgeModel
-from edgemodel_operator.model.naming import GROUP, KIND, VERSION, labels
+from edgemodel_operator.api.resource import GROUP, KIND, VERSION, EdgeModel
+from edgemodel_operator.model.naming import labels
 from edgemodel_operator.model.plan import Object
 
 
