@@ -39,6 +39,8 @@ def _gather(observation: Observation, draft: Draft, distillation: DistillationSt
     heal = heal_of(draft.status, distillation)
     if heal is None or observation.model.spec.distillation is None:
         return _fail(observation, draft, distillation, "Superseded", "the spec no longer asks for it")
+    if not observation.reports:  # absent figures train nothing
+        return draft
     wanted = _setting(observation, heal, "samples") or 0
     if observation.model.spec.serving.samples is None:
         wanted = 0

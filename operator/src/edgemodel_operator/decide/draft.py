@@ -33,7 +33,7 @@ class Draft:
         """The version called `name`."""
         return None if name is None else self.status.find_version(name)
 
-    def change_version(self, name: str, **changes: Any) -> "Draft":
+    def change_version(self, name: str, /, **changes: Any) -> "Draft":
         """With fields of one version replaced."""
         versions = tuple(v.model_copy(update=changes) if v.name == name else v for v in self.status.versions)
         return self.set(versions=versions)

@@ -1,6 +1,7 @@
 """The operator's ladder: act about a blamed fault, prove that it is gone, else climb."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from edgemodel import ladder
 from edgemodel.ladder import Act, ActionType, Attempt, Close, Evidence, Hold, Verdict, Wait
@@ -10,20 +11,23 @@ from edgemodel_operator.api.status import HEALS_KEPT, DistillationStatus, FaultS
 from edgemodel_operator.decide.blame import quorum, voters
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, serve
+from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, bar, serve
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Observation
 
 
 def prove(observation: Observation, draft: Draft) -> Draft:
-    """Close the open heals that can be judged. Redistillations are closed by their Job or their rollout."""
+    """Close the open heals that can be judged. Redistillations are closed by their Job or their rollout.
+
+    An alert stays open until the fault is gone: a person has been asked, and is asked once.
+    """
     for heal in draft.status.heals:
-        if heal.verdict is not None or heal.action is not ActionType.SWITCH_MODEL:
+        if heal.verdict is not None or heal.action is ActionType.REDISTILL:
             continue
         attempt = Attempt(action=heal.action, at=heal.at.timestamp())
         evidence = _evidence(observation, draft, heal.fault)
         match ladder.next_step([heal.action], [attempt], evidence, limits(observation), observation.now.timestamp()):
-            case Close(verdict):
+            case Close(verdict) if verdict is Verdict.PROVED or heal.action is not ActionType.ALERT:
                 draft = _close(observation, draft, heal, verdict)
             case Wait(until, _):
                 draft = draft.wake_at(datetime.fromtimestamp(until, UTC))
@@ -54,12 +58,19 @@ def next_for(observation: Observation, draft: Draft, fault: FaultStatus) -> tupl
     strategy = observation.model.spec.healing.strategy(fault.name)
     actions = [] if strategy is None else _applicable(observation, draft, fault, strategy)
     attempts = [
-        Attempt(action=heal.action, at=heal.at.timestamp(), verdict=heal.verdict)
+        Attempt(action=heal.action, at=heal.at.timestamp(), verdict=_verdict(observation, heal, fault))
         for heal in draft.status.heals
         if heal.fault == fault.name and heal.action in actions
     ]
     evidence = Evidence(active=True)
     return ladder.next_step(actions, attempts, evidence, limits(observation), observation.now.timestamp()), actions
+
+
+def _verdict(observation: Observation, heal: HealRecord, fault: FaultStatus) -> Verdict | None:
+    """A fault that was away for longer than the cooldown is a new one: its ladder begins at the first rung."""
+    cooldown = timedelta(seconds=observation.model.spec.healing.cooldown)
+    over = heal.verified_at is not None and heal.verified_at + cooldown < fault.since
+    return Verdict.PROVED if over else heal.verdict
 
 
 def _climb(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
@@ -107,13 +118,15 @@ def _switch(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft
         return draft
     draft = _record(observation, draft, fault, ActionType.SWITCH_MODEL, backup.name)
     draft = serve(draft, backup, observation)
-    draft = draft.mark(serving.name, VersionState.QUARANTINED, observation.now, fault.name)
+    draft = bar(draft, serving, VersionState.QUARANTINED, observation, fault.name)
     message = f"{serving.name} → {backup.name}: {fault.name}; {serving.digest} is Quarantined"
     return draft.tell("Warning", EventReason.ROLLED_BACK, message)
 
 
 def _redistill(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
-    attempt = (draft.status.distillation.attempt if draft.status.distillation else 0) + 1
+    last = draft.status.distillation.attempt if draft.status.distillation is not None else 0
+    taken = {version.name for version in observation.model.spec.versions}
+    attempt = next(number for number in count(last + 1) if naming.distilled(number) not in taken)
     candidate = naming.distilled(attempt)
     started = DistillationStatus(
         phase=DistillationPhase.WAITING_FOR_SAMPLES, attempt=attempt, candidate=candidate, started=observation.now
@@ -155,7 +168,10 @@ def _exonerate(observation: Observation, draft: Draft, heal: HealRecord) -> Draf
     left = draft.version(heal.from_)
     if left is None or left.proved_at is None or left.state not in BARRED:
         return draft
-    return draft.mark(left.name, VersionState.AVAILABLE, observation.now, EXONERATED)
+    for twin in draft.status.versions:
+        if twin.digest == left.digest:
+            draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, EXONERATED)
+    return draft
 
 
 def _evidence(observation: Observation, draft: Draft, fault: str) -> Evidence:

@@ -146,7 +146,17 @@ def _stalled(observation: Observation, draft: Draft) -> Finding:
     if wished is not None and wished.state in BARRED and not _succeeded(status):
         message = f"{wished.name} is {wished.state.value} ({wished.reason}): wish another version"
         return ConditionType.STALLED, True, Reason.VERSION_QUARANTINED, message
+    refusals = {name: why for name in observation.reports if (why := _code(observation, status, name))}
+    if refusals and len(refusals) == len(observation.reports):
+        details = ", ".join(f"{name} ({why})" for name, why in sorted(refusals.items()))
+        return ConditionType.STALLED, True, Reason.ARTIFACT_REFUSED, f"{status.version} is refused by {details}"
     return ConditionType.STALLED, False, Reason.NO_FAULT, ""
+
+
+def _code(observation: Observation, status: Status, node: str) -> str | None:
+    """Why `node` refuses the artifact that is to serve, where that is no fault of serving."""
+    refused = observation.reports[node].refused.get(status.digest or "")
+    return refused if refused and observation.model.spec.health.rule(refused) is None else None
 
 
 def _succeeded(status: Status) -> bool:

@@ -14,7 +14,7 @@ from edgemodel_operator.api.reasons import EventReason, VersionState
 from edgemodel_operator.api.status import HEALS_KEPT, HealRecord, RolloutStatus, VersionStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import serve
+from edgemodel_operator.decide.versions import bar, serve
 from edgemodel_operator.model.observation import Observation, Report
 
 
@@ -182,7 +182,7 @@ def _take_back(
 ) -> Draft:
     now, source = observation.now, draft.status.version
     state = VersionState.REJECTED if verdict.fault is None else VersionState.QUARANTINED
-    draft = draft.mark(target.name, state, now, verdict.reason).set(rollout=None)
+    draft = bar(draft, target, state, observation, verdict.reason).set(rollout=None)
     draft = _close_redistillation(observation, draft, target.name, Verdict.FAILED)
     if verdict.fault is not None and verdict.fault != rollout.fault:
         heal = HealRecord(

@@ -1,5 +1,7 @@
 """Which versions there are, and which of them may serve."""
 
+from datetime import timedelta
+
 from edgemodel_operator.api.reasons import EventReason, Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import RolloutStatus, VersionStatus
 from edgemodel_operator.decide.draft import Draft
@@ -17,6 +19,10 @@ KEPT = 40
 
 def collect(observation: Observation, draft: Draft) -> Draft:
     """Bring the known versions in line with the spec. A barred digest stays barred under any name."""
+    for version in observation.model.spec.versions:
+        old = draft.version(version.name)
+        if old is not None and old.digest != version.digest:
+            draft = _rename(draft, old, f"{old.name}-{old.digest[7:15]}")
     known = {version.name: version for version in draft.status.versions}
     barred = {version.digest: version for version in draft.status.versions if version.state in BARRED}
     wished = {}
@@ -54,11 +60,24 @@ def start_rollout(
 
 
 def backup_of(observation: Observation, draft: Draft, serving: str | None) -> VersionStatus | None:
-    """Where a rollback from `serving` goes: the user's backup, else the last one proved good; never a barred one."""
+    """Where a rollback from `serving` goes: the user's backup, else the last one proved good; never a barred one.
+
+    The same artifact under another name is no backup.
+    """
+    left = draft.version(serving)
     wished = draft.version(observation.model.spec.backup)
     proved = sorted((v for v in draft.status.versions if v.proved_at is not None), key=_proved_at, reverse=True)
     candidates = ([wished] if wished is not None else []) + proved
-    return next((v for v in candidates if v.name != serving and v.state not in BARRED), None)
+    others = (v for v in candidates if left is None or v.digest != left.digest)
+    return next((v for v in others if v.state not in BARRED), None)
+
+
+def bar(draft: Draft, version: VersionStatus, state: VersionState, observation: Observation, reason: str) -> Draft:
+    """Keep an artifact from serving, under all of its names."""
+    for twin in draft.status.versions:
+        if twin.digest == version.digest:
+            draft = draft.mark(twin.name, state, observation.now, reason)
+    return draft
 
 
 def confirm(observation: Observation, draft: Draft) -> Draft:
@@ -66,11 +85,13 @@ def confirm(observation: Observation, draft: Draft) -> Draft:
     serving = draft.version(draft.status.version)
     if serving is None or serving.proved_at is not None or draft.status.rollout is not None:
         return draft
+    settled = (serving.since or observation.now) + timedelta(seconds=observation.model.spec.healing.settle)
+    if observation.now < settled:
+        return draft.wake_at(settled)
     reports = [observation.reports[node] for node in observation.reachable]
-    settled = serving.since is not None and _seconds(observation, serving) >= observation.model.spec.healing.settle
     answered = sum(report.answered for report in reports)
     good = all(r.digest == serving.digest and not any(r.faults.values()) for r in reports)
-    if not (reports and good and settled and answered >= observation.model.spec.rollout.judge.min_samples):
+    if not (reports and good and answered >= observation.model.spec.rollout.judge.min_samples):
         return draft
     return draft.change_version(serving.name, proved_at=observation.now)
 
@@ -82,12 +103,19 @@ def remember_last_good(_observation: Observation, draft: Draft) -> Draft:
     return draft if name == draft.status.last_good else draft.set(last_good=name)
 
 
+def _rename(draft: Draft, version: VersionStatus, name: str) -> Draft:
+    """Its name now stands for another artifact; what is known about this one is kept."""
+    draft = draft.change_version(version.name, name=name)
+    if draft.status.version == version.name:
+        draft = draft.set(version=name)
+    rollout = draft.status.rollout
+    if rollout is not None and rollout.to == version.name:
+        draft = draft.set(rollout=rollout.model_copy(update={"to": name}))
+    return draft
+
+
 def _proved_at(version: VersionStatus) -> float:
     return version.proved_at.timestamp() if version.proved_at is not None else 0.0
-
-
-def _seconds(observation: Observation, version: VersionStatus) -> float:
-    return (observation.now - version.since).total_seconds() if version.since is not None else 0.0
 
 
 def _of_use(version: VersionStatus, draft: Draft) -> bool:

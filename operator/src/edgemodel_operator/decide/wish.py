@@ -2,6 +2,7 @@
 
 from edgemodel.ladder import Verdict
 from edgemodel_operator.api.reasons import DistillationPhase, EventReason, RolloutSource, VersionState
+from edgemodel_operator.api.status import RolloutStatus
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, serve, start_rollout
@@ -14,17 +15,34 @@ def follow_wish(observation: Observation, draft: Draft) -> Draft:
     if target is None or target.digest == draft.status.wished:
         return draft
     draft = draft.set(wished=target.digest)
+    rollout = draft.status.rollout
     if target.state in BARRED:
+        if rollout is not None and rollout.source is RolloutSource.SPEC:
+            draft = _stop(observation, draft, rollout)
         message = f"{target.name} is {target.state.value} ({target.reason}); {draft.status.version or 'nothing'} serves"
         return draft.tell("Warning", EventReason.QUARANTINED, message)
     draft = _supersede(observation, draft)
-    if draft.status.rollout is not None:
-        draft = draft.mark(draft.status.rollout.to, VersionState.AVAILABLE, observation.now).set(rollout=None)
+    if rollout is not None:
+        draft = _stop(observation, draft, rollout)
     if draft.status.version is None:
         return serve(draft, target, observation)
+    if _nothing_serves(observation, draft):
+        message = f"{draft.status.version} → {target.name} on every node at once: none ever served"
+        return serve(draft.tell("Normal", EventReason.ROLLOUT_STARTED, message), target, observation)
     if draft.status.digest == target.digest:
         return draft
     return start_rollout(observation, draft, target, RolloutSource.SPEC)
+
+
+def _nothing_serves(observation: Observation, draft: Draft) -> bool:
+    """No node has ever shown that it can serve the present version, so there is nothing that a canary would protect."""
+    serving = draft.version(draft.status.version)
+    unproved = serving is not None and serving.proved_at is None
+    return unproved and all(pod.ready is False for pod in observation.pods)
+
+
+def _stop(observation: Observation, draft: Draft, rollout: RolloutStatus) -> Draft:
+    return draft.mark(rollout.to, VersionState.AVAILABLE, observation.now).set(rollout=None)
 
 
 def _supersede(observation: Observation, draft: Draft) -> Draft:

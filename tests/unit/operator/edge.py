@@ -1,0 +1,149 @@
+"""A node of the simulated world: carries out the wish, detects scripted faults, heals itself, reports."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from edgemodel import series
+from edgemodel.ladder import ActionType
+from edgemodel.outcome import Outcome
+from edgemodel.wish import Artifact, Assignment, Wish
+from edgemodel_operator.signals.reports import Sample
+
+FETCH_STEPS = 2
+"""Steps from a new wish to the flip."""
+VERDICT_STEPS = 3
+"""Steps with traffic after a flip until the rules have a verdict."""
+SIGHT_STEPS = 3
+"""Steps without a link until the control plane calls the node's state unknown."""
+
+
+@dataclass
+class Script:
+    """What is true in the world, though nobody tells the operator."""
+
+    bad: dict[str, str] = field(default_factory=dict)
+    """By digest: the fault that this version shows."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """By digest: the code with which nodes refuse it."""
+    drift: str = ""
+    """The fault that every version shows, but the robust ones."""
+    robust: set[str] = field(default_factory=set)
+    sick: dict[str, str] = field(default_factory=dict)
+    """By node: the fault that it shows whatever it serves."""
+    requests: int = 10
+    """Answered by each node in a step."""
+    telemetry: bool = True
+    heal_locally: bool = True
+    job_steps: int = 3
+    outcomes: dict[int, Outcome | None] = field(default_factory=dict)
+    """By attempt; None: the Job fails without a result. Absent: a good student."""
+
+    def fault_of(self, node: str, digest: str) -> str:
+        """The fault that `node` really has with `digest`; empty: none."""
+        drift = "" if digest in self.robust else self.drift
+        return self.sick.get(node) or self.bad.get(digest) or drift
+
+
+@dataclass
+class Edge:
+    """One node and the pod on it."""
+
+    name: str
+    linked: bool = True
+    silent: int = 0
+    """Steps since the link was cut."""
+    installed: bool = False
+    wish: Wish | None = None
+    active: Artifact | None = None
+    reason: str = ""
+    fetching: tuple[str, int] = ("", 0)
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By digest: version and reason."""
+    answered: int = 0
+    judged: int = 0
+    samples: int = 0
+    served: list[str] = field(default_factory=list)
+    """Names of versions in the order in which they served here."""
+
+    @property
+    def in_sight(self) -> bool:
+        """Whether the control plane hears of the node."""
+        return self.silent < SIGHT_STEPS
+
+    def step(self, script: Script, wish: Wish | None) -> None:
+        """Live through one step; `wish` is the ConfigMap's, which only a linked node sees."""
+        self.silent = 0 if self.linked else self.silent + 1
+        if not self.installed:
+            return
+        if self.linked and wish is not None:
+            self.wish = wish
+        if self.wish is not None:
+            self._follow(script, self.wish)
+        if self.active is not None and script.requests:
+            self.answered += script.requests
+            self.judged += 1
+            self.samples += 1
+        if self.wish is not None and script.heal_locally:
+            self._heal(script, self.wish)
+
+    def faults(self, script: Script) -> dict[str, bool]:
+        """Verdicts by rule; empty before the first one, and without traffic."""
+        if self.wish is None or self.active is None or self.judged < VERDICT_STEPS or not script.requests:
+            return {}
+        fault = script.fault_of(self.name, self.active.digest)
+        return {rule.name: rule.name == fault for rule in self.wish.rules}
+
+    def report(self, namespace: str, model: str, script: Script) -> Iterator[Sample]:
+        """What the pod exports."""
+        labels = series.identity(model, namespace, self.name)
+        if self.wish is not None:
+            yield Sample(series.WISH_REVISION, labels, self.wish.revision)
+        if self.active is not None:
+            serving = {"version": self.active.name, "digest": self.active.digest, "reason": self.reason}
+            yield Sample(series.SERVING_INFO, labels | serving, 1)
+            yield Sample(series.ANSWERED_SINCE_SWITCH, labels | {"version": self.active.name}, self.answered)
+        for fault, on in self.faults(script).items():
+            yield Sample(series.FAULT_ACTIVE, labels | {"fault": fault}, float(on))
+        for digest, (version, reason) in self.refused.items():
+            yield Sample(series.REFUSED_INFO, labels | {"digest": digest, "version": version, "reason": reason}, 1)
+        yield Sample(series.SAMPLES_PUSHED, labels, self.samples)
+
+    def _follow(self, script: Script, wish: Wish) -> None:
+        for digest in wish.cleared:
+            self.refused.pop(digest, None)
+        assignment = wish.for_node(self.name)
+        target = None if assignment is None else self._allowed(assignment, wish)
+        if target is None or (self.active is not None and self.active.digest == target.digest):
+            self.fetching = ("", 0)
+            return
+        digest, left = self.fetching if self.fetching[0] == target.digest else (target.digest, FETCH_STEPS)
+        self.fetching = (digest, left - 1)
+        if left > 1:
+            return
+        if target.digest in script.broken:
+            self.refused[target.digest] = (target.name, script.broken[target.digest])
+            return
+        self._flip(target, "Wish")
+
+    def _allowed(self, assignment: Assignment, wish: Wish) -> Artifact | None:
+        barred = self.refused.keys() | set(wish.refused)
+        wanted = (assignment.active, assignment.backup)
+        return next((artifact for artifact in wanted if artifact is not None and artifact.digest not in barred), None)
+
+    def _flip(self, target: Artifact, reason: str) -> None:
+        self.active, self.reason = target, reason
+        self.answered = self.judged = 0
+        self.served.append(target.name)
+
+    def _heal(self, script: Script, wish: Wish) -> None:
+        assignment = wish.for_node(self.name)
+        if assignment is None or assignment.backup is None or self.active is None:
+            return
+        backup, left = assignment.backup, self.active
+        for fault, on in self.faults(script).items():
+            strategy = wish.healing.strategy(fault)
+            first = strategy.actions[0].type if on and strategy is not None else None
+            if first is ActionType.SWITCH_MODEL and backup.digest not in {left.digest, *self.refused, *wish.refused}:
+                self.refused[left.digest] = (left.name, fault)
+                self._flip(backup, "Fallback")
+                return
