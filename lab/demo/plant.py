@@ -77,9 +77,9 @@ class Plant:
 
 def prepare(progress: Progress) -> Plant:
     """Everything up to an installed operator; what is there already is used again."""
-    running = lab.up(progress.say)
+    running = lab.up(lambda line: progress.say(_without_clock(line)))
     kube = Kube.of(running)
-    images = lab.images(progress=progress.say)
+    images = lab.images(progress=lambda line: progress.say(_without_clock(line)))
     with progress.step("train the teacher and the versions on real digits"):
         models = digits.prepare(running.home / "digits")
     with progress.step("push them to the registry with the edgemodel command"):
@@ -88,6 +88,11 @@ def prepare(progress: Progress) -> Plant:
     with progress.step("install the operator with helm"):
         _install(running, kube, images, token)
     return Plant(lab=running, kube=kube, images=images, models=models, digests=digests, token=token)
+
+
+def _without_clock(line: str) -> str:
+    """A line of another progress: one clock is enough."""
+    return line.partition("] ")[2] or line
 
 
 def _push(running: Lab, folder: Path, name: str) -> str:

@@ -104,8 +104,7 @@ class Traffic:
     def _find(self) -> dict[str, str] | None:
         pods = self._kube.list("pods", self._namespace, f"app={NAME}")
         places = {pod["spec"].get("nodeName", ""): pod["status"].get("podIP", "") for pod in pods}
-        running = all(pod["status"]["phase"] == "Running" for pod in pods)
-        return places if pods and running and all(places.values()) else None
+        return places if pods and all(_ready(pod) for pod in pods) else None
 
     def _ask(self, node: str, path: str = "/stats") -> dict[str, Any]:
         """Ask a load pod from within its node, so that a cut link does not matter."""
@@ -114,6 +113,10 @@ class Traffic:
         done = lab.exec_on(node, command, check=True)
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
+
+
+def _ready(pod: Object) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
 
 
 def curl(url: str, *arguments: str) -> str:
@@ -129,6 +132,7 @@ def _daemon_set(metadata: Object, image: str, target: str, model: str, rate: flo
         "command": ["/opt/venv/bin/python", "/load/load.py"],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
         "volumeMounts": [{"name": "load", "mountPath": "/load"}, {"name": "load", "mountPath": "/images"}],
+        "readinessProbe": {"httpGet": {"path": "/stats", "port": PORT}, "periodSeconds": 1},
         "resources": {"limits": {"memory": "128Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
