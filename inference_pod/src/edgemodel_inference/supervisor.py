@@ -52,6 +52,7 @@ class Supervisor:
         self._avoid: str | None = None
         self._next_start = 0.0
         self._stopping = False
+        self._close_at = float("inf")
         self._exit_code = 0
 
     # What the admin port shows; called from its threads.
@@ -128,6 +129,8 @@ class Supervisor:
         for worker, deadline in self._retiring.items():
             if now > deadline:
                 worker.kill()
+        if now > self._close_at:
+            self._listener.close()  # from here on callers are refused, instead of waiting for nobody
 
     def _hear(self, worker: WorkerProcess, message: object) -> None:
         match message:
@@ -186,6 +189,7 @@ class Supervisor:
             return
         log.info("stopping")
         self._stopping = True
+        self._close_at = time.monotonic() + LAME_DUCK
         if self._successor is not None:
             self._successor.kill()
         if self._leader is not None:

@@ -1,0 +1,223 @@
+"""Following the wish: what is wished and sound serves; what is not changes nothing for what serves."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgemodel.bundle import MODEL
+from edgemodel.wish import Artifact, Assignment, Wish
+from edgemodel_inference.agent import FORGIVE_AFTER, Agent
+from edgemodel_inference.node import Node
+from edgemodel_inference.settings import read
+from tests.unit.inference_pod.tiny_bundles import bundle, golden, weights, wish
+
+
+class Edge:
+    """A node without its process: its agent is stepped by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.wish_file = folder / "wish.json"
+        names = {"NODE": "edge-1", "WISH": str(self.wish_file), "STATE": str(folder / "state")}
+        self._settings = read({f"EDGEMODEL_{name}": value for name, value in names.items()})
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process on the same disk."""
+        self.node = Node(self._settings, {}, lambda _: None, lambda _: None)
+        self.node.restore()
+
+    @property
+    def agent(self) -> Agent:
+        return self.node._agent
+
+    def follow(self, new: Wish, steps: int = 3) -> None:
+        """Put a wish where the kubelet would, and let the agent look at it."""
+        self.wish_file.write_text(new.dump())
+        for _ in range(steps):
+            self.agent.step(time.monotonic())
+
+    @property
+    def serves(self) -> str | None:
+        active = self.node.engine.active
+        return active.version if active else None
+
+    @property
+    def falls_back_to(self) -> str | None:
+        backup = self.node.engine.backup
+        return backup.version if backup else None
+
+    @property
+    def refused(self) -> dict[str, str]:
+        return {refusal.version: refusal.reason for refusal in self.node._refusals.all()}
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Edge:
+    folder = tmp_path / "edge"
+    folder.mkdir()
+    return Edge(folder)
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    folder = tmp_path_factory.mktemp("versions")
+    return {name: bundle(folder, name, scale) for name, scale in (("v1", 4.0), ("v2", 5.0), ("v3", 6.0))}
+
+
+@pytest.fixture
+def serving(edge: Edge, versions: dict[str, Artifact]) -> Edge:
+    """A node that serves v1."""
+    edge.follow(wish(versions["v1"]))
+    assert edge.serves == "v1"
+    return edge
+
+
+def test_the_wished_version_serves_with_its_backup_beside_it(edge: Edge, versions: dict[str, Artifact]) -> None:
+    edge.follow(wish(versions["v2"], versions["v1"], revision=7))
+    assert (edge.serves, edge.falls_back_to, edge.agent.revision, edge.agent.reason) == ("v2", "v1", 7, "Wish")
+
+
+def test_a_new_version_leaves_the_old_one_as_the_backup(serving: Edge, versions: dict[str, Artifact]) -> None:
+    serving.follow(wish(versions["v2"], revision=2))
+    assert (serving.serves, serving.falls_back_to) == ("v2", "v1")
+
+
+def test_a_node_with_an_exception_follows_it(serving: Edge, versions: dict[str, Artifact]) -> None:
+    mine = {"edge-1": Assignment(active=versions["v2"])}
+    serving.follow(wish(versions["v1"], revision=2, exceptions=mine))
+    assert (serving.serves, serving.falls_back_to) == ("v2", "v1")
+
+
+def test_a_missing_wish_is_no_news(serving: Edge) -> None:
+    serving.wish_file.unlink()
+    serving.agent.step(time.monotonic())
+    assert serving.serves == "v1"
+
+
+def test_a_broken_wish_is_told_and_changes_nothing(serving: Edge) -> None:
+    serving.wish_file.write_text('{"revision": 0}')
+    serving.agent.step(time.monotonic())
+    assert serving.serves == "v1"
+    assert "wish.revision" in (serving.agent.problem or "")
+
+
+def test_a_node_whose_mount_is_dead_starts_with_the_last_wish(serving: Edge) -> None:
+    serving.wish_file.unlink()
+    serving.restart()
+    assert (serving.serves, serving.agent.reason) == ("v1", "Wish")
+
+
+def _flip_a_bit(folder: Path) -> None:
+    data = bytearray((folder / MODEL).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / MODEL).write_bytes(data)
+
+
+SPOILED: dict[str, tuple[Callable[[Path], Artifact], str]] = {
+    "bytes that are not the digest's": (lambda f: _then(_flip_a_bit, f, bundle(f, "bad", scale=7.0)), "DigestMismatch"),
+    "a file that is no ONNX": (lambda f: bundle(f, "bad", model=b"not a graph"), "NotOnnx"),
+    "other answers than the golden ones": (lambda f: bundle(f, "bad", golden=golden(weights(9.0))), "GoldenMismatch"),
+    "an artifact that is not there": (
+        lambda f: Artifact(name="bad", uri=f"file://{f}/nothing", digest="sha256:" + "0" * 64),
+        "ArtifactMissing",
+    ),
+}
+
+
+def _then(spoil: Callable[[Path], None], folder: Path, artifact: Artifact) -> Artifact:
+    spoil(folder / artifact.name)
+    return artifact
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_a_bad_artifact_is_refused_by_name_and_what_serves_goes_on(
+    serving: Edge, versions: dict[str, Artifact], origin: Path, what: str
+) -> None:
+    make, code = SPOILED[what]
+    before = serving.node.engine.active
+    serving.follow(wish(make(origin), versions["v1"], revision=2))
+    assert serving.refused == {"bad": code}
+    assert (serving.node.engine.active, serving.agent.reason) == (before, "Fallback")
+    assert f'reason="{code}"' in serving.node.metrics.render()
+
+
+def test_an_artifact_that_arrives_late_is_taken_after_a_while(serving: Edge, origin: Path) -> None:
+    late = bundle(origin, "late", scale=7.0)
+    (origin / "late").rename(origin / "hidden")
+    serving.follow(wish(late, revision=2))
+    assert serving.refused == {"late": "ArtifactMissing"}
+    (origin / "hidden").rename(origin / "late")
+    serving.agent.step(time.monotonic() + FORGIVE_AFTER + 1)
+    assert (serving.serves, serving.refused) == ("late", {})
+
+
+def test_an_unreachable_registry_is_no_refusal_but_a_wait(serving: Edge, versions: dict[str, Artifact]) -> None:
+    away = versions["v2"].model_copy(update={"uri": "oci://127.0.0.1:1/tiny"})
+    serving.follow(wish(away, revision=2), steps=1)
+    pending = serving.agent.pending
+    assert pending is not None
+    assert (pending.reason, pending.retry_at > time.monotonic()) == ("Unreachable", True)
+    assert (serving.serves, serving.agent.reason, serving.refused, serving.agent.revision) == ("v1", "Pending", {}, 1)
+    assert "edgemodel_fetch_pending{" in serving.node.metrics.render()
+
+
+def test_a_new_wish_is_followed_at_once_while_an_old_one_waits(serving: Edge, versions: dict[str, Artifact]) -> None:
+    away = versions["v2"].model_copy(update={"uri": "oci://127.0.0.1:1/tiny"})
+    serving.follow(wish(away, revision=2), steps=1)
+    serving.follow(wish(versions["v3"], revision=3), steps=1)
+    assert (serving.serves, serving.agent.pending) == ("v3", None)
+
+
+def test_a_quarantined_version_is_left_for_the_backup(serving: Edge, versions: dict[str, Artifact]) -> None:
+    serving.follow(wish(versions["v1"], versions["v2"], revision=2, refused=(versions["v1"].digest,)))
+    assert (serving.serves, serving.falls_back_to) == ("v2", None)
+
+
+def test_a_wish_that_leaves_nothing_to_serve_stops_serving(serving: Edge, versions: dict[str, Artifact]) -> None:
+    serving.follow(wish(versions["v1"], revision=2, refused=(versions["v1"].digest,)))
+    assert serving.serves is None
+
+
+def test_a_refused_version_serves_again_when_the_wish_clears_it(serving: Edge, versions: dict[str, Artifact]) -> None:
+    serving.follow(wish(versions["v2"], versions["v1"], revision=2))
+    serving.node._serving.fall_back("unsure", "")
+    assert (serving.serves, serving.refused) == ("v1", {"v2": "unsure"})
+    serving.follow(wish(versions["v2"], versions["v1"], revision=3))
+    assert serving.serves == "v1"
+    serving.follow(wish(versions["v2"], versions["v1"], revision=4, cleared=(versions["v2"].digest,)))
+    assert (serving.serves, serving.refused) == ("v2", {})
+
+
+def test_a_refusal_survives_a_restart(serving: Edge, versions: dict[str, Artifact]) -> None:
+    serving.follow(wish(versions["v2"], versions["v1"], revision=2))
+    serving.node._serving.fall_back("unsure", "")
+    serving.restart()
+    assert (serving.serves, serving.refused) == ("v1", {"v2": "unsure"})
+
+
+def test_another_version_is_followed_after_a_fallback(serving: Edge, versions: dict[str, Artifact]) -> None:
+    serving.follow(wish(versions["v2"], versions["v1"], revision=2))
+    serving.node._serving.fall_back("unsure", "")
+    serving.follow(wish(versions["v3"], versions["v1"], revision=3))
+    assert (serving.serves, serving.falls_back_to) == ("v3", "v1")
+
+
+def test_a_damaged_file_on_the_nodes_own_disk_is_fetched_again(serving: Edge, versions: dict[str, Artifact]) -> None:
+    _flip_a_bit(serving.node._store.folder(versions["v1"].digest))
+    serving.restart()
+    assert serving.serves is None
+    serving.agent.step(time.monotonic())
+    assert serving.serves == "v1"
+
+
+def test_the_disk_keeps_what_is_in_use_and_drops_the_longest_unused(
+    serving: Edge, versions: dict[str, Artifact]
+) -> None:
+    folder = serving.node._store.folder(versions["v1"].digest)
+    serving.node._store._limit = int(2.5 * sum(path.stat().st_size for path in folder.iterdir()))
+    serving.follow(wish(versions["v2"], versions["v1"], revision=2))
+    serving.follow(wish(versions["v3"], versions["v2"], revision=3))
+    kept = {name for name, artifact in versions.items() if serving.node._store.folder(artifact.digest).exists()}
+    assert kept == {"v2", "v3"}

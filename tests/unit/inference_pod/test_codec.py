@@ -1,0 +1,148 @@
+"""The V2 codec: what goes in comes out, and whatever else comes is a sentence that says what was expected."""
+
+import contextlib
+import json
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgemodel.bundle import Tensor
+from edgemodel_inference.codec import InferRequest, decode, encode
+from edgemodel_inference.datatypes import NAMES, NUMPY
+from edgemodel_inference.errors import BadRequest
+
+FREE = {name: Tensor(name="x", datatype=name, shape=(-1, -1)) for name in NUMPY}
+MATRICES = st.sampled_from(list(NUMPY.values())).flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=2, max_side=4), elements=_finite(dtype))
+)
+ALL = InferRequest(None, {}, None, binary=False)
+
+
+def _finite(dtype: "np.dtype[Any]") -> Any:
+    return hnp.from_dtype(dtype, allow_nan=False, allow_infinity=False)
+
+
+def body(array: Any, **changed: Any) -> dict[str, Any]:
+    """A sound request for one matrix, with `changed` fields of its input."""
+    tensor = {"name": "x", "shape": list(array.shape), "datatype": NAMES[array.dtype], "data": array.tolist()}
+    return {"inputs": [{**tensor, **changed}]}
+
+
+@given(MATRICES)
+def test_json_tensors_arrive_as_they_were_sent(array: Any) -> None:
+    request = decode(orjson.dumps(body(array)), None, [FREE[NAMES[array.dtype]]])
+    np.testing.assert_array_equal(request.feeds["x"], array)
+
+
+@given(MATRICES)
+def test_binary_tensors_arrive_as_they_were_sent(array: Any) -> None:
+    head = body(array, parameters={"binary_data_size": array.nbytes})
+    del head["inputs"][0]["data"]
+    text = orjson.dumps(head)
+    request = decode(text + array.tobytes(), len(text), [FREE[NAMES[array.dtype]]])
+    np.testing.assert_array_equal(request.feeds["x"], array)
+
+
+@given(MATRICES)
+def test_an_answer_reads_back_as_json(array: Any) -> None:
+    text, length = encode({"model_name": "tiny"}, [("y", array)], ALL)
+    (output,) = json.loads(text)["outputs"]
+    back = np.array(output["data"], dtype=NUMPY[output["datatype"]]).reshape(output["shape"])
+    np.testing.assert_array_equal(back, array)
+    assert length is None
+
+
+@given(MATRICES)
+def test_an_answer_reads_back_as_binary_when_the_caller_asks_for_it(array: Any) -> None:
+    text, length = encode({}, [("y", array)], InferRequest("7", {}, None, binary=True))
+    assert length is not None
+    head = json.loads(text[:length])
+    assert (head["id"], head["outputs"][0]["parameters"]) == ("7", {"binary_data_size": array.nbytes})
+    assert text[length:] == array.tobytes()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+ITEMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.just("x") | JSON,
+        "shape": st.just([1, 2]) | st.lists(st.integers(-3, 2**70), max_size=3) | JSON,
+        "datatype": st.just("FP32") | JSON,
+        "data": st.just([1, 2]) | JSON,
+        "parameters": st.fixed_dictionaries({}, optional={"binary_data_size": st.integers() | JSON}) | JSON,
+    },
+)
+REQUESTS = st.fixed_dictionaries(
+    {}, optional={"id": JSON, "inputs": st.lists(ITEMS, max_size=3) | JSON, "outputs": JSON}
+)
+
+
+@given(REQUESTS | JSON, st.none() | st.integers(-5, 200), st.binary(max_size=20))
+def test_no_body_ends_in_anything_but_arrays_or_a_bad_request(document: Any, length: int | None, rest: bytes) -> None:
+    data = json.dumps(document).encode() + rest
+    with contextlib.suppress(BadRequest):
+        assert decode(data, length, [FREE["FP32"]]).feeds["x"].dtype == np.float32
+
+
+@given(st.binary(max_size=50))
+def test_no_bytes_end_in_anything_but_a_bad_request(data: bytes) -> None:
+    with pytest.raises(BadRequest, match=r"."):
+        decode(data, None, [FREE["FP32"]])
+
+
+FOUR = Tensor(name="x", datatype="FP32", shape=(-1, 4))
+SOUND = np.array([[0.5, 1.5, 2.5, 3.5]], dtype=np.float32)
+WRONG = {
+    "another name": ({"name": "y"}, r"inputs\[0\].name: want each of \['x'\] once, got 'y'"),
+    "another datatype": ({"datatype": "INT64"}, r"inputs\[0\].datatype: want 'FP32', got 'INT64'"),
+    "another rank": ({"shape": [4]}, r"inputs\[0\].shape: want \[-1, 4\]"),
+    "another width": ({"shape": [1, 5]}, r"inputs\[0\].shape: want \[-1, 4\]"),
+    "an empty batch": ({"shape": [0, 4], "data": []}, r"inputs\[0\].shape: want \[-1, 4\]"),
+    "a huge batch": ({"shape": [2**62, 4]}, r"want 18446744073709551616 values"),
+    "a shape of truth values": ({"shape": [True, 4]}, r"shape: want a list of whole numbers"),
+    "too few values": ({"data": [1, 2, 3]}, r"want 4 values for shape \[1, 4\], got 3"),
+    "text": ({"data": ["1", "2", "3", "4"]}, r"data: want FP32 values only"),
+    "truth values": ({"data": [True, False, True, False]}, r"data: want FP32 values only"),
+    "nothing where a number should be": ({"data": [1, 2, 3, None]}, r"data: want FP32 values only"),
+    "ragged lists": ({"data": [[1, 2, 3], [4]]}, r"data: want equally long lists"),
+    "a value beyond the datatype": ({"data": [1, 2, 3, 1e300]}, r"a value is beyond the range of FP32"),
+    "a wrong binary size": ({"parameters": {"binary_data_size": 12}}, r"binary_data_size: want 16"),
+    "more binary than there is": ({"parameters": {"binary_data_size": 16}}, r"want 16 bytes of binary data, got 0"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_input_is_told_what_was_expected(what: str) -> None:
+    changed, message = WRONG[what]
+    with pytest.raises(BadRequest, match=message):
+        decode(orjson.dumps(body(SOUND, **changed)), None, [FOUR])
+
+
+def test_deep_nesting_is_refused() -> None:
+    data: Any = 1.0
+    for _ in range(100):
+        data = [data]
+    with pytest.raises(BadRequest, match="at most 16 deep"):
+        decode(orjson.dumps(body(SOUND, data=data)), None, [FOUR])
+
+
+def test_an_integer_beyond_its_datatype_is_refused() -> None:
+    tensor = Tensor(name="x", datatype="UINT8", shape=(-1, 2))
+    request = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "UINT8", "data": [1, 256]}]}
+    with pytest.raises(BadRequest, match="beyond the range of UINT8"):
+        decode(orjson.dumps(request), None, [tensor])
+
+
+def test_an_output_that_the_model_does_not_have_is_refused() -> None:
+    request = decode(orjson.dumps({**body(SOUND), "outputs": [{"name": "z"}]}), None, [FOUR])
+    with pytest.raises(BadRequest, match=r"outputs\[0\].name: want one of \['y'\], got 'z'"):
+        encode({}, [("y", SOUND)], request)

@@ -1,0 +1,164 @@
+"""The local ladder: falls back, climbs, stops where the node's power ends, and remembers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgemodel.faults import Rule
+from edgemodel.ladder import ActionType
+from edgemodel.wish import Artifact, Healing, LocalAction, LocalStrategy, Wish
+from edgemodel_inference.detector import FaultWatch
+from edgemodel_inference.engine import Engine
+from edgemodel_inference.healer import Healer
+from edgemodel_inference.journal import Journal
+from edgemodel_inference.models import open_model
+from edgemodel_inference.refusals import Refusals
+from edgemodel_inference.serving import Serving
+from tests.unit.inference_pod.tiny_bundles import bundle, wish
+
+SWITCH, RESTART, REDISTILL = ActionType.SWITCH_MODEL, ActionType.RESTART, ActionType.REDISTILL
+RULE = Rule(name="unsure", metric="model_confidence_mean", operator="<", threshold=0.7, window=1, trigger_count=1)
+BAD, GOOD = {"model_confidence_mean": 0.3}, {"model_confidence_mean": 0.9}
+
+
+def strategy(actions: Sequence[ActionType], **settings: float) -> Healing:
+    rungs = tuple(LocalAction(type=a, delay=settings.get("delay", 0.0)) for a in actions)
+    return Healing(strategies=(LocalStrategy(faults=("unsure",), actions=rungs),), settle=10, min_samples=5, cooldown=0)
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Artifact, Artifact]:
+    folder = tmp_path_factory.mktemp("healer")
+    return folder, bundle(folder, "v1"), bundle(folder, "v2", scale=5.0)
+
+
+class Bench:
+    """A healer with everything it acts upon, and a clock that is turned by hand."""
+
+    def __init__(self, state: Path, artifacts: tuple[Path, Artifact, Artifact], actions: Sequence[ActionType]) -> None:
+        folder, self.v1, self.v2 = artifacts
+        self.state = state
+        self.refusals = Refusals(state / "refused.json")
+        self.serving = Serving(Engine(), self.refusals, state / "serving.json")
+        self.watch = FaultWatch()
+        self.watch.replace_rules([RULE])
+        self.serving.on_switch(lambda _: self.watch.forget())
+        for artifact in (self.v1, self.v2):
+            self.serving.activate(open_model(folder / artifact.name, artifact, 1), lambda: True)
+        self.restarts: list[str] = []
+        self.wish = wish(self.v2, self.v1, rules=(RULE,), healing=strategy(actions))
+        self.reopen()
+        self.healer.follow(self.wish, 0.0)
+
+    def reopen(self) -> None:
+        """What a new process finds on the disk."""
+        self.journal = Journal(self.state / "journal.jsonl", "boot", 0.0)
+        self.healer = Healer("edge-1", self.journal, self.serving, self.restarts.append)
+
+    def tick(self, now: float, sample: dict[str, float | None] | None = None, answered: int = 100) -> None:
+        self.watch.feed(sample or {}, now)
+        self.healer.step(self.wish, self.watch, answered, now)
+
+    @property
+    def serves(self) -> str | None:
+        return self.serving.active.version if self.serving.active else None
+
+    @property
+    def verdicts(self) -> list[tuple[str, ...]]:
+        return [(str(e.action), str(e.verdict), e.evidence) for e in self.journal.recent(99) if e.kind == "Verdict"]
+
+    def other_wish(self, **changes: object) -> Wish:
+        return self.wish.model_copy(update=changes)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]) -> Bench:
+    return Bench(tmp_path, artifacts, [SWITCH, RESTART])
+
+
+def test_a_fault_flips_to_the_backup_and_refuses_what_was_left(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    assert (bench.serves, [r.reason for r in bench.refusals.all()]) == ("v1", ["unsure"])
+
+
+def test_a_quiet_detector_with_enough_answers_proves_the_heal(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    bench.tick(20.0, GOOD)
+    assert bench.verdicts == [("SwitchModel", "Proved", "active=False samples=100")]
+
+
+def test_too_few_answers_prove_nothing(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    bench.tick(20.0, GOOD, answered=4)
+    assert bench.verdicts == []
+
+
+def test_a_fault_that_stays_climbs_to_the_next_rung(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    bench.tick(20.0, BAD)
+    bench.tick(21.0, BAD)
+    assert (bench.verdicts[0][:2], bench.restarts) == (("SwitchModel", "Failed"), ["unsure"])
+
+
+def test_without_a_backup_the_switch_fails_at_once_and_the_ladder_climbs(bench: Bench) -> None:
+    bench.serving.stand_by(None)
+    bench.tick(1.0, BAD)
+    bench.tick(2.0, BAD)
+    assert (bench.serves, bench.verdicts, bench.restarts) == ("v2", [("SwitchModel", "Failed", "NoBackup")], ["unsure"])
+
+
+def test_a_backup_that_is_refused_is_no_backup(bench: Bench) -> None:
+    bench.refusals.add(bench.v1.digest, "v1", "slow")
+    bench.tick(1.0, BAD)
+    assert (bench.serves, bench.verdicts) == ("v2", [("SwitchModel", "Failed", "NoBackup")])
+
+
+def test_the_node_stops_at_the_first_rung_that_is_not_its_own(
+    tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]
+) -> None:
+    bench = Bench(tmp_path, artifacts, [SWITCH, REDISTILL, RESTART])
+    for now in (1.0, 20.0, 40.0, 60.0):
+        bench.tick(now, BAD)
+    assert (bench.restarts, bench.healer.stances["unsure"]) == ([], "Hold LadderExhausted")
+
+
+def test_an_action_waits_for_its_delay(tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]) -> None:
+    bench = Bench(tmp_path, artifacts, [SWITCH])
+    bench.wish = bench.other_wish(healing=strategy([SWITCH], delay=5.0))
+    bench.tick(1.0, BAD)
+    assert bench.serves == "v2"
+    bench.tick(6.1, BAD)
+    assert bench.serves == "v1"
+
+
+def test_after_asking_for_a_restart_the_process_leaves_the_proof_to_its_successor(
+    tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]
+) -> None:
+    bench = Bench(tmp_path, artifacts, [RESTART])
+    bench.tick(1.0, BAD)
+    bench.tick(20.0, BAD)
+    assert bench.verdicts == []
+    bench.reopen()
+    bench.tick(20.0, GOOD)
+    assert bench.verdicts == [("Restart", "Proved", "active=False samples=100")]
+
+
+def test_a_new_version_by_wish_starts_the_ladder_anew(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    newer = Artifact(name="v3", uri="file:///v3", digest="sha256:" + "3" * 64)
+    bench.healer.follow(wish(newer, bench.v1, revision=2, rules=(RULE,)), 5.0)
+    assert bench.verdicts == [("SwitchModel", "Unproved", "NewAssignment")]
+    assert bench.journal.attempts("unsure") == []
+
+
+def test_the_same_version_in_a_new_wish_keeps_the_ladder(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    bench.healer.follow(bench.other_wish(revision=2), 5.0)
+    assert len(bench.journal.attempts("unsure")) == 1
+
+
+def test_a_cleared_version_starts_the_ladder_anew(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    bench.healer.follow(bench.other_wish(revision=2, cleared=(bench.v2.digest,)), 5.0)
+    assert bench.journal.attempts("unsure") == []

@@ -1,0 +1,79 @@
+"""Hostile models end in the jail."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper
+
+from edgemodel.bundle import MODEL
+from edgemodel_inference.errors import Refused
+from edgemodel_inference.jail import try_bundle
+from tests.unit.inference_pod.tiny_bundles import bundle, graph, weights
+
+
+def _outside(model: ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../../../etc/passwd"
+
+
+def _bomb(model: ModelProto) -> None:
+    size = helper.make_tensor("size", TensorProto.INT64, [1], np.array([2**34]))
+    model.graph.initializer.append(size)
+    model.graph.node.append(helper.make_node("ConstantOfShape", ["size"], ["huge"]))
+    model.graph.node.append(helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=1))
+    (matmul,) = (node for node in model.graph.node if node.op_type == "MatMul")
+    matmul.output[0] = "before"
+    model.graph.node.append(helper.make_node("Add", ["before", "most"], ["logits"]))
+
+
+def _crash(model: ModelProto) -> None:
+    """The smallest integer divided by −1 ends ONNX Runtime by a signal."""
+    for name, value in (("least", -(2**31)), ("minus_one", -1)):
+        model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.INT32, [1]))
+        model.graph.initializer.append(helper.make_tensor(name, TensorProto.INT32, [1], [value]))
+    model.graph.node.append(helper.make_node("Div", ["least", "minus_one"], ["quotient"]))
+    model.graph.node.append(helper.make_node("Cast", ["quotient"], ["number"], to=TensorProto.FLOAT))
+    (matmul,) = (node for node in model.graph.node if node.op_type == "MatMul")
+    matmul.output[0] = "before"
+    model.graph.node.append(helper.make_node("Add", ["before", "number"], ["logits"]))
+
+
+def _truncated(_: ModelProto) -> bytes:
+    return graph(weights(4.0))[:-40]
+
+
+HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], set[str]]] = {
+    "weights outside the file": (_outside, {"ExternalData"}),
+    "a tensor larger than memory": (_bomb, {"NotOnnx", "GoldenMismatch", "JailOutOfMemory"}),
+    "a division that ends the process": (_crash, {"JailCrashed"}),
+    "half a file": (_truncated, {"NotOnnx"}),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_model_is_refused_with_its_code(origin: Path, what: str) -> None:
+    spoil, codes = HOSTILE[what]
+    model = ModelProto.FromString(graph(weights(4.0)))
+    data = spoil(model) or model.SerializeToString()
+    bundle(origin, "bad", model=data)
+    with pytest.raises(Refused) as caught:
+        try_bundle(origin / "bad")
+    assert caught.value.code in codes
+
+
+def test_a_model_with_a_second_name_is_refused(origin: Path) -> None:
+    bundle(origin, "v1")
+    (origin / "other").hardlink_to(origin / "v1" / MODEL)
+    with pytest.raises(Refused, match=r"NotOnnx: model\.onnx: want a regular file with one name"):
+        try_bundle(origin / "v1")
+
+
+def test_a_sound_bundle_passes(origin: Path) -> None:
+    bundle(origin, "v1")
+    try_bundle(origin / "v1")
