@@ -56,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> Outcome:
 
     client = Client(settings.registry_ca, settings.docker_config)
     with _work_folder(settings) as work:
-        return job.run(order, client, work, progress.watch_for(), settings.threads)
+        return job.run(order, client, work, progress.watch_for(sys.stdout), settings.threads)
 
 
 def _read_order(file: Path | None) -> Order:

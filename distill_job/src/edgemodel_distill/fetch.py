@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgemodel.bundle import CARD, DATASET, MODEL, SAMPLES, STUDENT
+from edgemodel.bundle import CARD, DATASET, MODEL, SAMPLES, STUDENT, Manifest
 from edgemodel.distillation import Order, SampleSource, Source
 from edgemodel_distill import errors
 from edgemodel_distill.classifier import Classifier
@@ -66,15 +66,16 @@ def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients
 
 def _teacher(source: Source, client: Client, folder: Path, threads: int) -> Classifier:
     with translating("teacher", missing=errors.TeacherMissing, invalid=errors.TeacherInvalid):
-        client.pull(source.uri, source.digest, folder, names={CARD, MODEL}, max_bytes=MAX_MODEL)
-        return _classifier(folder, threads, errors.TeacherInvalid)
+        manifest = client.pull(source.uri, source.digest, folder, names={CARD, MODEL}, max_bytes=MAX_MODEL)
+        return _classifier(folder, manifest, threads, errors.TeacherInvalid)
 
 
 def _parent(source: Source, client: Client, folder: Path, threads: int) -> Parent:
     with translating("parent", missing=errors.ParentMissing, invalid=errors.ParentInvalid):
         manifest = client.pull(source.uri, source.digest, folder, names={CARD, MODEL, STUDENT}, max_bytes=MAX_MODEL)
         return Parent(
-            _classifier(folder, threads, errors.ParentInvalid), folder / STUDENT if STUDENT in manifest.files else None
+            _classifier(folder, manifest, threads, errors.ParentInvalid),
+            folder / STUDENT if STUDENT in manifest.files else None,
         )
 
 
@@ -102,11 +103,10 @@ def _samples(source: SampleSource, client: Client, folder: Path, shape: tuple[in
     return EdgeSamples(unique(np.concatenate(parts)), tuple(digests), tuple(skipped))
 
 
-def _classifier(folder: Path, threads: int, invalid: type[errors.DistillError]) -> Classifier:
-    card = read_card(folder)
-    if not (folder / MODEL).is_file():
-        raise invalid(f"{card.name}: the bundle has no {MODEL}")
-    return Classifier(card, (folder / MODEL).read_bytes(), threads, invalid)
+def _classifier(folder: Path, manifest: Manifest, threads: int, invalid: type[errors.DistillError]) -> Classifier:
+    if absent := {CARD, MODEL} - manifest.files.keys():
+        raise invalid(f"not a bundle with a model: {', '.join(sorted(absent))} is not in it")
+    return Classifier(read_card(folder), (folder / MODEL).read_bytes(), threads, invalid)
 
 
 def _check_dataset(dataset: Labelled, teacher: Classifier) -> None:

@@ -1,7 +1,6 @@
 """Tells how far a run is: a bar for people, one JSON line per epoch for machines."""
 
 import json
-import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TextIO
 
@@ -73,6 +72,6 @@ class Bar:
         self._bar = bar
 
 
-def watch_for(stream: TextIO = sys.stdout) -> Watch:
+def watch_for(stream: TextIO) -> Watch:
     """The bar where `stream` is a terminal, JSON lines elsewhere."""
     return Bar(stream) if stream.isatty() else JsonLines(stream)

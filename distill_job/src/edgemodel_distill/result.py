@@ -10,11 +10,10 @@ _ELLIPSIS = " …"
 def render(outcome: Outcome, limit: int = MESSAGE_LIMIT) -> str:
     """`outcome` as JSON of at most `limit` bytes; a message that is too long is cut."""
     text = outcome.dump()
-    while (excess := len(text.encode()) - limit) > 0 and outcome.message:
-        kept = outcome.message.removesuffix(_ELLIPSIS)
-        kept = kept[: max(0, len(kept) - max(excess, len(_ELLIPSIS) + 1))]
-        outcome = outcome.model_copy(update={"message": kept + _ELLIPSIS if kept else ""})
-        text = outcome.dump()
+    kept = outcome.message
+    while len(text.encode()) > limit and kept:
+        kept = kept[: len(kept) * 9 // 10]  # in steps: how many bytes a character takes in JSON varies
+        text = outcome.model_copy(update={"message": kept + _ELLIPSIS}).dump()
     return text
 
 

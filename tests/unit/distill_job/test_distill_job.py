@@ -1,0 +1,215 @@
+"""A distillation from order to Outcome, with a real registry."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgemodel.bundle import MODEL, STUDENT
+from edgemodel_distill import errors
+from edgemodel_distill.classifier import Classifier
+from edgemodel_registry import Client, write_dataset, write_samples
+from edgemodel_registry.arrays import read_arrays
+from edgemodel_registry.folder import check_folder, read_card
+from tests.unit.distill_job.tiny_world import CORNERS, GONE, LABELS, World, distil, quadrant, write_linear
+
+NOBODY = "oci://127.0.0.1:1/nobody"
+"""Nothing listens on port 1."""
+
+
+@pytest.fixture(scope="module")
+def shipped(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, Path]:
+    """Outcome, what was told on the way, and the candidate as a node would pull it."""
+    outcome, told = distil(world.change(), tmp_path_factory.mktemp("work"))
+    folder = tmp_path_factory.mktemp("pulled")
+    Client().pull(world.order["push"], outcome.digest, folder)
+    return outcome, told, folder
+
+
+def test_an_accepted_student_lies_whole_in_the_registry(shipped: tuple[Any, Any, Path]) -> None:
+    outcome, _, folder = shipped
+    assert outcome.code == "Accepted"
+    assert {MODEL, STUDENT, "bundle.json", "golden.npz"} == set(check_folder(folder).files)
+
+
+def test_the_student_learned_what_the_teacher_knows(shipped: tuple[Any, Any, Path]) -> None:
+    outcome, _, folder = shipped
+    points = np.random.default_rng(9).uniform(-3, 3, (500, 2)).astype(np.float32)
+    student = Classifier(read_card(folder), (folder / MODEL).read_bytes(), 1, errors.InternalError)
+    assert np.mean(student.logits(points).argmax(axis=1) == quadrant(points)) > 0.95
+    assert outcome.scores["edgeAgreement"] > 0.9
+
+
+def test_edge_samples_are_counted_and_tags_that_do_not_exist_are_skipped(shipped: tuple[Any, Any, Path]) -> None:
+    outcome, _, folder = shipped
+    assert outcome.edge_samples == 200
+    assert len(read_card(folder).lineage.samples) == 2
+
+
+def test_all_gates_report_their_numbers(shipped: tuple[Any, Any, Path]) -> None:
+    outcome, _, _ = shipped
+    assert len(outcome.gates) == 7
+    assert all(gate.passed for gate in outcome.gates)
+
+
+def test_the_card_tells_labels_scores_and_where_the_student_comes_from(
+    world: World, shipped: tuple[Any, Any, Path]
+) -> None:
+    card = read_card(shipped[2])
+    assert (card.labels, card.input_scale, card.output_kind) == (LABELS, 2.0, "logits")
+    assert card.scores.accuracy > 0.9
+    assert card.lineage.teacher == world.order["teacher"]["digest"]
+    assert card.lineage.parent == world.order["parent"]["digest"]
+    assert card.lineage.config["alpha"] == 0.7
+
+
+def test_the_golden_batch_is_what_the_model_answers(shipped: tuple[Any, Any, Path]) -> None:
+    folder = shipped[2]
+    golden = read_arrays(folder / "golden.npz")
+    student = Classifier(read_card(folder), (folder / MODEL).read_bytes(), 1, errors.InternalError)
+    assert np.array_equal(student.logits(golden["input:input"]), golden["output:logits"])
+
+
+def test_every_epoch_is_told(shipped: tuple[Any, Any, Path]) -> None:
+    _, told, _ = shipped
+    assert [report.epoch for report in told.epochs] == list(range(1, 9))
+    assert told.epochs[-1].percent == 100
+    assert told.epochs[-1].loss < told.epochs[0].loss
+
+
+def test_the_same_order_gives_the_same_student_byte_for_byte(
+    world: World, shipped: tuple[Any, Any, Path], work: Path
+) -> None:
+    again, _ = distil(world.change(), work)
+    assert again.digest == shipped[0].digest
+
+
+def test_another_seed_gives_another_student(world: World, shipped: tuple[Any, Any, Path], work: Path) -> None:
+    other, _ = distil(world.change(seed=1), work)
+    assert other.digest != shipped[0].digest
+
+
+def test_the_next_round_starts_from_the_serving_students_weights(
+    world: World, shipped: tuple[Any, Any, Path], work: Path
+) -> None:
+    parent = {"uri": world.order["push"], "digest": shipped[0].digest}
+    outcome, told = distil(world.change(parent=parent, learningRate=1e-6), work)
+    assert outcome.scores["warmStart"] == 1
+    assert told.epochs[0].holdout_accuracy == pytest.approx(shipped[0].scores["accuracy"], abs=1e-3)
+
+
+def test_a_first_student_needs_neither_parent_nor_samples(world: World, work: Path) -> None:
+    outcome, told = distil(world.change(parent=None, samples=None), work)
+    assert (outcome.code, outcome.edge_samples) == ("Accepted", 0)
+    assert told.epochs[-1].edge_agreement is None
+
+
+def test_a_teacher_that_answers_probabilities_teaches_as_well(world: World, work: Path, tmp_path: Path) -> None:
+    digest = write_linear(tmp_path / "soft", sharpness=6.0, kind="probabilities")
+    outcome, _ = distil(world.change(teacher={"uri": f"file://{tmp_path / 'soft'}", "digest": digest}), work)
+    assert outcome.code == "Accepted"
+
+
+def test_a_refused_student_is_reported_with_its_numbers_and_not_pushed(world: World, work: Path) -> None:
+    order = world.change(push=world.repository("refused"), gates={**world.order["gates"], "maxSize": 10})
+    outcome, _ = distil(order, work)
+    assert (outcome.code, outcome.digest) == ("Rejected", None)
+    assert [gate.name for gate in outcome.gates if not gate.passed] == ["maxSize"]
+    assert "maxSize: want 10" in outcome.message
+    assert world.manifests("refused") == []
+
+
+def test_a_node_that_pushed_rubbish_does_not_spoil_the_others_samples(world: World, work: Path, tmp_path: Path) -> None:
+    sink = world.repository("mixed-samples")
+    for tag, features in (("good", 2), ("rubbish", 3)):
+        inputs = np.random.default_rng(0).normal(size=(50, features)).astype(np.float32)
+        write_samples(tmp_path / tag, "hard", inputs, np.zeros(50, np.float32))
+        Client().push(tmp_path / tag, sink, [tag])
+    outcome, _ = distil(world.change(samples={"sink": sink, "tags": ["good", "rubbish"]}), work)
+    assert (outcome.code, outcome.edge_samples) == ("Accepted", 50)
+    assert "samples left out: rubbish" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("artifact", "code"),
+    [
+        ("teacher", errors.TeacherMissing),
+        ("dataset", errors.DatasetMissing),
+        ("parent", errors.ParentMissing),
+    ],
+)
+def test_an_artifact_that_is_not_there_is_named(
+    world: World, work: Path, artifact: str, code: type[errors.DistillError]
+) -> None:
+    with pytest.raises(code, match=artifact):
+        distil(world.change(**{artifact: {"uri": world.repository("world"), "digest": GONE}}), work)
+
+
+def test_a_registry_that_does_not_answer_is_worth_another_try(world: World, work: Path) -> None:
+    with pytest.raises(errors.RegistryUnreachable) as caught:
+        distil(world.change(teacher={"uri": NOBODY, "digest": GONE}), work)
+    assert caught.value.retryable
+
+
+def test_a_push_that_fails_is_an_error_and_not_an_accepted_student(world: World, work: Path) -> None:
+    with pytest.raises(errors.RegistryUnreachable, match="push"):
+        distil(world.change(push=NOBODY), work)
+
+
+def test_a_sink_that_does_not_answer_is_not_taken_for_an_empty_one(world: World, work: Path) -> None:
+    with pytest.raises(errors.RegistryUnreachable, match="samples"):
+        distil(world.change(samples={"sink": NOBODY, "tags": ["one"]}), work)
+
+
+@pytest.mark.parametrize(("classes", "features"), [(5, 2), (4, 3)], ids=["classes", "input shape"])
+def test_a_teacher_of_another_kind_than_the_data_set_is_refused(
+    world: World, work: Path, tmp_path: Path, classes: int, features: int
+) -> None:
+    digest = write_linear(tmp_path / "other", sharpness=1.0, classes=classes, features=features)
+    with pytest.raises(errors.TeacherMismatch, match="the teacher"):
+        distil(world.change(teacher={"uri": f"file://{tmp_path / 'other'}", "digest": digest}), work)
+
+
+def test_a_serving_student_of_another_kind_is_refused(world: World, work: Path, tmp_path: Path) -> None:
+    digest = write_linear(tmp_path / "other", sharpness=1.0, classes=5)
+    with pytest.raises(errors.ParentMismatch, match="the serving student"):
+        distil(world.change(parent={"uri": f"file://{tmp_path / 'other'}", "digest": digest}), work)
+
+
+def test_a_teacher_whose_answers_overflow_ends_the_training_with_a_code(
+    world: World, work: Path, tmp_path: Path
+) -> None:
+    digest = write_linear(tmp_path / "loud", sharpness=3e38)
+    with pytest.raises(errors.NanLoss, match="epoch 1"):
+        distil(world.change(teacher={"uri": f"file://{tmp_path / 'loud'}", "digest": digest}), work)
+
+
+def test_a_data_set_of_one_class_is_refused(world: World, work: Path, tmp_path: Path) -> None:
+    inputs = np.random.default_rng(0).uniform(0, 1, (40, 2)).astype(np.float32)
+    digest = write_dataset(tmp_path / "one", "one", inputs, np.zeros(40, np.int64))
+    with pytest.raises(errors.DatasetInvalid, match="two classes"):
+        distil(world.change(dataset={"uri": f"file://{tmp_path / 'one'}", "digest": digest}), work)
+
+
+def test_a_data_set_that_is_too_small_to_examine_with_is_refused(world: World, work: Path, tmp_path: Path) -> None:
+    inputs = CORNERS
+    digest = write_dataset(tmp_path / "few", "few", inputs, np.arange(4))
+    with pytest.raises(errors.DatasetInvalid, match="enough samples"):
+        distil(world.change(dataset={"uri": f"file://{tmp_path / 'few'}", "digest": digest}), work)
+
+
+def test_a_bundle_without_a_model_is_no_teacher(world: World, work: Path) -> None:
+    with pytest.raises(errors.TeacherInvalid, match="not a bundle with a model"):
+        distil(world.change(teacher=world.order["dataset"]), work)
+
+
+def test_a_convolution_for_points_is_a_bad_order(world: World, work: Path) -> None:
+    with pytest.raises(errors.BadOrder, match="student: tiny-cnn wants images"):
+        distil(world.change(student={"architecture": "tiny-cnn"}), work)
+
+
+def test_a_work_folder_with_what_an_earlier_run_left_is_no_obstacle(world: World, work: Path) -> None:
+    first, _ = distil(world.change(), work)
+    second, _ = distil(world.change(), work)
+    assert first.digest == second.digest

@@ -1,0 +1,172 @@
+"""The process as the image runs it: order in, JSON lines and Outcome out."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgemodel.outcome import MESSAGE_LIMIT, Gate, Outcome, parse
+from edgemodel_distill import errors, result
+from edgemodel_distill.__main__ import main
+from edgemodel_distill.config import Settings
+from edgemodel_distill.progress import Bar, EpochReport
+from tests.unit.distill_job.tiny_world import GONE, World
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    status: int
+    stdout: str
+    outcome: Outcome
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The JSON lines of that kind."""
+        lines = [json.loads(line) for line in self.stdout.splitlines()]
+        return [line for line in lines if line.get("event") == kind]
+
+
+@pytest.fixture
+def run_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Ended]]:
+    """Calls the command with an order in its environment, as the image does."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def call(order: str | None, *arguments: str) -> Ended:
+        if order is not None:
+            monkeypatch.setenv("EDGEMODEL_DISTILL_ORDER", order)
+        monkeypatch.setenv("EDGEMODEL_RESULT", str(tmp_path / "result"))
+        status = main(arguments)
+        return Ended(status, capsys.readouterr().out, parse((tmp_path / "result").read_text()))
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)
+
+
+RunCommand = Callable[..., Ended]
+
+
+def test_a_run_tells_each_epoch_as_a_json_line_and_ends_with_its_outcome(world: World, run_command: RunCommand) -> None:
+    ended = run_command(world.change().dump())
+    assert (ended.status, ended.outcome.accepted) == (0, True)
+    assert [line["epoch"] for line in ended.events("epoch")] == list(range(1, 9))
+    assert [line["stage"] for line in ended.events("stage")][-1] == "Publishing"
+    assert parse(ended.stdout.splitlines()[-1]) == ended.outcome
+
+
+def test_a_rejected_student_is_no_failure_of_the_job(world: World, run_command: RunCommand) -> None:
+    ended = run_command(world.change(gates={"maxSize": 10}, push=world.repository("rejected-by-command")).dump())
+    assert (ended.status, ended.outcome.code) == (0, "Rejected")
+
+
+def test_an_order_may_come_from_a_file(world: World, run_command: RunCommand, tmp_path: Path) -> None:
+    (tmp_path / "order.json").write_text(world.change(teacher={"uri": "file:///nowhere", "digest": GONE}).dump())
+    ended = run_command(None, "--order", str(tmp_path / "order.json"))
+    assert (ended.status, ended.outcome.code) == (1, "TeacherMissing")
+
+
+@pytest.mark.parametrize(
+    ("order", "field"),
+    [
+        (None, "EDGEMODEL_DISTILL_ORDER"),
+        ("{}", "order.teacher"),
+        ("rubbish", "order"),
+        ('{"epochs": 0}', "order.epochs"),
+    ],
+)
+def test_a_bad_order_names_the_field(run_command: RunCommand, order: str | None, field: str) -> None:
+    ended = run_command(order)
+    assert (ended.status, ended.outcome.code) == (1, "BadOrder")
+    assert field in ended.outcome.message
+
+
+def test_sigterm_ends_a_training_in_time_with_a_code(world: World, tmp_path: Path) -> None:
+    order = world.change(epochs=10_000, push=world.repository("terminated"))
+    environment = {"EDGEMODEL_DISTILL_ORDER": order.dump(), "EDGEMODEL_RESULT": str(tmp_path / "result")}
+    command = [sys.executable, "-m", "edgemodel_distill"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        while '"epoch"' not in process.stdout.readline():
+            assert process.poll() is None
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert time.monotonic() - asked < 5
+    assert process.returncode == 1
+    assert parse((tmp_path / "result").read_text()).code == "Terminated"
+    assert world.manifests("terminated") == []
+
+
+def test_an_outcome_always_fits_the_termination_message() -> None:
+    gates = tuple(Gate(name="maxExportDifference", want=0.001, got=1 / 3, passed=True) for _ in range(7))
+    long = Outcome(code="Rejected", message="Größe " * 2000, gates=gates, scores={"accuracy": 1 / 3})
+    text = result.render(long)
+    assert len(text.encode()) <= MESSAGE_LIMIT
+    assert parse(text).gates == gates
+    assert parse(text).message.startswith("Größe Größe")
+
+
+def test_a_short_outcome_is_written_as_it_is(tmp_path: Path) -> None:
+    outcome = Outcome(code="Rejected", message="refused", scores={"accuracy": 0.5})
+    (tmp_path / "log").write_text("x" * 5000)
+    result.write(tmp_path / "log", outcome)
+    assert json.loads((tmp_path / "log").read_text()) == json.loads(outcome.dump())
+
+
+def test_a_full_disk_has_a_code_of_its_own() -> None:
+    with pytest.raises(OSError, match="No space left") as caught, Path("/dev/full").open("wb", buffering=0) as full:
+        full.write(b"x")
+    assert errors.classify(caught.value).code == "DiskFull"
+
+
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(1 << 60), lambda: np.empty(1 << 50)], ids=["torch", "numpy"])
+def test_memory_that_runs_out_has_a_code_of_its_own(allocate: Callable[[], object]) -> None:
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        allocate()
+    assert errors.classify(caught.value).code == "OutOfMemory"
+
+
+def test_a_cause_behind_another_error_is_found() -> None:
+    outer = ValueError("the model does not open")
+    outer.__cause__ = MemoryError()
+    assert errors.classify(outer).code == "OutOfMemory"
+
+
+def test_a_bug_is_called_a_bug() -> None:
+    assert errors.classify(KeyError("x")).code == "InternalError"
+
+
+def test_a_thread_count_that_is_no_number_is_named() -> None:
+    with pytest.raises(errors.BadSettings, match="EDGEMODEL_THREADS"):
+        Settings.read({"EDGEMODEL_THREADS": "many"})
+
+
+def test_a_terminal_shows_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    report = EpochReport(
+        epoch=3,
+        epochs=4,
+        percent=75,
+        loss=0.5,
+        soft_loss=0.5,
+        hard_loss=0.5,
+        holdout_accuracy=0.875,
+        edge_agreement=None,
+    )
+    bar = Bar(sys.stdout)
+    bar.stage("Training")
+    bar.epoch(report)
+    bar.stage("Measuring")
+    shown = capsys.readouterr().out
+    assert "75%" in shown
+    assert "holdout 0.875" in shown
+    assert shown.endswith("Measuring\n")
