@@ -59,4 +59,4 @@ lock: setup  ## resolve requirements/ anew
 	$(BIN)/$(LOCK) --python-version 3.13 requirements/build.in -o requirements/build.txt
 	$(BIN)/$(LOCK) --python-version 3.13 operator/pyproject.toml -o requirements/operator.txt
 	$(BIN)/$(LOCK) --python-version 3.13 inference_pod/pyproject.toml -o requirements/inference.txt
-	$(BIN)/$(LOCK) --python-version 3.13 --no-emit-package torch distill_job/pyproject.toml -o requirements/distill.txt
+	$(BIN)/$(LOCK) --python-version 3.13 --excludes requirements/distill.exclude distill_job/pyproject.toml -o requirements/distill.txt
