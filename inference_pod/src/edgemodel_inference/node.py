@@ -1,9 +1,11 @@
 """Everything that a worker is made of, wired together; no process, no sockets."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgemodel import series
 from edgemodel.wish import Wish
@@ -27,7 +29,9 @@ from edgemodel_inference.serving import Serving
 from edgemodel_inference.settings import Settings
 from edgemodel_inference.store import Store
 from edgemodel_inference.traffic import Traffic
-from edgemodel_registry import Client
+
+if TYPE_CHECKING:
+    from edgemodel_registry import Client
 
 CRASH_REASON = "WorkerCrashed"
 
@@ -47,7 +51,7 @@ class Node:
         """`opening`: see `Loader`; `restart` asks for this process to be replaced."""
         state: Path = settings.state
         state.mkdir(parents=True, exist_ok=True)
-        client = Client(settings.registry_ca, settings.docker_config)
+        client = functools.cache(lambda: _client(settings))
         self.engine = Engine()
         self._restarts = restarts
         self._refusals = Refusals(state / "refused.json")
@@ -149,3 +153,9 @@ def _people(name: str, inference: Inference) -> AsgiApp:
     from edgemodel_inference.people import build  # noqa: PLC0415 (see above)
 
     return build(name, inference)
+
+
+def _client(settings: Settings) -> "Client":
+    from edgemodel_registry import Client  # noqa: PLC0415 (a third of the start, and not needed to serve from disk)
+
+    return Client(settings.registry_ca, settings.docker_config)

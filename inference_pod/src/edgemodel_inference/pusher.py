@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,10 @@ from edgemodel.bundle import sample_tag
 from edgemodel.wish import Wish
 from edgemodel_inference import logs
 from edgemodel_inference.samples import HardSamples, Kept
-from edgemodel_registry import Client, RegistryError, write_samples
+from edgemodel_registry import RegistryError, write_samples
+
+if TYPE_CHECKING:
+    from edgemodel_registry import Client
 
 SHORTEST_INTERVAL = 5.0
 NAME = "samples"
@@ -23,7 +27,7 @@ log = logs.Log("edgemodel.pusher")
 class Pusher:
     """Runs on its own thread; a sink that is away costs nothing but the push."""
 
-    def __init__(self, node: str, samples: HardSamples, folder: Path, client: Client) -> None:
+    def __init__(self, node: str, samples: HardSamples, folder: Path, client: "Callable[[], Client]") -> None:
         self._node = node
         self._samples = samples
         self._folder = folder
@@ -63,7 +67,7 @@ class Pusher:
         confidence = np.array([k.confidence for k in kept], dtype=np.float32)
         write_samples(self._folder, NAME, inputs, confidence)
         tag = sample_tag(wish.namespace, wish.model, self._node)
-        self._client.push(self._folder, wish.sampling.sink, [tag])
+        self._client().push(self._folder, wish.sampling.sink, [tag])
         self._pushed_version, self.pushed, self.problem = version, len(kept), None
         log.info("samples pushed", count=len(kept), tag=tag)
         return True

@@ -4,15 +4,19 @@ import os
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgemodel.bundle import CARD, EDGE_FILES, GOLDEN, MANIFEST, MODEL, BundleError, parse_manifest
 from edgemodel.wish import Artifact
 from edgemodel_inference import logs
 from edgemodel_inference.errors import Refused, Unreachable
-from edgemodel_registry import Client, RegistryError
+from edgemodel_registry import RegistryError
 from edgemodel_registry.download import is_whole
 
 _PROVED = ".proved"
+
+if TYPE_CHECKING:
+    from edgemodel_registry import Client
 
 log = logs.Log("edgemodel.store")
 
@@ -20,8 +24,8 @@ log = logs.Log("edgemodel.store")
 class Store:
     """The folder ``models``. Written by one thread at a time (see `agent`)."""
 
-    def __init__(self, folder: Path, limit: int, client: Client) -> None:
-        """`limit`: bytes to keep; what is pinned is kept beyond it."""
+    def __init__(self, folder: Path, limit: int, client: "Callable[[], Client]") -> None:
+        """`limit`: bytes to keep; what is pinned is kept beyond it. `client` is asked for when something is fetched."""
         self._folder = folder
         self._limit = limit
         self._client = client
@@ -49,7 +53,7 @@ class Store:
         """
         folder = self.folder(artifact.digest)
         try:
-            manifest = self._client.pull(
+            manifest = self._client().pull(
                 artifact.uri, artifact.digest, folder, names=EDGE_FILES, max_bytes=self._limit, progress=progress
             )
         except RegistryError as error:

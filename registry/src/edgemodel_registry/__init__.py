@@ -1,6 +1,7 @@
 """Artifacts in OCI registries and folders: push, and resumable, digest-checked pull."""
 
-from edgemodel_registry.client import Client, Progress
+from typing import TYPE_CHECKING, Any
+
 from edgemodel_registry.errors import (
     ArtifactInvalid,
     ArtifactMissing,
@@ -13,6 +14,9 @@ from edgemodel_registry.errors import (
     Unreachable,
 )
 from edgemodel_registry.folder import write_bundle, write_dataset, write_manifest, write_samples
+
+if TYPE_CHECKING:
+    from edgemodel_registry.client import Client, Progress
 
 __all__ = [
     "ArtifactInvalid",
@@ -31,3 +35,12 @@ __all__ = [
     "write_manifest",
     "write_samples",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The client is imported when it is first used: a pod whose artifacts are all on its disk needs no HTTP library."""
+    if name in {"Client", "Progress"}:
+        from edgemodel_registry import client  # noqa: PLC0415 (see above)
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

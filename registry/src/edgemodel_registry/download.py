@@ -5,10 +5,13 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgemodel.bundle import Blob
 from edgemodel_registry.errors import DigestMismatch, Refused, Unreachable
-from edgemodel_registry.source import Source
+
+if TYPE_CHECKING:
+    from edgemodel_registry.source import Source
 
 PARTIAL = ".partial"
 """Ending of a file that is not whole yet."""
@@ -32,7 +35,7 @@ def file_digest(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(source: Source, name: str, blob: Blob, folder: Path, report: Callable[[int], None]) -> None:
+def fetch(source: "Source", name: str, blob: Blob, folder: Path, report: Callable[[int], None]) -> None:
     """Bring `blob` to ``folder/name``, going on from what an earlier call left in ``name.partial``.
 
     `report` gets the number of bytes that are there.
@@ -80,7 +83,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _complete(source: Source, name: str, blob: Blob, partial: Path, report: Callable[[int], None]) -> None:
+def _complete(source: "Source", name: str, blob: Blob, partial: Path, report: Callable[[int], None]) -> None:
     for _ in range(_BREAKS):
         before = _size(partial)
         try:
@@ -91,7 +94,7 @@ def _complete(source: Source, name: str, blob: Blob, partial: Path, report: Call
     return _append(source, name, blob, partial, report)
 
 
-def _append(source: Source, name: str, blob: Blob, partial: Path, report: Callable[[int], None]) -> None:
+def _append(source: "Source", name: str, blob: Blob, partial: Path, report: Callable[[int], None]) -> None:
     done = _size(partial)
     if done == blob.size and partial.exists():
         return

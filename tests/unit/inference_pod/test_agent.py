@@ -1,5 +1,6 @@
 """Following the wish: what is wished and sound serves; what is not changes nothing for what serves."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,17 +54,27 @@ class Edge:
         return {refusal.version: refusal.reason for refusal in self.node._refusals.all()}
 
 
-@pytest.fixture
-def edge(tmp_path: Path) -> Edge:
-    folder = tmp_path / "edge"
-    folder.mkdir()
-    return Edge(folder)
-
-
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     folder = tmp_path_factory.mktemp("versions")
     return {name: bundle(folder, name, scale) for name, scale in (("v1", 4.0), ("v2", 5.0), ("v3", 6.0))}
+
+
+@pytest.fixture(scope="module")
+def proved(tmp_path_factory: pytest.TempPathFactory, versions: dict[str, Artifact]) -> Path:
+    """A disk on which all versions lie that have passed the jail: that takes the better part of a second each."""
+    folder = tmp_path_factory.mktemp("proved")
+    edge = Edge(folder)
+    for revision, artifact in enumerate(versions.values(), 1):
+        edge.follow(wish(artifact, revision=revision))
+        assert edge.serves == artifact.name
+    return folder / "state" / "models"
+
+
+@pytest.fixture
+def edge(tmp_path: Path, proved: Path) -> Edge:
+    shutil.copytree(proved, tmp_path / "edge" / "state" / "models")
+    return Edge(tmp_path / "edge")
 
 
 @pytest.fixture
