@@ -14,6 +14,9 @@ from edgemodel_inference.node import Node
 from edgemodel_inference.settings import read
 from tests.unit.inference_pod.tiny_bundles import bundle, golden, weights, wish
 
+AWAY = Artifact(name="away", uri="oci://127.0.0.1:1/tiny", digest="sha256:" + "7" * 64)
+"""Nobody listens there."""
+
 
 class Edge:
     """A node without its process: its agent is stepped by hand."""
@@ -164,9 +167,8 @@ def test_an_artifact_that_arrives_late_is_taken_after_a_while(serving: Edge, ori
     assert (serving.serves, serving.refused) == ("late", {})
 
 
-def test_an_unreachable_registry_is_no_refusal_but_a_wait(serving: Edge, versions: dict[str, Artifact]) -> None:
-    away = versions["v2"].model_copy(update={"uri": "oci://127.0.0.1:1/tiny"})
-    serving.follow(wish(away, revision=2), steps=1)
+def test_an_unreachable_registry_is_no_refusal_but_a_wait(serving: Edge) -> None:
+    serving.follow(wish(AWAY, revision=2), steps=1)
     pending = serving.agent.pending
     assert pending is not None
     assert (pending.reason, pending.retry_at > time.monotonic()) == ("Unreachable", True)
@@ -175,8 +177,7 @@ def test_an_unreachable_registry_is_no_refusal_but_a_wait(serving: Edge, version
 
 
 def test_a_new_wish_is_followed_at_once_while_an_old_one_waits(serving: Edge, versions: dict[str, Artifact]) -> None:
-    away = versions["v2"].model_copy(update={"uri": "oci://127.0.0.1:1/tiny"})
-    serving.follow(wish(away, revision=2), steps=1)
+    serving.follow(wish(AWAY, revision=2), steps=1)
     serving.follow(wish(versions["v3"], revision=3), steps=1)
     assert (serving.serves, serving.agent.pending) == ("v3", None)
 
