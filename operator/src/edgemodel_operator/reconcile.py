@@ -14,7 +14,7 @@ from edgemodel_operator.cluster.apply import Hands, carry_out, post
 from edgemodel_operator.cluster.client import Cluster
 from edgemodel_operator.cluster.world import World
 from edgemodel_operator.decide import Images, decide
-from edgemodel_operator.decide.report import refuse
+from edgemodel_operator.decide.refusal import refuse
 from edgemodel_operator.errors import ApiError, ClusterError, Conflict, Forbidden, Invalid, NameTaken
 from edgemodel_operator.metrics import TICKS, WRITES
 from edgemodel_operator.model.naming import Key

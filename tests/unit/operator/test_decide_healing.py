@@ -266,6 +266,19 @@ def test_a_heal_is_not_repeated_before_the_cooldown(world: World) -> None:
     world.until(lambda w: w.status.version == "v3", within=600)
 
 
+def test_a_fault_that_nobody_reports_any_more_is_not_acted_upon(world: World) -> None:
+    world.edit(lambda spec: spec["healing"].update(cooldown="5m"))
+    turn_bad(world, 2)
+    world.until(lambda w: actions(w) == [(ActionType.SWITCH_MODEL, Verdict.PROVED)])
+    world.edit(lambda spec: spec.update(backup="v3", version="v1"))
+    turn_bad(world, 1)
+    world.until(lambda w: w.condition("Healing") == ("False", "CoolingDown"))
+    for edge in world.edges.values():
+        edge.linked = False
+    world.run(900)
+    assert world.status.version == "v1"
+
+
 def test_no_more_heals_than_allowed_in_an_hour(world: World) -> None:
     world.edit(lambda spec: spec["healing"].update(maxPerHour=1))
     turn_bad(world, 2)
@@ -282,7 +295,7 @@ def test_a_fault_that_comes_back_long_after_a_failed_heal_is_healed_anew(lone: W
     lone.script.outcomes[1] = REJECTED
     lone.until(lambda w: len(w.told("PersonNeeded")) == 1, within=900)
     lone.script.drift = ""
-    lone.run(7200)
+    lone.run(600)
     lone.script.drift = "low-confidence"
     lone.script.robust = {student(2)}
     lone.until(lambda w: w.serving() == {"distilled-2"}, within=1200)
@@ -293,7 +306,7 @@ def test_a_later_version_is_rolled_back_although_an_earlier_switch_did_not_help(
     world.script.drift = "high-latency"
     world.until(lambda w: actions(w) == [(ActionType.SWITCH_MODEL, Verdict.FAILED)])
     world.script.drift = ""
-    world.run(3600)
+    world.run(600)
     world.wish_for("v3")
     world.until(lambda w: w.status.version == "v3")
     world.run(600)

@@ -1,7 +1,7 @@
 """A small deterministic world around the real `decide`: an API server in memory, nodes, Jobs, telemetry, a clock.
 
 The operator is woken by events and deadlines only, as the real one is; where nobody woke it, it must have nothing
-to do. After every step the invariants are checked.
+to do. After every plan the invariants are checked.
 """
 
 import copy
@@ -16,6 +16,7 @@ from edgemodel.outcome import Outcome
 from edgemodel.wish import Wish
 from edgemodel_operator.api import resource
 from edgemodel_operator.api.reasons import DistillationPhase, VersionState
+from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.cluster.trim import trim, trim_child, trim_node, trim_pod
 from edgemodel_operator.cluster.world import World as Indexes
@@ -95,8 +96,8 @@ class World:
     script: Script = field(default_factory=Script)
     events: list[Event] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
-    cut_plan_after: int | None = None
-    """The operator dies after this many actions of its next plan that has any."""
+    crash: tuple[int, int] | None = None
+    """The operator dies in this plan (counted from 0, plans without actions do not count) after that many actions."""
 
     def __post_init__(self) -> None:
         """Nodes, an EdgeModel that no operator has seen, an operator that just started."""
@@ -106,7 +107,11 @@ class World:
         self.model: Body = {"metadata": metadata, "spec": copy.deepcopy(SPEC), "status": {"observedGeneration": -1}}
         self.objects: dict[tuple[str, str], Body] = {}
         self.writes = 0
+        self._parsed = (0, resource.parse(self.model))
         self.barred: set[str] = set()
+        self.audited: list[Observation] = []
+        """What the last plans with actions were decided from."""
+        self._sights: dict[str, bool] = {}
         self._job_age: dict[str, int] = {}
         self._wake: datetime | None = None
         self._seen = -1
@@ -159,7 +164,14 @@ class World:
     @property
     def status(self) -> Status:
         """The status as the API server has it."""
-        return resource.parse(self.model).status
+        return self.parsed.status
+
+    @property
+    def parsed(self) -> EdgeModel:
+        """The EdgeModel as the API server has it."""
+        if self._parsed[0] != self.writes:
+            self._parsed = (self.writes, resource.parse(self.model))
+        return self._parsed[1]
 
     @property
     def wish(self) -> Wish | None:
@@ -206,7 +218,7 @@ class World:
         found["Node"] = {name: [trim_node(_node(edge))] for name, edge in self.edges.items()}
         indexes = Indexes()
         indexes.bind(found)
-        return indexes.observe(resource.parse(self.model), self.board, self.now)
+        return indexes.observe(self.parsed, self.board, self.now)
 
     # How time passes
 
@@ -223,7 +235,6 @@ class World:
             assert idle.actions == (), f"nobody would have woken the operator for {idle.actions}"
         else:
             self.settle()
-        self.check()
 
     def settle(self) -> None:
         """The operator ticks until it has nothing to do; ten ticks are plenty."""
@@ -235,12 +246,13 @@ class World:
             self._wake = plan.wake
             self._audit(observation, before, plan)
             if not plan.actions:
+                self.check()
                 return
             self.plans.append(plan)
-            if self.cut_plan_after is not None:
-                for action in plan.actions[: self.cut_plan_after]:
+            self.audited.append(observation)
+            if self.crash is not None and self.crash[0] == len(self.plans) - 1:
+                for action in plan.actions[: self.crash[1]]:
                     self.perform(action)
-                self.cut_plan_after = None
                 self.restart()
                 return  # until the next step, when a new operator finds what is there
             self.events += plan.events
@@ -255,8 +267,8 @@ class World:
             case WriteStatus(status):
                 wire = json.loads(status.model_dump_json(by_alias=True, exclude_none=True))
                 self.model["status"] = wire
-                assert self.status == status, "the status does not survive being stored"
                 self._wrote()
+                assert self.status == status, "the status does not survive being stored"
             case Ensure(wanted):
                 self._put(wanted)
             case Create(wanted):
@@ -343,8 +355,9 @@ class World:
             if edge.installed and (edge.linked or known is not None) and body != known:
                 self.objects[place] = body
                 self._wrote()
-            if edge.silent and not edge.linked:
-                self._seen = -1  # the node's Ready condition may have changed
+            if edge.in_sight is not self._sights.get(edge.name):
+                self._sights[edge.name] = edge.in_sight
+                self._seen = -1  # the node's Ready condition has changed
 
     def _train(self) -> None:
         for name in self.live_jobs:

@@ -184,7 +184,11 @@ def _wish(body: Body | None) -> wish.Wish | None:
         return None
 
 
+_OVER = ("Succeeded", "Failed")
+
+
 def _job(body: Body, pods: list[Body]) -> Job:
+    """The Job's own news may come before that of its pods, which have the result: it is over when all say so."""
     metadata, conditions = body["metadata"], body.get("status", {}).get("conditions", [])
     ended = {entry["type"]: entry for entry in conditions if entry.get("status") == "True"}
     own = sorted((pod for pod in pods if pod["job"] == metadata["name"]), key=lambda pod: str(pod["created"]))
@@ -197,7 +201,7 @@ def _job(body: Body, pods: list[Body]) -> Job:
         name=metadata["name"],
         attempt=int(metadata.get("labels", {}).get(LABEL_ATTEMPT, "0")),
         running=any(pod["phase"] == "Running" for pod in own),
-        finished="Complete" in ended or "Failed" in ended,
+        finished=("Complete" in ended or "Failed" in ended) and all(pod["phase"] in _OVER for pod in own),
         failed="Failed" in ended,
         outcome=result,
         message=message or ended.get("Failed", {}).get("message", ""),

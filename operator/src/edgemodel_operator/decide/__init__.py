@@ -49,17 +49,18 @@ def decide(observation: Observation, images: Images) -> Plan:
     wanted = next_revision(_wish(observation, draft), observation.wish, draft.status.wish_revision)
     selector = ",".join(f"{key}={value}" for key, value in labels(observation.model.name, SERVING).items())
     draft = draft.set(wish_revision=wanted.revision, selector=selector)
+    status = Status.model_validate(draft.status.model_dump())  # texts are cut to what the API server takes
     children = [
         render_wish_config_map(observation.model, wanted),
         render_workload(observation.model, images.inference),
         render_service(observation.model),
     ]
     actions: list[Action] = []
-    if draft.status != observation.model.status:
-        actions.append(WriteStatus(draft.status))
+    if status != observation.model.status:
+        actions.append(WriteStatus(status))
     actions += _ensure(observation, children)
     actions += _retire(observation)
-    actions += _jobs(observation, draft.status, images.distill)
+    actions += _jobs(observation, status, images.distill)
     actions += [Nudge(pod.name, wanted.revision) for pod in observation.pods if pod.revision != str(wanted.revision)]
     wake = min(draft.wakes) if draft.wakes else None
     return Plan(actions=tuple(actions), events=draft.events, wake=wake)

@@ -7,6 +7,9 @@ from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation, Report
 
+FAULTS_KEPT = 30
+"""As many as there can be rules; alerts may name more."""
+
 
 def assess(observation: Observation, draft: Draft) -> Draft:
     """Write down which faults are active on nodes that serve the default version, and whom to blame."""
@@ -28,7 +31,8 @@ def assess(observation: Observation, draft: Draft) -> Draft:
             draft = draft.tell("Warning", EventReason.FAULT_DETECTED, message)
     for name in sorted(known.keys() - found.keys()):
         draft = draft.tell("Normal", EventReason.FAULT_CLEARED, name)
-    return draft if tuple(faults) == draft.status.faults else draft.set(faults=tuple(faults))
+    shown = tuple(faults[:FAULTS_KEPT])
+    return draft if shown == draft.status.faults else draft.set(faults=shown)
 
 
 def voters(observation: Observation, draft: Draft) -> dict[str, Report]:

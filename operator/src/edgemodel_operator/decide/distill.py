@@ -1,5 +1,7 @@
 """A distillation from the wish to the verdict: wait for samples, run one Job, take its result."""
 
+import math
+
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import DistillationPhase, EventReason, Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import DistillationStatus, HealRecord, Status, VersionStatus
@@ -9,6 +11,7 @@ from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Job, Observation
 
 RUNNING = frozenset({DistillationPhase.PENDING, DistillationPhase.RUNNING})
+SCORES_KEPT = 20
 UNDER_WAY = RUNNING | {DistillationPhase.WAITING_FOR_SAMPLES}
 
 
@@ -77,6 +80,7 @@ def _accept(observation: Observation, draft: Draft, distillation: DistillationSt
         return _fail(observation, draft, distillation, "Superseded", "the spec no longer asks for it")
     if any(version.digest == outcome.digest and version.state in BARRED for version in draft.status.versions):
         return _fail(observation, draft, distillation, "KnownBad", f"{outcome.digest} failed before")
+    scores = {name: score for name, score in sorted(outcome.scores.items())[:SCORES_KEPT] if math.isfinite(score)}
     candidate = VersionStatus(
         name=distillation.candidate,
         uri=wanted.push,
@@ -84,14 +88,14 @@ def _accept(observation: Observation, draft: Draft, distillation: DistillationSt
         origin=Origin.DISTILLED,
         state=VersionState.AVAILABLE,
         since=observation.now,
-        scores=outcome.scores,
+        scores=scores,
     )
     update = {
         "phase": DistillationPhase.ACCEPTED,
         "reason": outcome.code,
         "message": outcome.message or None,
         "samples": outcome.edge_samples,
-        "scores": outcome.scores,
+        "scores": scores,
         "percent": 100,
     }
     others = tuple(v for v in draft.status.versions if v.name != candidate.name)

@@ -36,6 +36,8 @@ def prove(observation: Observation, draft: Draft) -> Draft:
 
 def climb(observation: Observation, draft: Draft) -> Draft:
     """Take the next action about each fault that the fleet has; while a rollout is under way nothing else is begun."""
+    if not voters(observation, draft):  # what is known of the faults is old news
+        return draft
     for fault in draft.status.faults:
         if draft.status.rollout is None and not _busy(draft):
             draft = _climb(observation, draft, fault)
@@ -80,9 +82,7 @@ def _climb(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
     match step:
         case Act(index):
             return _act(observation, draft, fault, actions[index])
-        case Wait(until, _):
-            return draft.wake_at(datetime.fromtimestamp(until, UTC))
-        case Hold() | Close() | ladder.Rest():
+        case Wait() | Hold() | Close() | ladder.Rest():
             return draft
 
 

@@ -1,10 +1,9 @@
 """What people see: conditions, counts of nodes, exceptions. Built from the observation and the decided status."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from edgemodel.faults import Severity
+from edgemodel.ladder import Wait
 from edgemodel_operator.api.reasons import Blame, ConditionType, DistillationPhase, Reason
 from edgemodel_operator.api.status import Condition, NodeException, NodesStatus, Status
 from edgemodel_operator.api.types import format_duration
@@ -39,6 +38,10 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
     old = {condition.type: condition for condition in draft.status.conditions}
     conditions = [_condition(observation, finding, old.get(finding[0])) for finding in findings]
     shown = tuple(condition for condition in conditions if condition is not None)
+    for fault in draft.status.faults:
+        step, _ = next_for(observation, draft, fault)
+        if isinstance(step, Wait):  # the Healing condition says why it waits, so it changes then
+            draft = draft.wake_at(datetime.fromtimestamp(step.until, UTC))
     return draft.set(conditions=shown, observed_generation=observation.model.generation)
 
 
@@ -248,21 +251,3 @@ def _telemetry(observation: Observation) -> Finding:
     if missing:
         return ConditionType.TELEMETRY_FRESH, False, Reason.STALE, f"not measured lately: {', '.join(missing)}"
     return ConditionType.TELEMETRY_FRESH, True, Reason.FRESH, "every ready node was measured lately"
-
-
-def refuse(body: Mapping[str, Any], message: str, now: datetime) -> dict[str, Any]:
-    """The status of an EdgeModel that does not parse: what was there, and a Stalled condition that names each field."""
-    status = dict(body.get("status") or {})
-    generation = body["metadata"].get("generation", 0)
-    others = [c for c in status.get("conditions", []) if c.get("type") != ConditionType.STALLED.value]
-    old = next((c for c in status.get("conditions", []) if c.get("type") == ConditionType.STALLED.value), None)
-    stalled = Condition(
-        type=ConditionType.STALLED.value,
-        status="True",
-        reason=Reason.INVALID_SPEC.value,
-        message=message,
-        observed_generation=generation,
-        last_transition_time=now if old is None else old["lastTransitionTime"],
-    )
-    condition = stalled.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return {**status, "observedGeneration": generation, "conditions": [*others, condition]}

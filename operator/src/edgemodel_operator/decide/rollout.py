@@ -11,7 +11,7 @@ from datetime import timedelta
 from edgemodel.faults import Severity
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason, VersionState
-from edgemodel_operator.api.status import HEALS_KEPT, HealRecord, RolloutStatus, VersionStatus
+from edgemodel_operator.api.status import CANARIES_KEPT, HEALS_KEPT, HealRecord, RolloutStatus, VersionStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import bar, serve
@@ -154,7 +154,7 @@ def _choose_nodes(observation: Observation, draft: Draft) -> Draft:
         seen = [name for name in rollout.nodes if name in observation.reachable]
         others = [name for name in observation.reachable if name not in rollout.nodes]
         chosen = {name for name in rollout.nodes if name in names} | set(others[: max(wanted - len(seen), 0)])
-    nodes = tuple(sorted(chosen))
+    nodes = tuple(sorted(chosen))[:CANARIES_KEPT]
     if nodes == rollout.nodes:
         return draft
     return draft.set(rollout=rollout.model_copy(update={"nodes": nodes, "held_since": None}))

@@ -72,8 +72,22 @@ class Scrape:
         try:
             async with self._places, self._session.get(url, timeout=TIMEOUT) as response:
                 response.raise_for_status()
-                text = (await response.content.read(MAX_SCRAPE_BYTES)).decode()
+                text = (await _read(response)).decode()
             families = list(text_string_to_metric_families(text))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
             return None
         return [Sample(s.name, s.labels, s.value) for family in families for s in family.samples if s.name in WANTED]
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body: a part of one would make faults disappear.
+
+    Raises:
+        ValueError: it is larger than `MAX_SCRAPE_BYTES`.
+    """
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_SCRAPE_BYTES:
+            raise ValueError(f"want at most {MAX_SCRAPE_BYTES} bytes of metrics")
+    return bytes(body)

@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from edgemodel.document import describe
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Alert
-from edgemodel_operator.signals.reports import key_of
+from edgemodel_operator.signals.reports import fault_of, key_of
 
 MAX_BYTES = 1 << 20
 MAX_ALERTS = 500
@@ -66,7 +66,7 @@ def parse(body: bytes) -> list[Notice]:
 
 
 def _notice(item: _Item) -> Notice | None:
-    key, fault = key_of(item.labels), item.labels.get("fault")
+    key, fault = key_of(item.labels), fault_of(item.labels)
     if key is None or not fault:
         return None
     alert = Alert(fault=fault, node=item.labels.get("node", ""), since=item.startsAt, source="Alertmanager")
@@ -102,7 +102,11 @@ def _authorised(header: str, token_file: Path) -> bool:
     except OSError:
         return False
     scheme, _, given = header.partition(" ")
-    return bool(token) and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token)
+    return (
+        bool(token)
+        and scheme.lower() == "bearer"
+        and hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token)
+    )
 
 
 def _refuse(status: int, message: str) -> web.Response:
