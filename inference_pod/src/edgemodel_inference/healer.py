@@ -1,8 +1,8 @@
 """The local ladder: acts on what this node's own detector sees, with no network at all.
 
 `edgemodel.ladder` decides; this carries out its steps for the local actions of a strategy, up to the first that is
-not local: from there on the operator climbs. A version that comes by wish starts every ladder anew: what was tried
-about another version says nothing about it.
+not local: from there on the operator climbs. A version that becomes active by wish starts every ladder anew: what was
+tried about another version says nothing about it.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,6 +41,9 @@ class Body(Protocol):
     @property
     def active(self) -> Model | None: ...
 
+    @property
+    def backup(self) -> Model | None: ...
+
     def fall_back(self, reason: str, message: str) -> Switch | None: ...
 
 
@@ -59,19 +62,28 @@ class Healer:
         """For /status: what the ladder of each fault waits for."""
 
     def follow(self, wish: Wish, now: float) -> None:
-        """Take note of a wish: a new assignment closes what is under proof and starts the ladders anew."""
-        assignment = wish.for_node(self._node)
-        if assignment is None:
+        """Take note when the wished version has become the active one: its ladders begin anew.
+
+        Not before: while it is on its way, what was tried about the present one still counts. And not when this node
+        had fallen back to it already: then the wish adopts what was done, and the proof goes on.
+        """
+        assignment, active = wish.for_node(self._node), self._body.active
+        if assignment is None or active is None or active.digest != assignment.active.digest:
             return
-        digest, last = assignment.active.digest, self._journal.assignment()
+        digest, last = active.digest, self._journal.assignment()
         cleared = digest in wish.cleared
         if last is not None and last.to == digest and (last.cleared or not cleared):
             return
+        adopted = self._journal.fell_back_to() == digest
+        if not adopted:
+            self._close_open_attempts(wish, now)
+        self._journal.note_assignment(now, digest, cleared=cleared, adopted=adopted)
+
+    def _close_open_attempts(self, wish: Wish, now: float) -> None:
         for rule in wish.rules:
             attempts = self._journal.attempts(rule.name)
             if attempts and attempts[-1].verdict is None:
                 self._journal.note_verdict(now, rule.name, attempts[-1].action, Verdict.UNPROVED, "NewAssignment")
-        self._journal.note_assignment(now, digest, cleared=cleared)
 
     def step(self, wish: Wish, watch: FaultWatch, answered: int, now: float) -> None:
         """One look at every fault; at most one action, for after it the others' evidence is another.
@@ -112,8 +124,9 @@ class Healer:
         del self._due[rule.name]
         firing = watch.last_firing(rule.name)
         evidence = f"{rule.metric} {firing.value:.6g} {rule.operator} {rule.threshold:.6g}" if firing else ""
-        active = self._body.active
-        self._journal.note_attempt(now, rule.name, action.type, evidence, active.digest if active else None)
+        left, to = self._body.active, self._body.backup if action.type is ActionType.SWITCH_MODEL else None
+        digests = (left.digest if left else None, to.digest if to else None)
+        self._journal.note_attempt(now, rule.name, action.type, evidence, *digests)
         if action.type is ActionType.RESTART:
             self._quiet_until = now + HAND_OVER
             self._restart(rule.name)

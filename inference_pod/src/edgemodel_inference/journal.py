@@ -27,8 +27,9 @@ log = logs.Log("edgemodel.journal")
 class Entry(Document):
     """One line.
 
-    Assignment: the wish named another version, `to`; ladders begin anew. Attempt: `action` is taken about `fault`.
-    Verdict: how the attempt before it for the same fault ended.
+    Assignment: the wished version `to` is active; ladders begin anew, unless the wish `adopted` a fallback. Attempt:
+    `action` is taken about `fault`, from the version `left` and for SwitchModel `to` another. Verdict: how the attempt
+    before it for the same fault ended.
     """
 
     kind: Literal["Assignment", "Attempt", "Verdict"]
@@ -43,6 +44,8 @@ class Entry(Document):
     to: str | None = None
     cleared: bool = False
     """Assignment: the wish listed the digest as cleared."""
+    adopted: bool = False
+    """Assignment: this node had fallen back to the version already."""
 
 
 class Journal:
@@ -68,12 +71,21 @@ class Journal:
         """The last assignment that was noted."""
         return next((e for e in reversed(self._entries) if e.kind == "Assignment"), None)
 
+    def fell_back_to(self) -> str | None:
+        """Where the last switch since the last assignment went, if there was one."""
+        for entry in reversed(self._entries):
+            if entry.kind == "Assignment":
+                return None
+            if entry.action is ActionType.SWITCH_MODEL and entry.kind == "Attempt":
+                return entry.to
+        return None
+
     def attempts(self, fault: str) -> list[Attempt]:
         """What was tried about `fault` since the last assignment, oldest first."""
         attempts: list[Attempt] = []
         for entry in self._entries:
             if entry.kind == "Assignment":
-                attempts = []
+                attempts = attempts if entry.adopted else []
             elif entry.fault == fault and entry.action is not None:
                 if entry.kind == "Attempt":
                     attempts.append(Attempt(action=entry.action, at=entry.clock))
@@ -81,11 +93,21 @@ class Journal:
                     attempts[-1] = Attempt(action=entry.action, at=attempts[-1].at, verdict=entry.verdict)
         return attempts
 
-    def note_assignment(self, now: float, to: str, *, cleared: bool) -> None:
-        """The wish names another version."""
-        self._append(Entry(kind="Assignment", at=_wall(), clock=now, boot=self._boot, to=to, cleared=cleared))
+    def note_assignment(self, now: float, to: str, *, cleared: bool, adopted: bool = False) -> None:
+        """The wished version is active."""
+        self._append(
+            Entry(kind="Assignment", at=_wall(), clock=now, boot=self._boot, to=to, cleared=cleared, adopted=adopted)
+        )
 
-    def note_attempt(self, now: float, fault: str, action: ActionType, evidence: str, left: str | None) -> None:
+    def note_attempt(  # noqa: PLR0913, PLR0917 (an entry's fields)
+        self,
+        now: float,
+        fault: str,
+        action: ActionType,
+        evidence: str,
+        left: str | None = None,
+        to: str | None = None,
+    ) -> None:
         """`action` is about to be taken; durable when this returns."""
         self._append(
             Entry(
@@ -97,6 +119,7 @@ class Journal:
                 action=action,
                 evidence=evidence,
                 left=left,
+                to=to,
             )
         )
 

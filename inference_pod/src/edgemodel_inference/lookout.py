@@ -56,8 +56,9 @@ class Lookout:
 
     def _follow(self, now: float) -> None:
         wish = self._wish()
-        if wish is None or wish is self._followed:
+        if wish is None:
             return
-        self._followed = wish
-        self._watch.replace_rules(wish.rules)
+        if wish is not self._followed:
+            self._followed = wish
+            self._watch.replace_rules(wish.rules)
         self._healer.follow(wish, now)

@@ -19,6 +19,7 @@ from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 SWITCH, RESTART, REDISTILL = ActionType.SWITCH_MODEL, ActionType.RESTART, ActionType.REDISTILL
 RULE = Rule(name="unsure", metric="model_confidence_mean", operator="<", threshold=0.7, window=1, trigger_count=1)
+Artifacts = tuple[Path, Artifact, Artifact, Artifact]
 BAD, GOOD = {"model_confidence_mean": 0.3}, {"model_confidence_mean": 0.9}
 
 
@@ -28,16 +29,16 @@ def strategy(actions: Sequence[ActionType], **settings: float) -> Healing:
 
 
 @pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Artifact, Artifact]:
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     folder = tmp_path_factory.mktemp("healer")
-    return folder, bundle(folder, "v1"), bundle(folder, "v2", scale=5.0)
+    return folder, bundle(folder, "v1"), bundle(folder, "v2", scale=5.0), bundle(folder, "v3", scale=6.0)
 
 
 class Bench:
     """A healer with everything it acts upon, and a clock that is turned by hand."""
 
-    def __init__(self, state: Path, artifacts: tuple[Path, Artifact, Artifact], actions: Sequence[ActionType]) -> None:
-        folder, self.v1, self.v2 = artifacts
+    def __init__(self, state: Path, artifacts: Artifacts, actions: Sequence[ActionType]) -> None:
+        self.folder, self.v1, self.v2, self.v3 = artifacts
         self.state = state
         self.refusals = Refusals(state / "refused.json")
         self.serving = Serving(Engine(), self.refusals, state / "serving.json")
@@ -45,11 +46,15 @@ class Bench:
         self.watch.replace_rules([RULE])
         self.serving.on_switch(lambda _: self.watch.forget())
         for artifact in (self.v1, self.v2):
-            self.serving.activate(open_model(folder / artifact.name, artifact, 1), lambda: True)
+            self.arrive(artifact)
         self.restarts: list[str] = []
         self.wish = wish(self.v2, self.v1, rules=(RULE,), healing=strategy(actions))
         self.reopen()
         self.healer.follow(self.wish, 0.0)
+
+    def arrive(self, artifact: Artifact) -> None:
+        """What the agent does when a version is here."""
+        self.serving.activate(open_model(self.folder / artifact.name, artifact, 1), lambda: True)
 
     def reopen(self) -> None:
         """What a new process finds on the disk."""
@@ -73,7 +78,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]) -> Bench:
+def bench(tmp_path: Path, artifacts: Artifacts) -> Bench:
     return Bench(tmp_path, artifacts, [SWITCH, RESTART])
 
 
@@ -114,16 +119,14 @@ def test_a_backup_that_is_refused_is_no_backup(bench: Bench) -> None:
     assert (bench.serves, bench.verdicts) == ("v2", [("SwitchModel", "Failed", "NoBackup")])
 
 
-def test_the_node_stops_at_the_first_rung_that_is_not_its_own(
-    tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]
-) -> None:
+def test_the_node_stops_at_the_first_rung_that_is_not_its_own(tmp_path: Path, artifacts: Artifacts) -> None:
     bench = Bench(tmp_path, artifacts, [SWITCH, REDISTILL, RESTART])
     for now in (1.0, 20.0, 40.0, 60.0):
         bench.tick(now, BAD)
     assert (bench.restarts, bench.healer.stances["unsure"]) == ([], "Hold LadderExhausted")
 
 
-def test_an_action_waits_for_its_delay(tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]) -> None:
+def test_an_action_waits_for_its_delay(tmp_path: Path, artifacts: Artifacts) -> None:
     bench = Bench(tmp_path, artifacts, [SWITCH])
     bench.wish = bench.other_wish(healing=strategy([SWITCH], delay=5.0))
     bench.tick(1.0, BAD)
@@ -133,7 +136,7 @@ def test_an_action_waits_for_its_delay(tmp_path: Path, artifacts: tuple[Path, Ar
 
 
 def test_after_asking_for_a_restart_the_process_leaves_the_proof_to_its_successor(
-    tmp_path: Path, artifacts: tuple[Path, Artifact, Artifact]
+    tmp_path: Path, artifacts: Artifacts
 ) -> None:
     bench = Bench(tmp_path, artifacts, [RESTART])
     bench.tick(1.0, BAD)
@@ -144,12 +147,25 @@ def test_after_asking_for_a_restart_the_process_leaves_the_proof_to_its_successo
     assert bench.verdicts == [("Restart", "Proved", "active=False samples=100")]
 
 
-def test_a_new_version_by_wish_starts_the_ladder_anew(bench: Bench) -> None:
+def test_a_new_version_that_has_become_active_starts_the_ladder_anew(bench: Bench) -> None:
     bench.tick(1.0, BAD)
-    newer = Artifact(name="v3", uri="file:///v3", digest="sha256:" + "3" * 64)
-    bench.healer.follow(wish(newer, bench.v1, revision=2, rules=(RULE,)), 5.0)
+    bench.arrive(bench.v3)
+    bench.healer.follow(wish(bench.v3, bench.v1, revision=2, rules=(RULE,)), 5.0)
     assert bench.verdicts == [("SwitchModel", "Unproved", "NewAssignment")]
     assert bench.journal.attempts("unsure") == []
+
+
+def test_a_new_version_that_is_still_on_its_way_changes_nothing(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    bench.healer.follow(wish(bench.v3, bench.v1, revision=2, rules=(RULE,)), 5.0)
+    assert (bench.verdicts, len(bench.journal.attempts("unsure"))) == ([], 1)
+
+
+def test_a_wish_that_adopts_the_fallback_lets_the_proof_go_on(bench: Bench) -> None:
+    bench.tick(1.0, BAD)
+    bench.healer.follow(wish(bench.v1, revision=2, rules=(RULE,)), 5.0)
+    bench.tick(20.0, GOOD)
+    assert bench.verdicts == [("SwitchModel", "Proved", "active=False samples=100")]
 
 
 def test_the_same_version_in_a_new_wish_keeps_the_ladder(bench: Bench) -> None:
@@ -158,7 +174,9 @@ def test_the_same_version_in_a_new_wish_keeps_the_ladder(bench: Bench) -> None:
     assert len(bench.journal.attempts("unsure")) == 1
 
 
-def test_a_cleared_version_starts_the_ladder_anew(bench: Bench) -> None:
+def test_a_cleared_version_that_is_active_again_starts_the_ladder_anew(bench: Bench) -> None:
     bench.tick(1.0, BAD)
+    bench.refusals.clear([bench.v2.digest])
+    bench.arrive(bench.v2)
     bench.healer.follow(bench.other_wish(revision=2, cleared=(bench.v2.digest,)), 5.0)
     assert bench.journal.attempts("unsure") == []

@@ -14,13 +14,13 @@ A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
 def test_an_open_attempt_is_still_open_after_a_restart(tmp_path: Path) -> None:
-    Journal(tmp_path / "j", "boot", 0.0).note_attempt(5.0, "slow", SWITCH, "why", A)
+    Journal(tmp_path / "j", "boot", 0.0).note_attempt(5.0, "slow", SWITCH, "why", A, B)
     (attempt,) = Journal(tmp_path / "j", "boot", 9.0).attempts("slow")
     assert (attempt.action, attempt.at, attempt.verdict) == (SWITCH, 5.0, None)
 
 
 def test_an_attempt_of_an_earlier_boot_counts_as_made_when_the_journal_is_opened(tmp_path: Path) -> None:
-    Journal(tmp_path / "j", "boot 1", 0.0).note_attempt(50_000.0, "slow", SWITCH, "why", A)
+    Journal(tmp_path / "j", "boot 1", 0.0).note_attempt(50_000.0, "slow", SWITCH, "why", A, B)
     (attempt,) = Journal(tmp_path / "j", "boot 2", 7.0).attempts("slow")
     assert attempt.at == 7.0
 
