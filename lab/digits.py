@@ -235,7 +235,7 @@ def _read_stamp(out: Path, stamp: str) -> Prepared | None:
         record = json.loads((out / STAMP).read_text())
     except (FileNotFoundError, ValueError):
         return None
-    if record["stamp"] != stamp:
+    if record.get("stamp") != stamp:
         return None
     return Prepared(out, record["digests"], {name: Scored(**scores) for name, scores in record["scores"].items()})
 

@@ -33,11 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         outcome = _run(arguments)
     except Terminated:
-        outcome = Outcome(code="Terminated", message="SIGTERM; nothing was pushed")
+        outcome = Outcome(code="Terminated", message="SIGTERM came before the end")
     except Exception as error:  # noqa: BLE001 (the process's edge: whatever it is must reach the Outcome)
         traceback.print_exc()
         known = classify(error)
         outcome = Outcome(code=known.code, message=str(known))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and the Outcome must be whole
     sys.stdout.write(result.render(outcome) + "\n")
     sys.stdout.flush()
     if result_file is not None:
