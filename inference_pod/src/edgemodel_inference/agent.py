@@ -204,8 +204,10 @@ class Agent:
         return target is not None and target.active == artifact
 
     def _obtain(self, artifact: Artifact, now: float) -> Model | None:
-        attempts = self.pending.attempts if self.pending is not None and self.pending.artifact == artifact else 0
-        self.pending = Pending(artifact, "Fetching", attempts=attempts)
+        last = self.pending if self.pending is not None and self.pending.artifact == artifact else None
+        attempts = 0 if last is None else last.attempts
+        reason = "Fetching" if last is None else last.reason  # while a failed fetch is tried again its reason stands
+        self.pending = Pending(artifact, reason, attempts=attempts)
         try:
             return self._loader.obtain(artifact, self._break_off_on_news)
         except Refused as error:

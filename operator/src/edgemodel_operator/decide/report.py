@@ -111,7 +111,9 @@ def _why_not(observation: Observation, status: Status, waiting: list[str]) -> st
     for name in waiting:
         report = observation.reports.get(name)
         refused = report.refused.get(status.digest or "") if report is not None else None
-        details.append(f"{name} ({refused})" if refused else name)
+        pending = report.pending.get(status.digest or "") if report is not None else None
+        reason = refused or pending
+        details.append(f"{name} ({reason})" if reason else name)
     return f"no verified version answers yet on: {', '.join(details)}"
 
 
@@ -142,6 +144,9 @@ def _stalled(observation: Observation, draft: Draft) -> Finding:
         reason, message = observation.obstacle
         return ConditionType.STALLED, True, reason, message
     rollout, wished = status.rollout, status.find_version(observation.model.spec.version)
+    away = _unreachable(observation, status)
+    if away is not None:
+        return ConditionType.STALLED, True, Reason.ARTIFACT_UNREACHABLE, away
     if rollout is not None and overdue(observation, rollout):
         deadline = format_duration(observation.model.spec.rollout.progress_deadline)
         message = f"{rollout.to}: no progress for {deadline}: {rollout.reason}"
@@ -154,6 +159,20 @@ def _stalled(observation: Observation, draft: Draft) -> Finding:
         details = ", ".join(f"{name} ({why})" for name, why in sorted(refusals.items()))
         return ConditionType.STALLED, True, Reason.ARTIFACT_REFUSED, f"{status.version} is refused by {details}"
     return ConditionType.STALLED, False, Reason.NO_FAULT, ""
+
+
+def _unreachable(observation: Observation, status: Status) -> str | None:
+    """What the nodes that are to have an artifact cannot fetch, where none of them can."""
+    name = status.rollout.to if status.rollout is not None else status.version
+    version = status.find_version(name) if name is not None else None
+    if version is None:
+        return None
+    codes = {n: r.pending[version.digest] for n, r in observation.reports.items() if version.digest in r.pending}
+    reached = any(report.digest == version.digest for report in observation.reports.values())
+    if reached or not codes or "Fetching" in codes.values():
+        return None
+    details = ", ".join(f"{node} ({code})" for node, code in sorted(codes.items()))
+    return f"{version.name}: {version.uri} cannot be fetched by {details}; it is tried again and again"
 
 
 def _code(observation: Observation, status: Status, node: str) -> str | None:

@@ -45,6 +45,8 @@ class Report:
     """By rule name; a rule without verdict is absent."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """By digest: why this node does not serve it."""
+    pending: Mapping[str, str] = field(default_factory=dict)
+    """By digest: why this node has not got it yet: Fetching, or the code of the last failed try."""
     answered: int = 0
     """Requests answered well since the active model was last flipped."""
     samples: int = 0

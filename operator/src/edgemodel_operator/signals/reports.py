@@ -14,6 +14,7 @@ WANTED = (
     series.WISH_REVISION,
     series.FAULT_ACTIVE,
     series.REFUSED_INFO,
+    series.FETCH_PENDING,
     series.ANSWERED_SINCE_SWITCH,
     series.SAMPLES_PUSHED,
 )
@@ -73,6 +74,7 @@ def firing(samples: Iterable[Sample], now: datetime) -> dict[Key, tuple[Alert, .
 def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
     faults: dict[str, bool] = {}
     refused: dict[str, str] = {}
+    pending: dict[str, str] = {}
     serving: Mapping[str, str] = {}
     numbers: dict[str, float] = {}
     for sample in samples:
@@ -81,6 +83,8 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
                 faults[fault] = sample.value > 0
             case series.REFUSED_INFO:
                 refused[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
+            case series.FETCH_PENDING:
+                pending[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
             case series.SERVING_INFO:
                 serving = {name: value[:WORD_LIMIT] for name, value in sample.labels.items()}
             case name:
@@ -95,6 +99,7 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
         wish_revision=None if revision is None else int(revision),
         faults=faults,
         refused=refused,
+        pending=pending,
         answered=int(numbers.get(series.ANSWERED_SINCE_SWITCH, 0)),
         samples=int(numbers.get(series.SAMPLES_PUSHED, 0)),
     )
