@@ -20,7 +20,7 @@ from edgemodel.distillation import ORDER_VARIABLE, Order, OrderError
 from edgemodel.outcome import Outcome
 from edgemodel_distill import result
 from edgemodel_distill.config import Settings
-from edgemodel_distill.errors import BadOrder, Terminated, classify
+from edgemodel_distill.errors import BadOrder, InternalError, Terminated, classify
 
 GRACE_S = 4
 """Seconds after SIGTERM until the process ends whatever it is doing."""
@@ -35,8 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Terminated:
         outcome = Outcome(code="Terminated", message="SIGTERM came before the end")
     except Exception as error:  # noqa: BLE001 (the process's edge: whatever it is must reach the Outcome)
-        traceback.print_exc()
         known = classify(error)
+        if isinstance(known, InternalError):
+            traceback.print_exc()
         outcome = Outcome(code=known.code, message=str(known))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and the Outcome must be whole
     sys.stdout.write(result.render(outcome) + "\n")
