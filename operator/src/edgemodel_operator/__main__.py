@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from edgemodel.document import describe
 from edgemodel_operator import logs
 from edgemodel_operator.program import Program
 from edgemodel_operator.settings import Settings
@@ -21,7 +21,7 @@ def main() -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        sys.stderr.write(f"edgemodel-operator: {describe(error, 'OPERATOR_')}\n")
+        sys.stderr.writelines(f"edgemodel-operator: {line}\n" for line in _problems(error))
         return 2
     logs.configure(settings.log_level)
     asyncio.run(_run(settings))
@@ -34,6 +34,13 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await Program(settings).run(stop)
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        name = f"OPERATOR_{'_'.join(map(str, item['loc'])).upper()}"
+        missing = item["type"] == "missing"
+        yield f"{name}: not set, and needed" if missing else f"{name}: {item['msg']}, got {item['input']!r:.80}"
 
 
 def _variables() -> str:

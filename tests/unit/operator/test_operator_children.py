@@ -1,0 +1,220 @@
+"""The children: safe, stable across versions, and written only when something is to change."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgemodel import distillation, wish
+from edgemodel.distillation import Source
+from edgemodel_operator.api import resource
+from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.status import Status, VersionStatus
+from edgemodel_operator.model import naming
+from edgemodel_operator.render.children import covers
+from edgemodel_operator.render.job import Attempt, render_job
+from edgemodel_operator.render.wish import next_revision, render_wish, render_wish_config_map
+from edgemodel_operator.render.workload import render_service, render_workload
+from tests.unit.operator.world import KEY, SPEC, UID, artifact, digest
+
+Body = dict[str, Any]
+ATTEMPT = Attempt(number=3, parent=Source(uri="oci://r/m", digest=digest(1)), nodes=("n1", "n2"), epochs=7)
+
+
+def model(**spec: Any) -> EdgeModel:
+    """The EdgeModel of the simulated world, with parts of its spec replaced."""
+    body = {"metadata": {"name": KEY.name, "namespace": KEY.namespace, "uid": UID}, "spec": copy.deepcopy(SPEC) | spec}
+    return resource.parse(body)
+
+
+def replicas(number: int = 2) -> EdgeModel:
+    return model(placement={"mode": "Replicas", "replicas": number})
+
+
+def private() -> EdgeModel:
+    return model(registry={"pullSecret": {"name": "login"}, "caBundle": {"configMap": "ca"}})
+
+
+WORKLOADS = {
+    "daemonset": render_workload(model(), "image"),
+    "deployment": render_workload(replicas(), "image"),
+    "private": render_workload(private(), "image"),
+    "job": render_job(private(), "image", ATTEMPT),
+}
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
+def test_pods_keep_the_restricted_pod_security_standard(workload: Body) -> None:
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    pod = workload["spec"]["template"]["spec"]
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] != 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    allowed = {"configMap", "emptyDir", "secret"}
+    assert all(volume.keys() - {"name"} <= allowed for volume in pod["volumes"])
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["readOnlyRootFilesystem"] is True
+        assert not {"privileged", "procMount", "runAsUser"} & context.keys()
+        assert all("hostPort" not in port for port in container.get("ports", []))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
+def test_pods_need_no_api_server(workload: Body) -> None:
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
+def test_every_mount_has_its_volume(workload: Body) -> None:
+    pod = workload["spec"]["template"]["spec"]
+    mounts = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+    assert mounts == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_a_host_port_is_opened_only_on_demand() -> None:
+    workload = render_workload(model(serving={"hostPort": 8088}, healing={}), "image")
+    ports = workload["spec"]["template"]["spec"]["containers"][0]["ports"]
+    assert [port.get("hostPort") for port in ports] == [8088, None]
+
+
+def test_pods_on_nodes_out_of_sight_stay_for_ever() -> None:
+    tolerations = render_workload(model(), "image")["spec"]["template"]["spec"]["tolerations"]
+    for key in ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"):
+        assert {"key": key, "operator": "Exists", "effect": "NoExecute"} in tolerations
+
+
+def test_another_version_does_not_touch_the_workload() -> None:
+    assert render_workload(model(version="v1"), "image") == render_workload(model(version="v2", backup="v1"), "image")
+
+
+def test_rules_and_healing_do_not_touch_the_workload() -> None:
+    changed = model(healing={}, rollout={}, health={"interval": "7s"})
+    assert render_workload(changed, "image") == render_workload(model(), "image")
+
+
+def test_callers_on_a_node_reach_the_pod_of_that_node() -> None:
+    assert render_service(model())["spec"]["internalTrafficPolicy"] == "Local"
+    assert render_service(replicas())["spec"]["internalTrafficPolicy"] == "Cluster"
+
+
+def test_replicas_are_a_deployment_of_that_size() -> None:
+    workload = render_workload(replicas(3), "image")
+    assert (workload["kind"], workload["spec"]["replicas"]) == ("Deployment", 3)
+
+
+@pytest.mark.parametrize(
+    "body", [*WORKLOADS.values(), render_service(model())], ids=lambda b: f"{b['kind']}-{b['metadata']['name']}"
+)
+def test_every_child_goes_with_its_edgemodel(body: Body) -> None:
+    (owner,) = body["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("EdgeModel", KEY.name, UID, True)
+    assert "finalizers" not in body["metadata"]
+    assert body["metadata"]["labels"][naming.LABEL_MODEL] == KEY.name
+
+
+# The Job
+
+
+def order_of(job: Body) -> distillation.Order:
+    environment = job["spec"]["template"]["spec"]["containers"][0]["env"]
+    return distillation.parse(next(e["value"] for e in environment if e["name"] == distillation.ORDER_VARIABLE))
+
+
+def test_the_job_gets_an_order_that_it_can_read() -> None:
+    order = order_of(render_job(model(), "image", ATTEMPT))
+    assert (order.name, order.epochs, order.seed, order.parent) == ("distilled-3", 7, 3, ATTEMPT.parent)
+    assert order.samples is not None
+    assert len(set(order.samples.tags)) == 2
+    assert order.gates.max_size == 2 << 20
+
+
+def test_without_a_sink_the_job_uses_no_samples() -> None:
+    spec = copy.deepcopy(SPEC["healing"])
+    del spec["strategies"][0]["actions"][1]["samples"]
+    assert order_of(render_job(model(serving={}, healing=spec), "image", ATTEMPT)).samples is None
+
+
+def test_the_same_attempt_is_the_same_job() -> None:
+    assert render_job(model(), "image", ATTEMPT) == render_job(model(), "image", ATTEMPT)
+
+
+@pytest.mark.parametrize("length", [1, 40, 52])
+def test_names_of_children_fit_for_the_longest_name(length: int) -> None:
+    assert len(naming.job("a" * length, UID, 999_999)) <= 63
+    assert len(naming.wish_config_map("a" * length)) <= 63
+
+
+def test_long_names_that_end_in_a_dash_when_cut_give_a_legal_name() -> None:
+    assert "--" not in naming.job("a" * 39 + "-b", UID, 1)
+
+
+# The wish
+
+
+V1, V2 = (VersionStatus(**artifact(name, number)) for name, number in (("v1", 1), ("v2", 2)))
+STATUS = Status(version="v1", digest=digest(1), versions=(V1, V2))
+
+
+def rendered(status: Status = STATUS, **spec: Any) -> wish.Wish:
+    return render_wish(model(**spec), status, V2, everyone=False, revision=1)
+
+
+def test_a_wish_that_says_the_same_keeps_its_revision() -> None:
+    present = rendered().model_copy(update={"revision": 9})
+    assert next_revision(rendered(), present, 4) == present
+
+
+def test_a_wish_that_says_something_else_gets_the_next_revision() -> None:
+    present = rendered().model_copy(update={"revision": 9})
+    assert next_revision(rendered(healing={}), present, 4).revision == 10
+
+
+def test_a_revision_that_was_remembered_is_never_given_twice() -> None:
+    assert next_revision(rendered(), None, 12).revision == 13
+
+
+def test_nodes_can_read_what_is_written() -> None:
+    wanted = rendered()
+    body = render_wish_config_map(model(), wanted)
+    assert wish.parse(body["data"][wish.FILE_NAME]) == wanted
+
+
+def test_the_wish_has_the_users_rules_and_ladder() -> None:
+    wanted = rendered()
+    assert [rule.name for rule in wanted.rules] == ["low-confidence", "high-latency"]
+    assert (wanted.interval, wanted.healing.settle, wanted.healing.cooldown) == (2.0, 20.0, 60.0)
+    assert wanted.sampling is not None
+    assert wanted.sampling.keep_hardest == 500
+
+
+# What is there already
+
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(SHAPES)
+def test_everything_covers_itself(value: object) -> None:
+    assert covers(copy.deepcopy(value), value)
+
+
+def test_defaults_of_the_api_server_are_no_difference() -> None:
+    actual = {"spec": {"ports": [{"port": 80, "protocol": "TCP"}], "clusterIP": "10.0.0.1"}, "status": {}}
+    assert covers(actual, {"spec": {"ports": [{"port": 80}]}})
+
+
+@pytest.mark.parametrize(
+    "actual", [{}, {"a": [1]}, {"a": [1, 2, 3]}, {"a": [1, 3]}, {"a": None}, {"a": {"0": 1, "1": 2}}]
+)
+def test_what_is_missing_or_differs_is_a_difference(actual: object) -> None:
+    assert not covers(actual, {"a": [1, 2]})

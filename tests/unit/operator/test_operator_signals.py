@@ -1,0 +1,300 @@
+"""From metrics to what is known: over real HTTP, fresh or absent, never half."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from edgemodel import series
+from edgemodel_operator.errors import SignalError
+from edgemodel_operator.model.naming import Key
+from edgemodel_operator.model.observation import Alert
+from edgemodel_operator.signals.board import Board
+from edgemodel_operator.signals.reports import Sample, assemble, firing
+from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, Prometheus, Scrape
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = Key("plant-a", "digits")
+IDENTITY = {"edgemodel": "digits", "namespace": "plant-a", "node": "n1"}
+
+EXPOSITION = """\
+# HELP edgemodel_serving_info What answers now.
+# TYPE edgemodel_serving_info gauge
+edgemodel_serving_info{edgemodel="digits",namespace="plant-a",node="n1",version="v1",digest="d1",reason="Wish"} 1
+edgemodel_fault_active{edgemodel="digits",namespace="plant-a",node="n1",fault="low-confidence"} 1
+edgemodel_fault_active{edgemodel="digits",namespace="plant-a",node="n1",fault="high-latency"} 0
+edgemodel_refused_info{edgemodel="digits",namespace="plant-a",node="n1",digest="d2",version="v2",reason="NotOnnx"} 1
+edgemodel_answered_since_switch{edgemodel="digits",namespace="plant-a",node="n1",version="v1"} 41
+edgemodel_wish_revision{edgemodel="digits",namespace="plant-a",node="n1"} 7
+edgemodel_samples_pushed{edgemodel="digits",namespace="plant-a",node="n1"} 12
+python_info{version="3.13"} 1
+"""
+
+
+def sample(name: str, value: float, **labels: str) -> Sample:
+    return Sample(name, IDENTITY | labels, value)
+
+
+# Reports
+
+
+def test_a_report_has_everything_that_a_pod_says() -> None:
+    samples = [
+        sample(series.SERVING_INFO, 1, version="v1", digest="d1", reason="Wish"),
+        sample(series.FAULT_ACTIVE, 1, fault="slow"),
+        sample(series.REFUSED_INFO, 1, digest="d2", reason="NotOnnx"),
+        sample(series.ANSWERED_SINCE_SWITCH, 41, version="v1"),
+        sample(series.WISH_REVISION, 7),
+        sample(series.SAMPLES_PUSHED, 12),
+    ]
+    report = assemble(samples, NOW)[KEY]["n1"]
+    assert (report.version, report.digest, report.reason, report.at) == ("v1", "d1", "Wish", NOW)
+    assert (report.faults, report.refused) == ({"slow": True}, {"d2": "NotOnnx"})
+    assert (report.wish_revision, report.answered, report.samples) == (7, 41, 12)
+
+
+def test_a_rule_without_a_verdict_is_absent_which_is_not_healthy() -> None:
+    report = assemble([sample(series.WISH_REVISION, 1)], NOW)[KEY]["n1"]
+    assert report.faults == {}
+    assert report.digest is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_figure_that_is_none_says_nothing(value: float) -> None:
+    samples = [sample(series.FAULT_ACTIVE, value, fault="slow"), sample(series.ANSWERED_SINCE_SWITCH, value)]
+    assert assemble(samples, NOW) == {}
+
+
+@pytest.mark.parametrize("missing", ["edgemodel", "namespace", "node"])
+def test_a_series_without_identity_is_nobodys(missing: str) -> None:
+    labels = {name: value for name, value in IDENTITY.items() if name != missing}
+    assert assemble([Sample(series.WISH_REVISION, labels, 1)], NOW) == {}
+
+
+def test_nodes_and_models_are_kept_apart() -> None:
+    samples = [sample(series.WISH_REVISION, 1), sample(series.WISH_REVISION, 2, node="n2")]
+    samples.append(sample(series.WISH_REVISION, 3, edgemodel="letters"))
+    found = assemble(samples, NOW)
+    assert {key.name: sorted(nodes) for key, nodes in found.items()} == {"digits": ["n1", "n2"], "letters": ["n1"]}
+
+
+def test_only_firing_alerts_that_name_a_fault_count() -> None:
+    samples = [
+        Sample("ALERTS", {**IDENTITY, "fault": "slow", "alertstate": "firing"}, 1),
+        Sample("ALERTS", {**IDENTITY, "fault": "late", "alertstate": "pending"}, 1),
+        Sample("ALERTS", {**IDENTITY, "alertstate": "firing"}, 1),
+    ]
+    assert firing(samples, NOW) == {KEY: (Alert(fault="slow", node="n1", since=NOW, source="Prometheus"),)}
+
+
+# Board
+
+
+@pytest.fixture
+def board() -> Board:
+    """Read a moment ago; n1 serves."""
+    board = Board(interval=10.0)
+    board.take([sample(series.WISH_REVISION, 1)], NOW)
+    return board
+
+
+def test_before_the_first_answer_nothing_is_known() -> None:
+    board = Board(interval=10.0)
+    assert board.telemetry(NOW) is None
+    assert board.reports(KEY, NOW) == {}
+
+
+def test_reports_count_for_three_intervals_and_not_longer(board: Board) -> None:
+    assert set(board.reports(KEY, NOW + timedelta(seconds=30))) == {"n1"}
+    assert board.reports(KEY, NOW + timedelta(seconds=31)) == {}
+    assert board.telemetry(NOW + timedelta(seconds=31)) is False
+
+
+def test_a_node_that_is_missing_from_an_answer_is_absent(board: Board) -> None:
+    board.take([], NOW)
+    assert board.reports(KEY, NOW) == {}
+
+
+def test_the_same_figures_again_wake_nobody(board: Board) -> None:
+    assert board.take([sample(series.WISH_REVISION, 1)], NOW + timedelta(seconds=10)) == set()
+
+
+def test_other_figures_wake_their_model(board: Board) -> None:
+    assert board.take([sample(series.WISH_REVISION, 2)], NOW) == {KEY}
+
+
+def test_a_model_that_vanishes_from_the_figures_is_woken(board: Board) -> None:
+    assert board.take([], NOW) == {KEY}
+
+
+def test_an_alert_that_starts_or_ends_wakes_its_model(board: Board) -> None:
+    alert = Sample("ALERTS", {**IDENTITY, "fault": "slow", "alertstate": "firing"}, 1)
+    assert board.take([sample(series.WISH_REVISION, 1), alert], NOW) == {KEY}
+    assert board.take([sample(series.WISH_REVISION, 1)], NOW) == {KEY}
+
+
+def test_alerts_of_prometheus_grow_stale_with_it(board: Board) -> None:
+    board.take([Sample("ALERTS", {**IDENTITY, "fault": "slow", "alertstate": "firing"}, 1)], NOW)
+    assert board.alerts(KEY, NOW + timedelta(seconds=31)) == ()
+
+
+ALERT = Alert(fault="slow", node="", since=NOW, source="Alertmanager")
+
+
+def test_an_alert_that_was_rung_lasts_until_it_is_resolved(board: Board) -> None:
+    board.ring(KEY, "f1", ALERT, NOW + timedelta(hours=4))
+    assert board.alerts(KEY, NOW + timedelta(hours=3)) == (ALERT,)
+    board.resolve(KEY, "f1")
+    assert board.alerts(KEY, NOW) == ()
+
+
+def test_an_alert_that_was_rung_expires(board: Board) -> None:
+    board.ring(KEY, "f1", ALERT, NOW + timedelta(hours=4))
+    assert board.alerts(KEY, NOW + timedelta(hours=4)) == ()
+
+
+def test_resolving_what_was_never_rung_is_no_error(board: Board) -> None:
+    board.resolve(Key("other", "other"), "f1")
+
+
+def test_a_model_that_is_gone_leaves_nothing_behind(board: Board) -> None:
+    board.ring(KEY, "f1", ALERT, NOW + timedelta(hours=4))
+    board.forget(KEY)
+    assert (board.reports(KEY, NOW), board.alerts(KEY, NOW)) == ({}, ())
+
+
+# Sources
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[[Handler], Awaitable[TestServer]]
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    async with ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Starts HTTP servers on loopback; a pod's are all on the admin port, so each has its own address."""
+    servers: list[TestServer] = []
+
+    async def start(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> TestServer:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handler)
+        server = TestServer(app, host=host, port=port)
+        await server.start_server()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+async def prometheus(serve: Serve, session: ClientSession, answer: Any, status: int = 200) -> list[Sample]:
+    queries: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        assert request.path == "/prefix/api/v1/query"
+        queries.append(str((await request.post())["query"]))
+        return web.json_response(answer, status=status) if not isinstance(answer, str) else web.Response(text=answer)
+
+    server = await serve(handle)
+    samples = await Prometheus(session, f"{server.make_url('/prefix/')}").read()
+    assert series.FAULT_ACTIVE in queries[0]
+    assert "ALERTS" in queries[0]
+    return samples
+
+
+async def test_prometheus_is_asked_once_for_everything(serve: Serve, session: ClientSession) -> None:
+    row = {"metric": {"__name__": "edgemodel_wish_revision", **IDENTITY}, "value": [1.5, "7"]}
+    answer = {"status": "success", "data": {"resultType": "vector", "result": [row]}}
+    assert await prometheus(serve, session, answer) == [sample("edgemodel_wish_revision", 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ({"status": "error", "error": "out of memory"}, 422),
+        ("<html>login</html>", 200),
+        ({"data": {"result": [{"metric": {}, "value": [1, "1"]}]}}, 200),
+        ({"data": {"result": [{"metric": {"__name__": "x"}, "value": [1, "one"]}]}}, 200),
+        ([], 200),
+        ({"data": None}, 200),
+    ],
+)
+async def test_another_answer_of_prometheus_is_no_signal(
+    serve: Serve, session: ClientSession, answer: Any, status: int
+) -> None:
+    with pytest.raises(SignalError, match="answered something else"):
+        await prometheus(serve, session, answer, status)
+
+
+async def test_a_prometheus_that_is_away_is_no_signal(session: ClientSession) -> None:
+    with pytest.raises(SignalError, match="did not answer"):
+        await Prometheus(session, "http://127.0.0.1:1").read()
+
+
+async def scrape(serve: Any, session: ClientSession, *handlers: Handler) -> list[Sample]:
+    """Pods at 127.1.0.1, 127.1.0.2 and so on, each on the admin port."""
+    for number, handler in enumerate(handlers, 1):
+        await serve(handler, f"127.1.0.{number}", series.PORT_ADMIN)
+    return await Scrape(session, lambda: [f"127.1.0.{i}" for i in range(1, len(handlers) + 1)]).read()
+
+
+async def good(_request: web.Request) -> web.Response:
+    return web.Response(text=EXPOSITION)
+
+
+async def broken(_request: web.Request) -> web.Response:
+    return web.Response(text="edgemodel_wish_revision{ nonsense")
+
+
+async def failing(_request: web.Request) -> web.Response:
+    return web.Response(status=500, text=EXPOSITION)
+
+
+async def test_a_pod_is_scraped_for_the_series_that_matter(serve: Serve, session: ClientSession) -> None:
+    report = assemble(await scrape(serve, session, good), NOW)[KEY]["n1"]
+    assert report.faults == {"low-confidence": True, "high-latency": False}
+    assert (report.digest, report.answered, report.wish_revision, report.samples) == ("d1", 41, 7, 12)
+    assert report.refused == {"d2": "NotOnnx"}
+
+
+async def test_an_answer_in_pieces_is_read_whole(serve: Serve, session: ClientSession) -> None:
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for line in EXPOSITION.splitlines(keepends=True):
+            await response.write(line.encode())
+            await asyncio.sleep(0)
+        return response
+
+    assert len(await scrape(serve, session, slowly)) == 7
+
+
+@pytest.mark.parametrize("other", [broken, failing])
+async def test_a_pod_that_answers_nonsense_is_absent(serve: Serve, session: ClientSession, other: Handler) -> None:
+    assert len(await scrape(serve, session, other, good)) == 7
+
+
+async def test_a_pod_that_answers_without_end_is_absent(serve: Serve, session: ClientSession) -> None:
+    async def endless(_request: web.Request) -> web.Response:
+        return web.Response(text=EXPOSITION + "# " + "x" * MAX_SCRAPE_BYTES + "\n")
+
+    assert len(await scrape(serve, session, endless, good)) == 7
+
+
+async def test_pods_of_which_none_answers_are_no_signal(serve: Serve, session: ClientSession) -> None:
+    with pytest.raises(SignalError, match="none of 1 pods"):
+        await scrape(serve, session, broken)
+
+
+async def test_no_pods_are_an_answer_too(serve: Serve, session: ClientSession) -> None:
+    assert await scrape(serve, session) == []
