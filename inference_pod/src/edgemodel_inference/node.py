@@ -4,7 +4,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgemodel import series
@@ -49,8 +48,7 @@ class Node:
         restart: Callable[[str], None],
     ) -> None:
         """`opening`: see `Loader`; `restart` asks for this process to be replaced."""
-        state: Path = settings.state
-        state.mkdir(parents=True, exist_ok=True)
+        state = settings.state
         client = functools.cache(lambda: _client(settings))
         self.engine = Engine()
         self._restarts = restarts

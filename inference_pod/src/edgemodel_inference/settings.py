@@ -3,6 +3,7 @@
 Plain standard library: the supervisor reads them too, and stays small by importing no more than it needs.
 """
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,20 @@ def read(environ: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)  # type: ignore[arg-type]  # each parser above gives its field's type
+
+
+def ensure_state(settings: Settings) -> None:
+    """Make the state folder.
+
+    Raises:
+        SettingsError: it cannot be made or written to.
+    """
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"EDGEMODEL_STATE: want a writable folder: {error}") from error
+    if not os.access(settings.state, os.W_OK | os.X_OK):
+        raise SettingsError(f"EDGEMODEL_STATE: want a writable folder, got {str(settings.state)!r}")
 
 
 def describe() -> str:

@@ -216,6 +216,7 @@ def main() -> None:
     logs.configure()
     try:
         chosen = settings.read(os.environ)
+        settings.ensure_state(chosen)
         listener, admin_listener = bind(chosen.port), bind(chosen.admin_port)
     except (SettingsError, OSError) as error:
         sys.exit(f"edgemodel-serve: {error}")

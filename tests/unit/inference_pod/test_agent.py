@@ -11,7 +11,7 @@ from edgemodel.bundle import MODEL
 from edgemodel.wish import Artifact, Assignment, Wish
 from edgemodel_inference.agent import FORGIVE_AFTER, Agent
 from edgemodel_inference.node import Node
-from edgemodel_inference.settings import read
+from edgemodel_inference.settings import ensure_state, read
 from tests.unit.inference_pod.tiny_bundles import bundle, golden, weights, wish
 
 AWAY = Artifact(name="away", uri="oci://127.0.0.1:1/tiny", digest="sha256:" + "7" * 64)
@@ -25,6 +25,7 @@ class Edge:
         self.wish_file = folder / "wish.json"
         names = {"NODE": "edge-1", "WISH": str(self.wish_file), "STATE": str(folder / "state")}
         self._settings = read({f"EDGEMODEL_{name}": value for name, value in names.items()})
+        ensure_state(self._settings)
         self.restart()
 
     def restart(self) -> None:

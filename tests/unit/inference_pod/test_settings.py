@@ -1,11 +1,14 @@
 """Settings: defaults that work, and refusals that name the variable."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgemodel_inference.errors import SettingsError
-from edgemodel_inference.settings import VARIABLES, describe, read
+from edgemodel_inference.settings import VARIABLES, describe, ensure_state, read
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_image() -> None:
@@ -42,3 +45,27 @@ def test_all_wrong_values_are_told_at_once() -> None:
 
 def test_the_help_names_every_variable() -> None:
     assert all(variable.name in describe() for variable in VARIABLES)
+
+
+def test_a_state_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="^EDGEMODEL_STATE: want a writable folder"):
+        ensure_state(read({"EDGEMODEL_STATE": str(tmp_path / "file" / "state")}))
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", "from edgemodel_inference.supervisor import main; main()", *arguments]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+
+
+def test_the_command_explains_itself() -> None:
+    done = run("--help")
+    assert (done.returncode, "EDGEMODEL_WISH" in done.stdout) == (0, True)
+
+
+def test_the_command_ends_with_the_name_of_a_wrong_variable() -> None:
+    done = run(EDGEMODEL_PORT="http")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "edgemodel-serve: EDGEMODEL_PORT: want a port, 1 to 65535 (0: any free one), got 'http'\n",
+    )
