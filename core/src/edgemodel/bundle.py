@@ -42,7 +42,7 @@ LAYER_TYPES: Mapping[str, str] = {
     SAMPLES: "application/vnd.cncf.model.dataset.v1.raw",
 }
 
-_SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class BundleError(ValueError):
@@ -172,13 +172,13 @@ def parse_manifest(data: bytes, expected_digest: str | None = None) -> Manifest:
         files: dict[str, Blob] = {}
         for index, layer in enumerate(layers):
             name = layer.get("annotations", {}).get(FILE_PATH, "")
-            if not _SAFE_NAME.match(name) or name in files:
+            if not _SAFE_NAME.fullmatch(name) or name in files:
                 raise BundleError(f"{MANIFEST}: layers[{index}]: want a plain, unique file name, got {name!r:.80}")
             files[name] = _blob(layer, f"layers[{index}]")
         return Manifest(str(document.get("artifactType", "")), _blob(config, "config"), files)
     except BundleError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{MANIFEST}: not an OCI image manifest: {error!r:.200}") from error
 
 
@@ -190,7 +190,7 @@ def sample_tag(namespace: str, model: str, node: str) -> str:
 
 def _blob(descriptor: Mapping[str, Any], where: str) -> Blob:
     digest, size = descriptor["digest"], descriptor["size"]
-    if not isinstance(digest, str) or not re.match(DIGEST_PATTERN, digest):
+    if not isinstance(digest, str) or not re.fullmatch(DIGEST_PATTERN, digest):
         raise BundleError(f"{MANIFEST}: {where}.digest: want sha256:<64 hex digits>, got {digest!r:.80}")
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise BundleError(f"{MANIFEST}: {where}.size: want a size in bytes, got {size!r:.80}")
