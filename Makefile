@@ -50,9 +50,10 @@ check: setup  ## what CI checks besides the tests: lint, format, types, layers, 
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/contract
 
-generate: setup  ## write the CRD from the models, and its copy in the chart
+generate: setup  ## write the CRD (and its copy in the chart) and docs/status.md from the models
 	@$(BIN)/python -m edgemodel_operator.api.crd > crds/edgemodels.yaml
 	@cp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
+	@$(BIN)/python -m edgemodel_operator.api.vocabulary > docs/status.md
 
 lock: setup  ## resolve requirements/ anew
 	$(BIN)/$(LOCK) --python-version 3.11 --group dev -o requirements/dev.txt

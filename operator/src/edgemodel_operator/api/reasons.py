@@ -40,8 +40,6 @@ class Reason(StrEnum):
     """Nothing is known about the nodes yet."""
 
     # Reconciling
-    APPLYING = "Applying"
-    """Children are being made or changed."""
     WAITING_FOR_NODES = "WaitingForNodes"
     """The wish is written; nodes are still carrying it out."""
 
@@ -94,8 +92,6 @@ class Reason(StrEnum):
     """The strategy's next action is Alert."""
     NO_STRATEGY = "NoStrategy"
     """No strategy names the fault."""
-    NO_BACKUP = "NoBackup"
-    """There is no good version to switch to."""
     NOTHING_TO_HEAL = "NothingToHeal"
     """No action is under way."""
 
@@ -143,8 +139,6 @@ class EventReason(StrEnum):
     """A step was good; the next nodes follow."""
     ROLLOUT_COMPLETED = "RolloutCompleted"
     """Every node has the version."""
-    ROLLOUT_STALLED = "RolloutStalled"
-    """No progress within the deadline."""
     FAULT_DETECTED = "FaultDetected"
     """A fault became active."""
     FAULT_CLEARED = "FaultCleared"
@@ -161,8 +155,6 @@ class EventReason(StrEnum):
     """The fault is there again after the action."""
     HEAL_UNPROVED = "HealUnproved"
     """Too little evidence to say whether the action helped."""
-    LOCAL_HEAL_ADOPTED = "LocalHealAdopted"
-    """A node healed itself; the operator keeps what it did."""
     PERSON_NEEDED = "PersonNeeded"
     """The operator does nothing more by itself; the message says what to do."""
     DISTILLATION_STARTED = "DistillationStarted"
@@ -173,8 +165,6 @@ class EventReason(StrEnum):
     """A student did not pass its gates."""
     DISTILLATION_FAILED = "DistillationFailed"
     """A Job ended without a result."""
-    INVALID_SPEC = "InvalidSpec"
-    """The spec does not parse."""
 
 
 class Origin(StrEnum):
@@ -203,8 +193,11 @@ class Blame(StrEnum):
     """Whose fault a fault is."""
 
     VERSION = "Version"
+    """Enough nodes that serve it report the fault, and there is something good to compare with, or it is new."""
     NODE = "Node"
+    """Too few of the nodes that serve the version report the fault."""
     INPUT = "Input"
+    """The backup shows the fault as well, or a version that had been proved good drifts everywhere."""
     UNKNOWN = "Unknown"
     """Too little is known to say."""
 
@@ -222,9 +215,11 @@ class DistillationPhase(StrEnum):
     """How far a distillation is."""
 
     WAITING_FOR_SAMPLES = "WaitingForSamples"
+    """The nodes have not pushed enough samples yet."""
     PENDING = "Pending"
     """The Job is made; its pod has not started."""
     RUNNING = "Running"
+    """The Job trains."""
     ACCEPTED = "Accepted"
     """There is a candidate."""
     REJECTED = "Rejected"

@@ -1,0 +1,52 @@
+"""Writes docs/status.md from the words in `reasons`: ``python -m edgemodel_operator.api.vocabulary``."""
+
+import ast
+import inspect
+import sys
+from enum import StrEnum
+
+from edgemodel_operator.api import reasons
+
+HEAD = """# What the status says
+
+Generated from `operator/src/edgemodel_operator/api/reasons.py` by `make generate`. Each word means one thing.
+"""
+
+TITLES: tuple[tuple[type[StrEnum], str], ...] = (
+    (reasons.ConditionType, "Conditions (`status.conditions[].type`)"),
+    (reasons.Reason, "Reasons of conditions"),
+    (reasons.EventReason, "Reasons of events"),
+    (reasons.VersionState, "States of versions"),
+    (reasons.Blame, "Blame (`status.faults[].blame`)"),
+    (reasons.DistillationPhase, "Phases of a distillation"),
+)
+
+
+def render() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(_table(words, title) for words, title in TITLES)])
+
+
+def meanings(words: type[StrEnum]) -> dict[str, str]:
+    """Each value with the text that stands under it in the source (empty: none)."""
+    definition = ast.parse(inspect.getsource(words)).body[0]
+    found = {word.value: "" for word in words}
+    last = ""
+    for statement in getattr(definition, "body", []):
+        match statement:
+            case ast.Assign(value=ast.Constant(value=str(value))):
+                last = value
+            case ast.Expr(value=ast.Constant(value=str(text))) if last:
+                found[last] = " ".join(text.split())
+            case _:
+                last = ""
+    return found
+
+
+def _table(words: type[StrEnum], title: str) -> str:
+    rows = (f"| `{value}` | {text} |" for value, text in meanings(words).items())
+    return "\n".join([f"## {title}", "", "| word | meaning |", "| --- | --- |", *rows, ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

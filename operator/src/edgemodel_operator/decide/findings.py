@@ -1,0 +1,213 @@
+"""What each condition says, and why: one function per condition, of the observation and the decided status."""
+
+from datetime import timedelta
+
+from edgemodel.faults import Severity
+from edgemodel.ladder import Hold, Wait
+from edgemodel_operator.api.reasons import Blame, ConditionType, DistillationPhase, Reason
+from edgemodel_operator.api.status import FaultStatus, Status
+from edgemodel_operator.api.types import format_duration
+from edgemodel_operator.decide.distill import UNDER_WAY
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.heal import next_for
+from edgemodel_operator.decide.rollout import overdue
+from edgemodel_operator.decide.versions import BARRED
+from edgemodel_operator.model.observation import Observation
+
+Finding = tuple[ConditionType, bool | None, Reason, str]
+"""Type, status, reason, message."""
+
+
+def ready(observation: Observation, status: Status) -> Finding:
+    """Whether every wanted node in sight answers from a verified version."""
+    names = sorted(node.name for node in observation.nodes)
+    if not names:
+        wanted = observation.model.spec.placement.node_selector
+        return ConditionType.READY, False, Reason.NO_NODES, f"no node matches spec.placement.nodeSelector {wanted}"
+    ready = {pod.node for pod in observation.pods if pod.ready}
+    lost = [node.name for node in observation.nodes if node.ready is not True]
+    waiting = [name for name in names if name not in ready and name not in lost]
+    if not ready & set(names):
+        if len(lost) == len(names):
+            return ConditionType.READY, None, Reason.NOT_OBSERVED, f"out of sight: {', '.join(sorted(lost))}"
+        return ConditionType.READY, False, Reason.NOTHING_SERVES, _why_not(observation, status, waiting)
+    if waiting:
+        return ConditionType.READY, False, Reason.NODES_NOT_READY, _why_not(observation, status, waiting)
+    message = f"{status.version} serves on {len(ready & set(names))} of {len(names)} nodes"
+    if lost:
+        message += f"; out of sight: {', '.join(sorted(lost))}"
+    return ConditionType.READY, True, Reason.SERVING, message
+
+
+def _why_not(observation: Observation, status: Status, waiting: list[str]) -> str:
+    details = []
+    for name in waiting:
+        report = observation.reports.get(name)
+        refused = report.refused.get(status.digest or "") if report is not None else None
+        pending = report.pending.get(status.digest or "") if report is not None else None
+        reason = refused or pending
+        details.append(f"{name} ({reason})" if reason else name)
+    return f"no verified version answers yet on: {', '.join(details)}"
+
+
+def reconciling(observation: Observation, status: Status) -> Finding:
+    """Whether a wish is being carried out."""
+    rollout = status.rollout
+    if rollout is not None:
+        message = f"{rollout.to} is on {', '.join(rollout.nodes) or 'no node yet'} ({rollout.reason or 'starting'})"
+        return ConditionType.RECONCILING, True, Reason.WAITING_FOR_NODES, message
+    behind = sorted(
+        node.name
+        for node in observation.nodes
+        if node.ready and (r := observation.reports.get(node.name)) is not None and _behind(r.digest, r.refused, status)
+    )
+    missing = sorted(
+        n.name for n in observation.nodes if n.ready and n.name not in {p.node for p in observation.pods if p.ready}
+    )
+    waiting = sorted({*behind, *missing})
+    return ConditionType.RECONCILING, bool(waiting), Reason.WAITING_FOR_NODES, f"waiting for {', '.join(waiting)}"
+
+
+def _behind(digest: str | None, refused: object, status: Status) -> bool:
+    return digest != status.digest and status.digest not in (refused if isinstance(refused, dict) else {})
+
+
+def stalled(observation: Observation, draft: Draft) -> Finding:
+    """Whether a person is needed before the wish can be carried out."""
+    status = draft.status
+    if observation.obstacle is not None:
+        reason, message = observation.obstacle
+        return ConditionType.STALLED, True, reason, message
+    rollout, wished = status.rollout, status.find_version(observation.model.spec.version)
+    away = _unreachable(observation, status)
+    if away is not None:
+        return ConditionType.STALLED, True, Reason.ARTIFACT_UNREACHABLE, away
+    if rollout is not None and overdue(observation, rollout):
+        deadline = format_duration(observation.model.spec.rollout.progress_deadline)
+        message = f"{rollout.to}: no progress for {deadline}: {rollout.reason}"
+        return ConditionType.STALLED, True, Reason.PROGRESS_DEADLINE_EXCEEDED, message
+    if wished is not None and wished.state in BARRED and not _succeeded(status):
+        message = f"{wished.name} is {wished.state.value} ({wished.reason}): wish another version"
+        return ConditionType.STALLED, True, Reason.VERSION_QUARANTINED, message
+    refusals = {name: why for name in observation.reports if (why := _code(observation, status, name))}
+    if refusals and len(refusals) == len(observation.reports):
+        details = ", ".join(f"{name} ({why})" for name, why in sorted(refusals.items()))
+        return ConditionType.STALLED, True, Reason.ARTIFACT_REFUSED, f"{status.version} is refused by {details}"
+    return ConditionType.STALLED, False, Reason.NO_FAULT, ""
+
+
+def _unreachable(observation: Observation, status: Status) -> str | None:
+    """What the nodes that are to have an artifact cannot fetch, where none of them can."""
+    name = status.rollout.to if status.rollout is not None else status.version
+    version = status.find_version(name) if name is not None else None
+    if version is None:
+        return None
+    codes = {n: r.pending[version.digest] for n, r in observation.reports.items() if version.digest in r.pending}
+    reached = any(report.digest == version.digest for report in observation.reports.values())
+    if reached or not codes or "Fetching" in codes.values():
+        return None
+    details = ", ".join(f"{node} ({code})" for node, code in sorted(codes.items()))
+    return f"{version.name}: {version.uri} cannot be fetched by {details}; it is tried again and again"
+
+
+def _code(observation: Observation, status: Status, node: str) -> str | None:
+    """Why `node` refuses the artifact that is to serve, where that is no fault of serving."""
+    refused = observation.reports[node].refused.get(status.digest or "")
+    return refused if refused and observation.model.spec.health.rule(refused) is None else None
+
+
+def _succeeded(status: Status) -> bool:
+    """A distilled successor serves, so that nobody waits for the wished version any more."""
+    serving = status.find_version(status.version) if status.version else None
+    return serving is not None and serving.origin.value == "Distilled"
+
+
+def degraded(observation: Observation, status: Status) -> Finding:
+    """Whether a critical fault is active, or something else serves than was wished."""
+    critical = {rule.name for rule in observation.model.spec.health.rules if rule.severity is Severity.CRITICAL}
+    active = [
+        fault
+        for fault in status.faults
+        if fault.name in critical or observation.model.spec.health.rule(fault.name) is None
+    ]
+    if active:
+        message = "; ".join(f"{f.name} on {', '.join(f.nodes)} ({f.blame.value} is blamed)" for f in active)
+        return ConditionType.DEGRADED, True, _REASON_OF_BLAME[active[0].blame], message
+    wished = status.find_version(observation.model.spec.version)
+    if wished is not None and wished.state in BARRED and not _succeeded(status):
+        message = f"{status.version} serves instead of {wished.name}, which is {wished.state.value} ({wished.reason})"
+        return ConditionType.DEGRADED, True, Reason.BACKUP_SERVING, message
+    return ConditionType.DEGRADED, False, Reason.NO_FAULT, "no critical fault is active"
+
+
+_REASON_OF_BLAME = {
+    Blame.VERSION: Reason.VERSION_BLAMED,
+    Blame.INPUT: Reason.INPUT_BLAMED,
+    Blame.NODE: Reason.NODE_BLAMED,
+    Blame.UNKNOWN: Reason.FAULT_ACTIVE,
+}
+
+
+def healing(observation: Observation, draft: Draft) -> Finding:
+    """Whether an action is under proof, and if nothing is done about a fault, why."""
+    open_heals = [h for h in draft.status.heals if h.verdict is None]
+    acting = [h for h in open_heals if h.action.value != "Alert"]
+    if acting:
+        heal = acting[-1]
+        settled = heal.at + timedelta(seconds=observation.model.spec.healing.settle)
+        reason = Reason.SETTLING if observation.now < settled else Reason.WAITING_FOR_EVIDENCE
+        reason = Reason.ACTING if heal.action.value == "Redistill" else reason
+        return ConditionType.HEALING, True, reason, f"{heal.fault}: {heal.action.value} ({heal.from_} → {heal.to})"
+    if any(fault.name == h.fault for h in open_heals for fault in draft.status.faults):
+        return ConditionType.HEALING, False, Reason.PERSON_ASKED, "the strategy's next action is a person's"
+    for fault in draft.status.faults:
+        if fault.blame in (Blame.VERSION, Blame.INPUT):
+            reason = _why_nothing(observation, draft, fault)
+            return ConditionType.HEALING, False, reason, f"{fault.name}: nothing more is done by itself now"
+    return ConditionType.HEALING, False, Reason.NOTHING_TO_HEAL, "no action is under way"
+
+
+def _why_nothing(observation: Observation, draft: Draft, fault: FaultStatus) -> Reason:
+    if observation.model.spec.healing.strategy(fault.name) is None:
+        return Reason.NO_STRATEGY
+    step, _ = next_for(observation, draft, fault)
+    return Reason(step.reason) if isinstance(step, Hold | Wait) else Reason.LADDER_EXHAUSTED
+
+
+def distilling(status: Status) -> Finding:
+    """Whether a successor is being trained, or how the last training ended."""
+    distillation = status.distillation
+    if distillation is None:
+        return ConditionType.DISTILLING, False, Reason.NEVER_DISTILLED, ""
+    details = f"{distillation.candidate}: {distillation.message or distillation.reason or distillation.job or ''}"
+    reason = {
+        DistillationPhase.WAITING_FOR_SAMPLES: Reason.WAITING_FOR_SAMPLES,
+        DistillationPhase.PENDING: Reason.JOB_PENDING,
+        DistillationPhase.RUNNING: Reason.JOB_RUNNING,
+        DistillationPhase.ACCEPTED: Reason.STUDENT_ACCEPTED,
+        DistillationPhase.REJECTED: Reason.GATES_REJECTED,
+        DistillationPhase.FAILED: Reason.JOB_FAILED,
+    }[distillation.phase]
+    if distillation.phase is DistillationPhase.WAITING_FOR_SAMPLES:
+        details = f"{distillation.candidate}: {distillation.samples} edge samples so far"
+    return ConditionType.DISTILLING, distillation.phase in UNDER_WAY, reason, details
+
+
+def rolling_out(status: Status) -> Finding:
+    """Whether a version is on its way."""
+    rollout = status.rollout
+    if rollout is None:
+        return ConditionType.ROLLING_OUT, False, Reason.COMPLETE, "no version is on its way"
+    reason = Reason.CANARY if rollout.step == 0 else Reason.WAVE
+    return ConditionType.ROLLING_OUT, True, reason, f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
+
+
+def telemetry(observation: Observation) -> Finding:
+    """Whether every ready node was measured lately."""
+    if not observation.reports:
+        status = None if observation.telemetry is None else False
+        return ConditionType.TELEMETRY_FRESH, status, Reason.ABSENT, "no node could be measured"
+    missing = sorted(n.name for n in observation.nodes if n.ready and n.name not in observation.reports)
+    if missing:
+        return ConditionType.TELEMETRY_FRESH, False, Reason.STALE, f"not measured lately: {', '.join(missing)}"
+    return ConditionType.TELEMETRY_FRESH, True, Reason.FRESH, "every ready node was measured lately"
