@@ -64,10 +64,6 @@ class Prepared:
     digests: dict[str, str]
     scores: dict[str, Scored]
 
-    def path(self, name: str) -> Path:
-        """The artifact folder or ``.npz`` file of that name."""
-        return self.folder / name
-
 
 @dataclass(frozen=True, slots=True)
 class Images:
@@ -176,18 +172,13 @@ def _write_models(out: Path, images: Images) -> dict[str, str]:
     # What a distillation examines its students with, these models must not have learnt by heart.
     labelled = images.labelled.where(~in_holdout(images.labelled.inputs, HOLDOUT))
     shuffled = Labelled(labelled.inputs, np.random.default_rng(3).permutation(labelled.labels))
-    return {
-        "teacher": _write_model(
-            out,
-            "teacher",
-            harden(labelled, 10, seed=4),
-            _recipe("tiny-cnn", 16, epochs=8, rate=0.004, batch=128),
-            images,
-        ),
-        "v1": _write_model(out, "v1", labelled, _recipe("mlp", 64, epochs=40), images),
-        "v2": _write_model(out, "v2", shuffled, _recipe("mlp", 64, epochs=5), images),
-        "v3": _write_model(out, "v3", harden(labelled, 4, seed=5), _recipe("mlp", 128, epochs=25), images),
+    plans = {
+        "teacher": (harden(labelled, 10, seed=4), _recipe("tiny-cnn", 16, epochs=8, rate=0.004, batch=128)),
+        "v1": (labelled, _recipe("mlp", 64, epochs=40)),
+        "v2": (shuffled, _recipe("mlp", 64, epochs=5)),
+        "v3": (harden(labelled, 4, seed=5), _recipe("mlp", 128, epochs=25)),
     }
+    return {name: _write_model(out / name, *plan, images.exam) for name, plan in plans.items()}
 
 
 def _recipe(architecture: Architecture, width: int, *, epochs: int, rate: float = 0.005, batch: int = 64) -> Recipe:
@@ -203,14 +194,14 @@ def _recipe(architecture: Architecture, width: int, *, epochs: int, rate: float 
     )
 
 
-def _write_model(out: Path, name: str, labelled: Labelled, recipe: Recipe, images: Images) -> str:
-    """Train on `labelled` without a teacher, and write the bundle."""
+def _write_model(folder: Path, labelled: Labelled, recipe: Recipe, exam: Labelled) -> str:
+    """Train on `labelled` without a teacher, and write the bundle `folder`."""
     seed_everything(recipe)
     student = students.build(recipe.architecture, recipe.width, SHAPE, CLASSES)
-    train(student, Material(labelled, images.traffic.inputs[:0], None), recipe, lambda _: None)
+    train(student, Material(labelled, exam.inputs[:0], None), recipe, lambda _: None)
     model = export.to_onnx(student, SHAPE)
     card = Card(
-        name=f"digits-{name}",
+        name=f"digits-{folder.name}",
         description=f"{recipe.architecture} of width {recipe.width} for 8 x 8 images of digits",
         inputs=(Tensor(name=export.INPUT, datatype="FP32", shape=(-1, *SHAPE)),),
         outputs=(Tensor(name=export.OUTPUT, datatype="FP32", shape=(-1, CLASSES)),),
@@ -218,16 +209,16 @@ def _write_model(out: Path, name: str, labelled: Labelled, recipe: Recipe, image
         input_scale=255.0,
     )
     classifier = Classifier(card, model, 1, InternalError)
-    logits = classifier.logits(images.exam.inputs)
+    logits = classifier.logits(exam.inputs)
     scores = Scores(
-        accuracy=measure.accuracy(logits, images.exam.labels),
-        worst_class_accuracy=measure.worst_class_accuracy(logits, images.exam.labels),
-        holdout=len(images.exam),
+        accuracy=measure.accuracy(logits, exam.labels),
+        worst_class_accuracy=measure.worst_class_accuracy(logits, exam.labels),
+        holdout=len(exam),
     )
-    golden = images.exam.inputs[:8]
+    golden = exam.inputs[:8]
     arrays = {f"input:{export.INPUT}": golden, f"output:{export.OUTPUT}": classifier.logits(golden)}
     files = {"student.safetensors": students.weights(student)}
-    return write_bundle(out / name, card.model_copy(update={"scores": scores}), model, arrays, files)
+    return write_bundle(folder, card.model_copy(update={"scores": scores}), model, arrays, files)
 
 
 def _read_stamp(out: Path, stamp: str) -> Prepared | None:
@@ -242,12 +233,9 @@ def _read_stamp(out: Path, stamp: str) -> Prepared | None:
 
 def _code_digest() -> str:
     digest = hashlib.sha256(f"{torch.__version__} {np.__version__}".encode())
-    package = Path(edgemodel_distill.__file__).parent
-    for file in (
-        Path(__file__),
-        *(package / f"{name}.py" for name in ("config", "data", "export", "losses", "students", "train")),
-    ):
-        digest.update(file.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    for name in ("config", "data", "export", "losses", "students", "train"):
+        digest.update((Path(edgemodel_distill.__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 
