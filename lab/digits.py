@@ -101,12 +101,8 @@ def divide() -> Images:
     order = np.random.default_rng(0).permutation(len(digits.target))
     inputs = (digits.images[order, None] / 16).astype(np.float32)
     everything = Labelled(inputs, digits.target[order].astype(np.int64))
-    number = np.arange(len(everything))
-    return Images(
-        everything.where(number < LABELLED),
-        everything.where((number >= LABELLED) & (number < LABELLED + TRAFFIC)),
-        everything.where(number >= LABELLED + TRAFFIC),
-    )
+    part = np.digitize(np.arange(len(everything)), [LABELLED, LABELLED + TRAFFIC])
+    return Images(*(everything.where(part == number) for number in range(3)))
 
 
 def drift(images: Labelled, seed: int) -> Labelled:
@@ -205,7 +201,7 @@ def _write_model(folder: Path, labelled: Labelled, recipe: Recipe, exam: Labelle
         description=f"{recipe.architecture} of width {recipe.width} for 8 x 8 images of digits",
         inputs=(Tensor(name=export.INPUT, datatype="FP32", shape=(-1, *SHAPE)),),
         outputs=(Tensor(name=export.OUTPUT, datatype="FP32", shape=(-1, CLASSES)),),
-        labels=tuple(str(digit) for digit in range(CLASSES)),
+        labels=tuple("0123456789"),
         input_scale=255.0,
     )
     classifier = Classifier(card, model, 1, InternalError)
