@@ -50,7 +50,7 @@ class WorkerProcess:
         self._channel = Channel(ours)
         self._events = events
         self._numbers = itertools.count()
-        self._answers: dict[int, queue.SimpleQueue[str]] = {}
+        self._answers: dict[int, queue.SimpleQueue[str | None]] = {}
         self.started = self.last_sign = time.monotonic()
         self.serving = False
         self.relieved = False
@@ -68,7 +68,9 @@ class WorkerProcess:
         self._channel.send(message)
 
     def ask(self, what: str, timeout: float) -> str | None:
-        """Its metrics or status as text; None where it does not answer within `timeout` seconds."""
+        """Its metrics or status as text; None where it is not up or does not answer within `timeout` seconds."""
+        if not self.serving:
+            return None
         number = next(self._numbers)
         answer = self._answers[number] = queue.SimpleQueue()
         try:
@@ -96,6 +98,8 @@ class WorkerProcess:
                     self._events.put(Said(self, message))
                 case _:
                     self._events.put(Said(self, message))
+        for waiting in list(self._answers.values()):
+            waiting.put(None)
         self._events.put(Exited(self, self._popen.wait()))
         self._channel.close()
 

@@ -49,7 +49,7 @@ def test_the_help_names_every_variable() -> None:
 
 def test_a_state_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="^EDGEMODEL_STATE: want a writable folder"):
+    with pytest.raises(SettingsError, match=r"^EDGEMODEL_STATE: want a writable folder"):
         ensure_state(read({"EDGEMODEL_STATE": str(tmp_path / "file" / "state")}))
 
 
