@@ -1,0 +1,140 @@
+"""Bad input on a real cluster: a message that names what is wrong, and what served keeps serving."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lab
+from edgemodel.bundle import Card
+from edgemodel_registry import Client, write_bundle
+from edgemodel_registry.arrays import read_arrays
+from edgemodel_registry.folder import read_card
+from lab.demo.kube import until
+from lab.demo.plant import MODEL, RELEASE, SYSTEM, Plant
+from lab.demo.story import Story, condition, version
+from lab.demo.traffic import curl
+from lab.progress import Progress
+
+pytestmark = pytest.mark.e2e
+
+AWAY, MISSING = ("sha256:" + digit * 64 for digit in "de")
+
+
+@pytest.fixture(scope="module")
+def served(plant: Plant, progress: Progress) -> Iterator[Story]:
+    """The sample, Ready with v1; no traffic."""
+    told = Story(plant, progress, namespace="plant-bad")
+    told.kube.run("delete", "namespace", told.namespace, "--ignore-not-found", "--wait=true", "--timeout=120s")
+    plant.make_namespace(told.namespace)
+    told.kube.apply(plant.sample(told.namespace))
+    told.await_status("Ready", lambda status: condition(status, "Ready") == "True", 120)
+    yield told
+    told.kube.run("delete", "namespace", told.namespace, "--ignore-not-found", "--wait=false")
+
+
+def wish(story: Story, name: str, uri: str, digest: str) -> None:
+    body = story.plant.sample(story.namespace)
+    body["spec"]["versions"].append({"name": name, "uri": uri, "digest": digest})
+    body["spec"]["version"] = name
+    story.kube.apply(body)
+
+
+def reason(status: dict, type_: str) -> str:
+    return next((c["reason"] for c in status.get("conditions", []) if c["type"] == type_), "")
+
+
+def message(status: dict, type_: str) -> str:
+    return next((c["message"] for c in status.get("conditions", []) if c["type"] == type_), "")
+
+
+def pods(story: Story) -> list[str]:
+    return [
+        pod["status"]["podIP"]
+        for pod in story.kube.list("pods", story.namespace, "app.kubernetes.io/component=inference")
+    ]
+
+
+def ask(address: str, path: str, body: str | bytes, *extra: str) -> tuple[int, str]:
+    text = body if isinstance(body, str) else body.decode("latin-1")
+    answer = curl(
+        f"http://{address}:8080{path}",
+        *("-X", "POST", "-H", "Content-Type: application/json", "--data-binary", text, "-w", "\n%{http_code}", *extra),
+    )
+    content, _, status = answer.rpartition("\n")
+    return int(status), content
+
+
+def image() -> str:
+    data = [0.0] * 64
+    return json.dumps({"inputs": [{"name": "input", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": data}]})
+
+
+def test_a_registry_that_is_away_stalls_the_rollout_and_v1_keeps_serving(served: Story) -> None:
+    uri = "oci://10.89.0.1:5999/digits"
+    wish(served, "away", uri, AWAY)
+    status = served.await_status("Stalled", lambda s: reason(s, "Stalled") == "ArtifactUnreachable", 60)
+    assert uri in message(status, "Stalled")
+    assert status["version"] == "v1"
+    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+
+
+def test_a_digest_that_the_registry_does_not_have_is_named_and_v1_keeps_serving(served: Story) -> None:
+    wish(served, "missing", f"oci://{served.plant.lab.registry}/{MODEL}", MISSING)
+    status = served.await_status("missing is told", lambda s: "ArtifactMissing" in json.dumps(s), 60)
+    assert status["version"] == "v1"
+    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+
+
+def test_an_artifact_that_is_not_onnx_is_rejected_and_v1_keeps_serving(served: Story, tmp_path: Path) -> None:
+    good = served.plant.models.folder / "v1"
+    card: Card = read_card(good)
+    golden = read_arrays(good / "golden.npz")
+    digest = write_bundle(tmp_path / "junk", card, b"this is no model", golden)
+    uri = f"oci://{served.plant.lab.registry}/{MODEL}"
+    assert Client(ca_file=served.plant.lab.registry_ca).push(tmp_path / "junk", uri) == digest
+    wish(served, "junk", uri, digest)
+    status = served.await_status("junk is rejected", lambda s: version(s, "junk").get("state") == "Rejected", 60)
+    assert version(status, "junk")["reason"] == "NotOnnx"
+    assert "junk is Rejected (NotOnnx)" in message(status, "Stalled")
+    assert status["version"] == "v1"
+    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("", "JSON"),
+        ("{", "JSON"),
+        ('{"inputs": []}', "input"),
+        (image().replace("FP32", "INT64"), "FP32"),
+        (image().replace("[1, 1, 8, 8]", "[1, 1, 8, 9]"), "8"),
+        (image().replace('"input"', '"picture"'), "input"),
+    ],
+)
+def test_a_malformed_inference_body_gets_400_and_what_was_expected(served: Story, body: str, wanted: str) -> None:
+    status, content = ask(pods(served)[0], f"/v2/models/{MODEL}/infer", body)
+    assert (status, wanted in content) == (400, True), content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-d", "{}"], "401"),
+        (["-H", "Authorization: Bearer wrong", "-d", "{}"], "401"),
+        (["-H", "Authorization: Bearer TOKEN", "-d", "junk"], "400"),
+        (["-H", "Authorization: Bearer TOKEN", "-d", '{"alerts": 3}'], "400"),
+        (["-H", "Authorization: Bearer TOKEN", "--data-binary", "@BIG"], "413"),
+        (["-H", "Authorization: Bearer TOKEN", "-d", '{"alerts": []}'], "200"),
+    ],
+)
+def test_the_webhook_answers_exactly(plant: Plant, tmp_path: Path, arguments: list[str], expected: str) -> None:
+    big = tmp_path / "big.json"
+    big.write_text('{"alerts": [' + " " * (2 << 20) + "]}")
+    service = until("the Service", lambda: plant.kube.get("service", RELEASE, SYSTEM), 10)
+    given = [each.replace("TOKEN", plant.token).replace("BIG", str(big)) for each in arguments]
+    url = f"http://{service['spec']['clusterIP']}:8088/alerts"
+    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10"]
+    done = lab.exec_on("cloud-1", [*command, "-H", "Content-Type: application/json", *given, url])
+    assert done.stdout == expected
