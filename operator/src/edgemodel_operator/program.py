@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import kopf
@@ -50,6 +51,11 @@ class Program:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end everything that was started."""
         register(self._registry, self._world, self._queue)
+
+        @kopf.on.cleanup(registry=self._registry)
+        async def stopping_too(**_: Any) -> None:
+            stop.set()  # kopf takes SIGTERM for itself, and waits for what it did not start
+
         async with AsyncExitStack() as stack:
             cluster = await stack.enter_async_context(Cluster())
             session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -63,10 +69,11 @@ class Program:
             done, _ = await asyncio.wait([*jobs, stopping], return_when=asyncio.FIRST_COMPLETED)
             stop.set()
             self._queue.close()
+            for job in (*jobs[1:], stopping):
+                job.cancel()
             if not jobs[0].done():
                 await asyncio.wait([jobs[0]], timeout=5)
-            for job in (*jobs, stopping):
-                job.cancel()
+            jobs[0].cancel()
             await asyncio.gather(*jobs, stopping, return_exceptions=True)
             for job in done - {stopping}:
                 job.result()

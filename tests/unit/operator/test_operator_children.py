@@ -15,6 +15,7 @@ from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.model import naming
 from edgemodel_operator.render.children import covers
 from edgemodel_operator.render.job import Attempt, render_job
+from edgemodel_operator.render.pod import canonical
 from edgemodel_operator.render.wish import next_revision, render_wish, render_wish_config_map
 from edgemodel_operator.render.workload import render_service, render_workload
 from tests.unit.operator.world import KEY, SPEC, UID, artifact, digest
@@ -76,6 +77,32 @@ def test_every_mount_has_its_volume(workload: Body) -> None:
     pod = workload["spec"]["template"]["spec"]
     mounts = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
     assert mounts == {volume["name"] for volume in pod["volumes"]}
+
+
+@pytest.mark.parametrize(
+    ("amount", "stored"),
+    [
+        (1, "1"),
+        (0, "0"),
+        ("0m", "0"),
+        ("1000m", "1"),
+        ("0.5", "500m"),
+        ("1.5", "1500m"),
+        ("100m", "100m"),
+        ("0.5m", "500u"),
+        (2_000_000, "2M"),
+        ("1000k", "1M"),
+        ("1000T", "1P"),
+        ("512Mi", "512Mi"),
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("0.5Ki", "512"),
+        ("1024Ti", "1Pi"),
+        (1024, "1024"),
+    ],
+)
+def test_amounts_are_written_as_the_api_server_stores_them(amount: int | str, stored: str) -> None:
+    assert canonical(amount) == stored
 
 
 def test_a_host_port_is_opened_only_on_demand() -> None:

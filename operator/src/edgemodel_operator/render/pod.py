@@ -1,5 +1,7 @@
 """What pods of both kinds share: the restricted Pod Security Standard, and how registries are reached."""
 
+import re
+from fractions import Fraction
 from typing import Any
 
 from edgemodel_operator.api.spec import Registry, Resources
@@ -9,6 +11,11 @@ USER = 65532
 STATE = "/var/lib/edgemodel"
 CA_FOLDER = "/etc/edgemodel/registry-ca"
 LOGIN_FOLDER = "/etc/edgemodel/registry-login"
+
+_BINARY = {f"{letter}i": Fraction(1024) ** power for power, letter in ((6, "E"), (5, "P"), (4, "T"), (3, "G"))}
+_BINARY |= {"Mi": Fraction(1024) ** 2, "Ki": Fraction(1024), "": Fraction(1)}
+_DECIMAL = {letter: Fraction(10) ** (3 * power) for power, letter in zip(range(6, 0, -1), "EPTGMk", strict=True)}
+_DECIMAL |= {"": Fraction(1), "m": Fraction(1, 10**3), "u": Fraction(1, 10**6)}
 
 SECURITY_CONTEXT: Object = {
     "allowPrivilegeEscalation": False,
@@ -60,4 +67,24 @@ def registry_access(registry: Registry) -> tuple[list[Object], list[Object], lis
 
 def resources(wanted: Resources) -> Object:
     """Requests and limits as a container has them; empty parts are left out."""
-    return {part: dict(values) for part, values in (("limits", wanted.limits), ("requests", wanted.requests)) if values}
+    parts = (("limits", wanted.limits), ("requests", wanted.requests))
+    return {part: {name: canonical(v) for name, v in values.items()} for part, values in parts if values}
+
+
+def canonical(amount: int | str) -> str:
+    """`amount` as the API server stores it, so that what is there can be compared with what is wanted.
+
+    The largest suffix with which no digits are lost: 1000m is 1, 0.5 is 500m, 1024Mi is 1Gi.
+    https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity
+    """
+    match = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", str(amount))
+    if match is None:
+        return str(amount)
+    number, suffix = match.groups()
+    binary = suffix.endswith("i")
+    value = Fraction(number) * (_BINARY if binary else _DECIMAL)[suffix]
+    if value == 0:
+        return "0"
+    fitting = _BINARY if binary and value >= _BINARY["Ki"] else _DECIMAL
+    found = next((unit for unit, size in fitting.items() if (value / size).denominator == 1), None)
+    return str(amount) if found is None else f"{value / fitting[found]}{found}"

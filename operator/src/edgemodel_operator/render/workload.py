@@ -54,7 +54,10 @@ def _template(model: EdgeModel, image: str) -> Object:
     volumes, _, _ = registry_access(model.spec.registry)
     scratch_volumes, _ = scratch()
     wish_volume = {"name": "wish", "configMap": {"name": wish_config_map(model.name)}}
-    tolerations = [t.model_dump(by_alias=True, exclude_none=True) for t in placement.tolerations]
+    tolerations = [  # the API server does not store empty text, and what is there is compared with this
+        {key: value for key, value in t.model_dump(by_alias=True, exclude_none=True).items() if value != ""}
+        for t in placement.tolerations
+    ]
     fields: Object = {
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "tolerations": [*OUT_OF_SIGHT, *tolerations],
