@@ -9,11 +9,14 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from lab.errors import LabError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 QUOTED_LINES = 15
+
+T = TypeVar("T")
 
 
 def run(  # noqa: PLR0913 - the options of subprocess.run that are used here
@@ -70,10 +73,18 @@ def find(command: str) -> str | None:
     return shutil.which(command, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
 
 
+def until(what: str, probe: Callable[[], T | None], timeout_s: float, hint: str = "", interval_s: float = 0.2) -> T:
+    """Ask `probe` until it gives something. Raises LabError naming `what` and `hint` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = probe()
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            raise LabError(f"{what}: did not happen within {timeout_s:.0f} s{'; ' + hint if hint else ''}")
+        time.sleep(interval_s)
+
+
 def wait_for(what: str, probe: Callable[[], bool], timeout_s: float, hint: str = "", interval_s: float = 0.2) -> None:
     """Ask `probe` until it says yes. Raises LabError naming `what` and `hint` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not probe():
-        if time.monotonic() > deadline:
-            raise LabError(f"{what}: not ready after {timeout_s:.0f} s{'; ' + hint if hint else ''}")
-        time.sleep(interval_s)
+    until(what, lambda: probe() or None, timeout_s, hint, interval_s)

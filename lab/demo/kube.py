@@ -1,17 +1,14 @@
 """The lab's API server through kubectl: what a user would type, with the answers parsed."""
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lab import Lab, shell
-from lab.errors import LabError
 
 Object = dict[str, Any]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,15 +51,3 @@ class Kube:
     def patch(self, kind: str, name: str, namespace: str, change: Mapping[str, Any]) -> None:
         """Merge `change` into one object."""
         self.run("patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(change))
-
-
-def until(what: str, probe: Callable[[], T | None], timeout_s: float, interval_s: float = 0.25) -> T:
-    """Ask `probe` until it gives something. Raises LabError naming `what` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = probe()
-        if found is not None:
-            return found
-        if time.monotonic() > deadline:
-            raise LabError(f"{what}: did not happen within {timeout_s:.0f} s")
-        time.sleep(interval_s)

@@ -12,9 +12,10 @@ import yaml
 
 import lab
 from lab import Lab, digits, shell
-from lab.demo.kube import Kube, Object, until
+from lab.demo.kube import Kube, Object
 from lab.home import REPOSITORY
 from lab.progress import Progress
+from lab.shell import until
 
 SYSTEM, RELEASE = "edgemodel-system", "edgemodel-operator"
 MODEL = "digits"

@@ -8,11 +8,12 @@ from typing import Any
 
 import lab
 from lab import digits, shell
-from lab.demo.kube import Object, until
+from lab.demo.kube import Object
 from lab.demo.plant import MODEL, RELEASE, SYSTEM, Plant
 from lab.demo.traffic import Traffic, curl
 from lab.errors import LabError
 from lab.progress import Progress
+from lab.shell import until
 
 RATE = 20.0
 """Requests per second and node: enough evidence in seconds, little of two cores."""

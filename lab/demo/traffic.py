@@ -11,8 +11,9 @@ from typing import Any
 import lab
 from lab import shell
 from lab.demo import load
-from lab.demo.kube import Kube, Object, until
+from lab.demo.kube import Kube, Object
 from lab.errors import LabError
+from lab.shell import until
 
 PORT = 8090
 NAME = "digits-load"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.demo.kube import until
 from lab.demo.plant import RELEASE, SYSTEM, Plant
 from lab.demo.story import Story
 from lab.progress import Progress
+from lab.shell import until
 
 pytestmark = pytest.mark.e2e
 
