@@ -35,20 +35,19 @@ images: setup  ## build the three images and push them to the lab's registry
 demo: setup  ## the whole loop on a real cluster: serve, fault, rollback, re-distil, push back
 	@$(BIN)/python -m lab.demo
 
-test: setup  ## all tests: unit, contract, real API server, real nodes
+test: setup check  ## all tests: unit, contract, real API server, real nodes
 	@$(BIN)/python -m lab up
 	@$(BIN)/python -m lab images
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/apiserver tests/e2e
 
 test-quick: setup  ## unit and contract tests only: no cluster, about a minute
 	@$(BIN)/python -m pytest tests/unit tests/contract
 
-check: setup  ## what CI checks besides the tests: lint, format, types, layers, generated files
+check: setup  ## what needs no cluster and no test: lint, format, types, layers
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q tests/contract
+	@$(BIN)/lint-imports --no-logo
 
 generate: setup  ## write the CRD (and its copy in the chart) and docs/status.md from the models
 	@$(BIN)/python -m edgemodel_operator.api.crd > crds/edgemodels.yaml

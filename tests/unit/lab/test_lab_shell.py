@@ -26,5 +26,5 @@ def test_a_command_that_takes_too_long_is_an_error() -> None:
 
 
 def test_waiting_in_vain_names_what_was_awaited_and_the_hint() -> None:
-    with pytest.raises(LabError, match="godot: not ready after 0 s; look down the road"):
+    with pytest.raises(LabError, match="godot: did not happen within 0 s; look down the road"):
         shell.wait_for("godot", lambda: False, 0.05, hint="look down the road", interval_s=0.01)
