@@ -51,7 +51,20 @@ class SampleSource(Document):
     tags: tuple[str, ...]
 
 
-class Order(Document):
+class Training(Document):
+    """How a student is trained, and what it must reach; all that does not name an artifact."""
+
+    student: Student = Student()
+    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.7
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    seed: int = 0
+    gates: GateSettings = GateSettings()
+
+
+class Order(Training):
     """Everything a distillation needs to know; equal orders give equal students on one machine."""
 
     name: Annotated[str, Field(min_length=1, max_length=52)]
@@ -61,15 +74,10 @@ class Order(Document):
     parent: Source | None = None
     """The serving student: warm start, and what the gates compare with."""
     samples: SampleSource | None = None
-    student: Student = Student()
-    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.7
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
-    seed: int = 0
-    gates: GateSettings = GateSettings()
+    edge: tuple[Source, ...] = ()
+    """Further unlabelled samples, by digest: all of them must be there."""
     push: Uri
+    """Where an accepted student goes: a repository, or a folder that it then is."""
 
 
 def parse(text: str | bytes) -> Order:

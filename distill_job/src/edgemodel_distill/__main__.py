@@ -1,11 +1,12 @@
 """`edgemodel-distill`: runs one order, tells its progress, and ends with an Outcome.
 
-Exit status 0: Accepted or Rejected. 1: the Outcome has an error's code.
+Exit status 0: Accepted, or Rejected where the order is a Job's. 3: Rejected. 1: the Outcome has an error's code.
 """
 
 import argparse
 import faulthandler
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from edgemodel import distillation
 from edgemodel.distillation import ORDER_VARIABLE, Order, OrderError
@@ -22,16 +24,37 @@ from edgemodel_distill import result
 from edgemodel_distill.config import Settings
 from edgemodel_distill.errors import BadOrder, InternalError, Terminated, classify
 
+if TYPE_CHECKING:
+    from edgemodel_registry import Client
+
+WORK_FOLDER = ".edgemodel-distill"
+"""Beside the configuration file; gone after an accepted student, kept otherwise, with the candidate to look at."""
+
+REFUSED = 3
+"""Exit status where the gates refused and a person or a script is waiting; 2 is argparse's."""
+
+EXAMPLE = """\
+# distill.yaml; paths are relative to this file
+teacher: teacher.onnx        # an ONNX classifier, a bundle's folder, or oci://host/repository@sha256:...
+dataset: images              # a folder with a sub-folder of images per class, an .npz (inputs, labels), or as above
+samples: seen.npz            # optional, without labels: a folder of images, an .npz (inputs), or as above
+student: {architecture: tiny-cnn, width: 16}
+epochs: 20
+gates: {minAccuracy: 0.9}
+output: student              # becomes the student's bundle; or push: oci://host/repository
+"""
+
 GRACE_S = 4
 """Seconds after SIGTERM until the process ends whatever it is doing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the order in the environment or in `--order FILE`, and return the exit status."""
+    """Run the order in the environment or in a file, and return the exit status."""
+    asked = _parse(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     result_file = _result_file()
     try:
-        outcome = _run(arguments)
+        outcome = _run_config(asked.config) if asked.config is not None else _run_order(asked.order)
     except Terminated:
         outcome = Outcome(code="Terminated", message="SIGTERM came before the end")
     except Exception as error:  # noqa: BLE001 (the process's edge: whatever it is must reach the Outcome)
@@ -40,25 +63,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         outcome = Outcome(code=known.code, message=str(known))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and the Outcome must be whole
-    sys.stdout.write(result.render(outcome) + "\n")
+    for_people = asked.config is not None and sys.stdout.isatty()
+    sys.stdout.write((result.describe(outcome) if for_people else result.render(outcome)) + "\n")
     sys.stdout.flush()
     if result_file is not None:
         result.write(result_file, outcome)
+    if outcome.code == "Rejected" and asked.config is not None:
+        return REFUSED
     return 0 if outcome.code in {"Accepted", "Rejected"} else 1
 
 
-def _run(arguments: Sequence[str] | None) -> Outcome:
-    parser = argparse.ArgumentParser(prog="edgemodel-distill", description="Distils a teacher into a student.")
-    parser.add_argument("--order", type=Path, metavar="FILE", help=f"the order as JSON (default: ${ORDER_VARIABLE})")
-    order = _read_order(parser.parse_args(arguments).order)
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="edgemodel-distill",
+        description="Distils a teacher into a small student, and ships it only when the gates let it.",
+        epilog=f"{EXAMPLE}\nExit status: 0 accepted (and, of an order, rejected), 3 rejected, 1 an error.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--config", type=Path, metavar="FILE", help="what to do as YAML, without a cluster: see below")
+    what.add_argument("--order", type=Path, metavar="FILE", help=f"a Job's order as JSON (default: ${ORDER_VARIABLE})")
+    return parser.parse_args(arguments)
+
+
+def _run_order(file: Path | None) -> Outcome:
+    order = _read_order(file)
     settings = Settings.read(os.environ)
+    with _work_folder(settings) as work:
+        return _distil(order, settings, work)
+
+
+def _run_config(file: Path) -> Outcome:
+    from edgemodel_distill import local  # noqa: PLC0415 (see _distil)
+
+    wanted, folder = local.read(file)
+    settings = Settings.read(os.environ)
+    # Not a temporary folder: what an interrupted run left is used by the next one.
+    work = (settings.work or folder / WORK_FOLDER / file.stem).resolve()
+    order = local.order_of(wanted, folder, work / "given", _client(settings))
+    outcome = _distil(order, settings, work)
+    if outcome.accepted and settings.work is None:
+        shutil.rmtree(work)
+    return outcome
+
+
+def _distil(order: Order, settings: Settings, work: Path) -> Outcome:
     # Imported late: PyTorch takes seconds, and SIGTERM has to be heard from the first.
     from edgemodel_distill import job, progress  # noqa: PLC0415
-    from edgemodel_registry import Client  # noqa: PLC0415
 
-    client = Client(settings.registry_ca, settings.docker_config)
-    with _work_folder(settings) as work:
-        return job.run(order, client, work, progress.watch_for(sys.stdout), settings.threads)
+    return job.run(order, _client(settings), work, progress.watch_for(sys.stdout), settings.threads)
+
+
+def _client(settings: Settings) -> "Client":
+    from edgemodel_registry import Client  # noqa: PLC0415 (see _distil)
+
+    return Client(settings.registry_ca, settings.docker_config)
 
 
 def _read_order(file: Path | None) -> Order:

@@ -12,7 +12,7 @@ BATCH = 256
 """Rows per call when a whole set is asked: bounds the memory of a large teacher's activations."""
 
 _SMALLEST_PROBABILITY = 1e-12
-_ORT_ERRORS = (
+ORT_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -63,7 +63,7 @@ class Classifier:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise self._invalid(f"{self.card.name}: the model does not open: {error!s:.500}") from error
 
     def _classes(self) -> int:
@@ -76,7 +76,7 @@ class Classifier:
         output = self.card.outputs[0].name
         try:
             answer = self._session.run([output], {self.card.inputs[0].name: inputs})[0]
-        except (*_ORT_ERRORS, ValueError) as error:
+        except (*ORT_ERRORS, ValueError) as error:
             raise self._invalid(f"{self.card.name}: the model fails: {error!s:.500}") from error
         scores: Floats = np.asarray(answer, np.float32)
         if self.card.output_kind == "probabilities":

@@ -15,6 +15,8 @@ from edgemodel_registry.folder import check_dataset
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Shape = tuple[int, ...]
+"""Of one sample, without the batch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 DistillError
 ├── BadOrder, BadSettings        what the Job was given does not parse
-├── Teacher-, Dataset-, ParentMissing     the registry has no such artifact
-├── Teacher-, Dataset-, ParentInvalid     the artifact is there, and is not what it should be
+├── Teacher-, Dataset-, Samples-, ParentMissing     the registry or disk has no such artifact
+├── Teacher-, Dataset-, Samples-, ParentInvalid     the artifact is there, and is not what it should be
 ├── Teacher-, ParentMismatch     input shape or number of classes differ from the others'
 ├── ArtifactCorrupt, ArtifactTooLarge
 ├── RegistryUnreachable          worth another try later
@@ -61,6 +61,10 @@ class DatasetMissing(DistillError):
     """The registry has no such data set."""
 
 
+class SamplesMissing(DistillError):
+    """Edge samples that the order names by digest are not there."""
+
+
 class ParentMissing(DistillError):
     """The registry does not have the serving student that the gates compare with."""
 
@@ -71,6 +75,10 @@ class TeacherInvalid(DistillError):
 
 class DatasetInvalid(DistillError):
     """The data set cannot be trained on: damaged, too small, or of one class only."""
+
+
+class SamplesInvalid(DistillError):
+    """Edge samples that the order names by digest cannot be used."""
 
 
 class ParentInvalid(DistillError):

@@ -11,7 +11,7 @@ from edgemodel_distill.data import Floats, Labelled, in_holdout
 from edgemodel_distill.errors import DatasetInvalid
 from edgemodel_distill.fetch import Ingredients
 from edgemodel_distill.gates import Measured
-from edgemodel_distill.progress import EpochReport
+from edgemodel_distill.progress import DataReport, EpochReport
 from edgemodel_distill.train import EpochLosses, predict
 
 
@@ -36,6 +36,16 @@ class Examiner:
         self._teacher = things.teacher
         self._parent = things.parent.classifier if things.parent is not None else None
         self._edge_targets = things.teacher.logits(self.edge_holdout)
+
+    def data_report(self) -> DataReport:
+        """What there is to train and to examine with."""
+        labels = np.concatenate([self.training.labels, self.holdout.labels])
+        return DataReport(
+            training=len(self.training),
+            holdout=len(self.holdout),
+            per_class=tuple(np.bincount(labels, minlength=self._teacher.classes).tolist()),
+            edge=len(self.edge_training) + len(self.edge_holdout),
+        )
 
     def report(self, student: nn.Module, losses: EpochLosses, epochs: int) -> EpochReport:
         """Where the student stands after an epoch."""

@@ -58,9 +58,7 @@ def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients
     if order.parent is not None:
         parent = _parent(order.parent, client, work / "parent", threads)
         _check_parent(parent.classifier, teacher)
-    edge = EdgeSamples(np.empty((0, *teacher.input_shape), np.float32))
-    if order.samples is not None:
-        edge = _samples(order.samples, client, work / "samples", teacher.input_shape)
+    edge = _edge(order, client, work / "samples", teacher.input_shape)
     return Ingredients(teacher, dataset, edge, parent)
 
 
@@ -85,10 +83,30 @@ def _dataset(source: Source, client: Client, folder: Path) -> Labelled:
         return read_dataset(folder)
 
 
-def _samples(source: SampleSource, client: Client, folder: Path, shape: tuple[int, ...]) -> EdgeSamples:
-    """A node may be gone or may have pushed rubbish: the others' samples still count."""
+def _edge(order: Order, client: Client, folder: Path, shape: tuple[int, ...]) -> EdgeSamples:
+    found = _nodes_samples(order.samples, client, folder, shape) if order.samples is not None else []
     parts: list[Floats] = [np.empty((0, *shape), np.float32)]
     digests, skipped = [], []
+    for tag, digest, samples in found:
+        if isinstance(samples, str):
+            skipped.append(f"{tag}: {samples}")
+        else:
+            parts.append(samples)
+            digests.append(digest)
+    with translating("edge", missing=errors.SamplesMissing, invalid=errors.SamplesInvalid):
+        for source in order.edge:
+            to = folder / source.digest.removeprefix("sha256:")
+            client.pull(source.uri, source.digest, to, names={SAMPLES}, max_bytes=MAX_SAMPLES)
+            parts.append(read_samples(to, shape))
+            digests.append(source.digest)
+    return EdgeSamples(unique(np.concatenate(parts)), tuple(digests), tuple(skipped))
+
+
+def _nodes_samples(
+    source: SampleSource, client: Client, folder: Path, shape: tuple[int, ...]
+) -> list[tuple[str, str, Floats | str]]:
+    """Tag, digest and samples of each node, or why there are none: a node may be gone or may have pushed rubbish."""
+    found: list[tuple[str, str, Floats | str]] = []
     with translating("samples", missing=errors.InternalError, invalid=errors.InternalError):
         for tag in sorted(set(source.tags)):
             digest = client.resolve(source.sink, tag)
@@ -96,11 +114,10 @@ def _samples(source: SampleSource, client: Client, folder: Path, shape: tuple[in
                 continue
             try:
                 client.pull(source.sink, digest, folder / tag, names={SAMPLES}, max_bytes=MAX_SAMPLES)
-                parts.append(read_samples(folder / tag, shape))
-                digests.append(digest)
+                found.append((tag, digest, read_samples(folder / tag, shape)))
             except (ArtifactInvalid, ArtifactMissing) as error:
-                skipped.append(f"{tag}: {error}")
-    return EdgeSamples(unique(np.concatenate(parts)), tuple(digests), tuple(skipped))
+                found.append((tag, digest, str(error)))
+    return found
 
 
 def _classifier(folder: Path, manifest: Manifest, threads: int, invalid: type[errors.DistillError]) -> Classifier:

@@ -38,6 +38,7 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     watch.stage("Fetching")
     things = fetch(order, client, work, threads)
     examiner = Examiner(things)
+    watch.data(examiner.data_report())
 
     watch.stage("Training")
     seed_everything(recipe)

@@ -6,6 +6,9 @@ from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
+_UNBALANCED = 5
+"""The largest class over a smaller one from which on people should know."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochReport:
@@ -22,11 +25,26 @@ class EpochReport:
     """Share of held-out edge samples on which student and teacher agree; None where there are none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataReport:
+    """What there is to train and to examine with."""
+
+    training: int
+    holdout: int
+    per_class: tuple[int, ...]
+    """Labelled samples of each class."""
+    edge: int
+    """Unlabelled samples."""
+
+
 class Watch(Protocol):
     """Whoever wants to know how far a run is."""
 
     def stage(self, name: str) -> None:
         """Something else begins now."""
+
+    def data(self, report: DataReport) -> None:
+        """The data is there."""
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch is done."""
@@ -41,6 +59,10 @@ class JsonLines:
     def stage(self, name: str) -> None:
         """A line with the stage's name."""
         self._write({"event": "stage", "stage": name})
+
+    def data(self, report: DataReport) -> None:
+        """A line with all that `report` says."""
+        self._write({"event": "data", **asdict(report)})
 
     def epoch(self, report: EpochReport) -> None:
         """A line with all that `report` says."""
@@ -63,6 +85,19 @@ class Bar:
             self._bar.close()
             self._bar = None
         print(name, file=self._stream, flush=True)
+
+    def data(self, report: DataReport) -> None:
+        """One line, and one about each class that has too little."""
+        fewest, most = min(report.per_class), max(report.per_class)
+        print(
+            f"{report.training} labelled samples to train and {report.holdout} to examine with, "
+            f"{len(report.per_class)} classes of {fewest} to {most}; {report.edge} without labels",
+            file=self._stream,
+            flush=True,
+        )
+        if most > _UNBALANCED * fewest:
+            few = [number for number, count in enumerate(report.per_class) if most > _UNBALANCED * count]
+            print(f"unbalanced: few samples of the classes {few}", file=self._stream, flush=True)
 
     def epoch(self, report: EpochReport) -> None:
         """Moves the bar."""

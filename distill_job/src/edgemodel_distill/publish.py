@@ -1,6 +1,7 @@
 """The candidate as a bundle: made in a folder, and pushed. The only network write of the Job."""
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,8 @@ from edgemodel_distill.errors import translating
 from edgemodel_registry import Client, write_bundle
 
 GOLDEN_ROWS = 8
+
+_FILE = "file://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,25 @@ def pack(folder: Path, card: Card, exported: Exported, examples: Floats) -> str:
 
 
 def publish(folder: Path, digest: str, uri: str, client: Client) -> None:
-    """Push the bundle under a tag of its own, which keeps a registry's clean-up from taking it.
+    """Push the bundle under a tag of its own, which keeps a registry's clean-up from taking it; or make it a folder.
 
     The manifest goes last, so whatever breaks, the registry has the whole candidate or none.
 
     Raises:
         DistillError: see `edgemodel_distill.errors`.
     """
+    if uri.startswith(_FILE):
+        _place(folder, Path(uri.removeprefix(_FILE)))
+        return
     with translating("push", missing=errors.RegistryRefused, invalid=errors.InternalError):
         client.push(folder, uri, tags=[f"distilled-{digest.removeprefix('sha256:')[:16]}"])
+
+
+def _place(folder: Path, to: Path) -> None:
+    """Copy the bundle beside `to`, then let it take the place of an earlier one."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as beside:
+        shutil.copytree(folder, Path(beside) / "new")
+        if to.exists():
+            to.rename(Path(beside) / "old")
+        (Path(beside) / "new").rename(to)

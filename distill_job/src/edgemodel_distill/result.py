@@ -17,6 +17,18 @@ def render(outcome: Outcome, limit: int = MESSAGE_LIMIT) -> str:
     return text
 
 
+def describe(outcome: Outcome) -> str:
+    """`outcome` for people."""
+    lines = [f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code]
+    lines += [
+        f"  {'passed' if gate.passed else 'FAILED'}  {gate.name:22} want {gate.want:<10g} got {gate.got:.4g}"
+        for gate in outcome.gates
+    ]
+    if outcome.digest is not None:
+        lines.append(f"digest {outcome.digest}")
+    return "\n".join(lines)
+
+
 def write(path: Path, outcome: Outcome) -> None:
     """Write `outcome` into `path`, which may be a mounted file: it cannot be replaced, only filled."""
     path.write_text(render(outcome), encoding="utf-8")

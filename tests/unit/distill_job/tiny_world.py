@@ -17,7 +17,7 @@ from edgemodel.bundle import Card, Tensor
 from edgemodel.distillation import Order
 from edgemodel.outcome import Outcome
 from edgemodel_distill import job
-from edgemodel_distill.progress import EpochReport
+from edgemodel_distill.progress import DataReport, EpochReport
 from edgemodel_registry import Client, write_bundle, write_dataset, write_samples
 from edgemodel_registry.arrays import Array
 from tests.unit.registry.real_registry import RealRegistry
@@ -63,6 +63,9 @@ class Quiet:
 
     def stage(self, name: str) -> None:
         self.stages.append(name)
+
+    def data(self, report: DataReport) -> None:
+        self.data_report = report
 
     def epoch(self, report: EpochReport) -> None:
         self.epochs.append(report)

@@ -1,0 +1,80 @@
+"""Folders of images as arrays of the shape that a model takes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from edgemodel_distill.data import Floats, Labelled, Shape
+from edgemodel_distill.errors import DatasetInvalid
+
+_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+_MODES = {1: "L", 3: "RGB"}
+"""Pillow's mode for that many channels."""
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """The names of the sub-folders of `folder`, sorted, numbers by their value."""
+    return tuple(sorted((path.name for path in folder.iterdir() if path.is_dir()), key=_natural))
+
+
+def read_labelled(folder: Path, shape: Shape, scale: float, labels: Sequence[str]) -> Labelled:
+    """The images in the sub-folders of `folder`, a class each.
+
+    Args:
+        folder: holds one sub-folder per class.
+        shape: (channels, height, width); images of another size are resized.
+        scale: pixels of 0 to 255 are divided by this.
+        labels: the sub-folders' names in the order of the teacher's classes; empty: that of `class_names`.
+
+    Raises:
+        DatasetInvalid: names the folder or file that is wrong.
+    """
+    there = class_names(folder)
+    if unknown := set(there) - set(labels or there):
+        raise DatasetInvalid(f"{folder}: labels: want one for each sub-folder, got none for {sorted(unknown)}")
+    files = [(path, number) for number, name in enumerate(labels or there) for path in _images(folder / name)]
+    if not files:
+        raise DatasetInvalid(f"{folder}: want a sub-folder of images for each class, got no image")
+    inputs = _stack([path for path, _ in files], shape, scale)
+    return Labelled(inputs, np.array([number for _, number in files], np.int64))
+
+
+def read_unlabelled(folder: Path, shape: Shape, scale: float) -> Floats:
+    """All images in `folder` and below it, as inputs (N, *shape).
+
+    Raises:
+        DatasetInvalid: names the folder or file that is wrong.
+    """
+    files = _images(folder)
+    if not files:
+        raise DatasetInvalid(f"{folder}: want images, got none")
+    return _stack(files, shape, scale)
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file())
+
+
+def _stack(files: Sequence[Path], shape: Shape, scale: float) -> Floats:
+    if len(shape) != 3 or shape[0] not in _MODES:  # noqa: PLR2004 (channels, height, width)
+        raise DatasetInvalid(f"images: want a model whose input is (1 or 3, height, width), got {shape}")
+    return np.stack([_read(file, shape) for file in files]) / np.float32(scale)
+
+
+def _read(file: Path, shape: Shape) -> Floats:
+    channels, height, width = shape
+    try:
+        with Image.open(file) as image:
+            pixels = image.convert(_MODES[channels])
+            if pixels.size != (width, height):
+                pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DatasetInvalid(f"{file}: not an image that can be read: {error!s:.200}") from error
+    values = np.asarray(pixels, np.float32).reshape(height, width, channels)
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    return (0, int(name), "") if name.isdecimal() else (1, 0, name)

@@ -1,0 +1,175 @@
+"""Plain files as artifacts: an ONNX file, an .npz, a folder of images become what a Job's order can name."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from edgemodel.bundle import CARD, MANIFEST, Card, Tensor, digest_of
+from edgemodel.distillation import Source
+from edgemodel_distill import errors, images
+from edgemodel_distill.classifier import ORT_ERRORS, Classifier
+from edgemodel_distill.data import Shape
+from edgemodel_distill.errors import BadOrder, DatasetInvalid, SamplesInvalid, TeacherInvalid, translating
+from edgemodel_registry import Client, write_bundle, write_dataset, write_samples
+from edgemodel_registry.arrays import Array, read_arrays
+from edgemodel_registry.folder import read_card
+
+_GOLDEN_ROWS = 4
+_SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an ONNX file does not say about itself; None and empty: found out, or not known."""
+
+    labels: Sequence[str] = ()
+    input_shape: Shape = ()
+    input_scale: float = 1.0
+    output_kind: str | None = None
+
+
+def teacher(path: Path, folder: Path, reading: Reading) -> Source:
+    """The bundle at `path`, or one written as `folder` for the ONNX file at `path`.
+
+    Raises:
+        TeacherMissing, TeacherInvalid: it is not there, or not a classifier.
+    """
+    if path.is_dir():
+        return artifact(path, "teacher")
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise errors.TeacherMissing(f"teacher: {error}") from error
+    card = _card(path.stem, model, reading)
+    rows = np.random.default_rng(0).random((_GOLDEN_ROWS, *card.inputs[0].shape[1:]), np.float32)
+    if reading.output_kind is None and _are_probabilities(_answers(card, model, rows)):
+        card = card.model_copy(update={"output_kind": "probabilities"})
+    golden = {f"input:{card.inputs[0].name}": rows, f"output:{card.outputs[0].name}": _answers(card, model, rows)}
+    shutil.rmtree(folder, ignore_errors=True)
+    return Source(uri=f"file://{folder}", digest=write_bundle(folder, card, model, golden))
+
+
+def card_of(source: Source, client: Client, folder: Path) -> Card:
+    """The teacher's card, wherever the teacher lies.
+
+    Raises:
+        DistillError: names what is wrong.
+    """
+    with translating("teacher", missing=errors.TeacherMissing, invalid=errors.TeacherInvalid):
+        client.pull(source.uri, source.digest, folder, names={CARD})
+        card = read_card(folder)
+    if not card.inputs:
+        raise TeacherInvalid("teacher: its card names no input")
+    return card
+
+
+def dataset(path: Path, folder: Path, card: Card) -> Source:
+    """The data set at `path`, or one written as `folder` for the .npz or the folder of images at `path`.
+
+    Raises:
+        DatasetMissing, DatasetInvalid: it is not there, or not a data set for this teacher.
+    """
+    if (path / MANIFEST).is_file():
+        return artifact(path, "dataset")
+    with translating("dataset", missing=errors.DatasetMissing, invalid=DatasetInvalid):
+        if path.is_dir():
+            known = images.read_labelled(path, card.inputs[0].shape[1:], card.input_scale, card.labels)
+            inputs, labels = known.inputs, known.labels
+        else:
+            arrays = read_arrays(path)
+            inputs, labels = _array(path, arrays, "inputs", "float32"), _array(path, arrays, "labels", "int64")
+        shutil.rmtree(folder, ignore_errors=True)
+        return Source(uri=f"file://{folder}", digest=write_dataset(folder, path.stem, inputs, labels))
+
+
+def samples(path: Path, folder: Path, card: Card) -> Source:
+    """The samples at `path`, or an artifact written as `folder` for the .npz or the folder of images at `path`.
+
+    Raises:
+        SamplesMissing, SamplesInvalid: they are not there, or nothing for this teacher.
+    """
+    if (path / MANIFEST).is_file():
+        return artifact(path, "samples")
+    with translating("samples", missing=errors.SamplesMissing, invalid=SamplesInvalid):
+        if path.is_dir():
+            inputs: Array = images.read_unlabelled(path, card.inputs[0].shape[1:], card.input_scale)
+        else:
+            inputs = _array(path, read_arrays(path), "inputs", "float32")
+        shutil.rmtree(folder, ignore_errors=True)
+        nobody_asked = np.zeros(len(inputs), np.float32)
+        return Source(uri=f"file://{folder}", digest=write_samples(folder, path.stem, inputs, nobody_asked))
+
+
+def artifact(path: Path, what: str) -> Source:
+    """The artifact folder at `path`.
+
+    Raises:
+        BadOrder: there is none.
+    """
+    try:
+        return Source(uri=f"file://{path}", digest=digest_of((path / MANIFEST).read_bytes()))
+    except OSError as error:
+        raise BadOrder(f"{what}: {path}: not an artifact's folder: {MANIFEST} is not there") from error
+
+
+def check_replaceable(path: Path) -> None:
+    """Return when nothing of anybody's would be lost if a bundle took the place of `path`.
+
+    Raises:
+        BadOrder: something else lies there.
+    """
+    if path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir())):
+        return
+    if path.exists():
+        raise BadOrder(f"output: {path}: is there already, and is no bundle; choose another folder")
+
+
+def _card(name: str, model: bytes, reading: Reading) -> Card:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except ORT_ERRORS as error:
+        raise TeacherInvalid(f"teacher: {name}: not an ONNX model that opens: {error!s:.300}") from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+        raise TeacherInvalid(f"teacher: {name}: want one float32 input, got {[(i.name, i.type) for i in inputs]}")
+    shape = reading.input_shape or tuple(side if isinstance(side, int) else -1 for side in inputs[0].shape[1:])
+    if not shape or min(shape) < 1:
+        raise TeacherInvalid(f"teacher: {name}: its input is {inputs[0].shape}: set inputShape (without the batch)")
+    classes = outputs[0].shape[-1] if outputs[0].shape else None
+    return Card(
+        name=name,
+        inputs=(Tensor(name=inputs[0].name, datatype="FP32", shape=(-1, *shape)),),
+        outputs=(
+            Tensor(name=outputs[0].name, datatype="FP32", shape=(-1, classes if isinstance(classes, int) else -1)),
+        ),
+        labels=tuple(reading.labels),
+        output_kind=reading.output_kind or "logits",
+        input_scale=reading.input_scale,
+    )
+
+
+def _answers(card: Card, model: bytes, rows: Array) -> Array:
+    """The first output as it is, logits or not."""
+    return Classifier(card.model_copy(update={"output_kind": "logits"}), model, 1, TeacherInvalid).logits(rows)
+
+
+def _are_probabilities(rows: Array) -> bool:
+    return bool((rows >= 0).all() and np.allclose(rows.sum(axis=1), 1, atol=_SUM_TOLERANCE))
+
+
+def _array(path: Path, arrays: Mapping[str, Any], name: str, dtype: str) -> Array:
+    """One array of an .npz; numbers of another width are taken where nothing is lost."""
+    try:
+        array: Array = np.asarray(arrays[name])
+    except KeyError as error:
+        raise DatasetInvalid(f"{path}: want an array {name}, got {sorted(arrays)}") from error
+    if array.dtype.kind not in ("f" if dtype == "float32" else "iu"):
+        raise DatasetInvalid(f"{path}: {name}: want {dtype}, got {array.dtype}")
+    return array.astype(dtype)

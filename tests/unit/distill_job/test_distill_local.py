@@ -1,0 +1,210 @@
+"""One small file and one command: an ONNX teacher and plain data give a gated student."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from edgemodel.bundle import MODEL
+from edgemodel_distill import errors, export, images, local, students
+from edgemodel_distill.__main__ import EXAMPLE, main
+from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.config import Recipe
+from edgemodel_distill.data import Labelled
+from edgemodel_distill.train import Material, seed_everything, train
+from edgemodel_registry import Client
+from edgemodel_registry.folder import check_folder, read_card
+from tests.unit.distill_job.tiny_world import LABELS, quadrant, write_linear
+
+CONFIG = {
+    "teacher": "teacher.onnx",
+    "dataset": "points.npz",
+    "labels": list(LABELS),
+    "student": {"architecture": "mlp", "width": 8},
+    "epochs": 8,
+    "learningRate": 0.05,
+    "batchSize": 32,
+    "output": "student",
+}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with an ONNX file, labelled points, and points without labels."""
+    write_linear(tmp_path / "bundle", sharpness=6.0)
+    (tmp_path / "bundle" / MODEL).rename(tmp_path / "teacher.onnx")
+    points = np.random.default_rng(0).uniform(-1, 1, (300, 2)).astype(np.float32)
+    np.savez(tmp_path / "points.npz", inputs=points, labels=quadrant(points))
+    np.savez(tmp_path / "seen.npz", inputs=2 * points)
+    return tmp_path
+
+
+@pytest.fixture
+def distil(desk: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, dict]]]:
+    """Runs the command with CONFIG and these changes; gives its exit status and Outcome."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def call(**changes: object) -> tuple[int, dict]:
+        document = {name: value for name, value in {**CONFIG, **changes}.items() if value is not None}
+        (desk / "distill.yaml").write_text(yaml.safe_dump(document))
+        status = main(["--config", str(desk / "distill.yaml")])
+        return status, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)
+
+
+Distil = Callable[..., tuple[int, dict]]
+
+
+def test_an_onnx_file_and_an_npz_give_a_students_bundle(desk: Path, distil: Distil) -> None:
+    status, outcome = distil(samples="seen.npz")
+    assert (status, outcome["code"], outcome["edgeSamples"]) == (0, "Accepted", 300)
+    check_folder(desk / "student")
+    card = read_card(desk / "student")
+    assert card.labels == LABELS
+    student = Classifier(card, (desk / "student" / MODEL).read_bytes(), 1, errors.InternalError)
+    points = np.random.default_rng(1).uniform(-1, 1, (300, 2)).astype(np.float32)
+    assert np.mean(student.logits(points).argmax(axis=1) == quadrant(points)) > 0.9
+
+
+def test_nothing_is_left_beside_an_accepted_student(desk: Path, distil: Distil) -> None:
+    distil()
+    assert list((desk / ".edgemodel-distill").iterdir()) == []
+
+
+def test_an_earlier_student_is_replaced(desk: Path, distil: Distil) -> None:
+    first, second = distil(), distil(seed=1)
+    assert first[1]["digest"] != second[1]["digest"]
+    Client().pull(f"file://{desk / 'student'}", second[1]["digest"], desk / "pulled")
+
+
+def test_a_refused_student_has_an_exit_status_of_its_own_and_does_not_take_the_folder(
+    desk: Path, distil: Distil
+) -> None:
+    status, outcome = distil(gates={"maxSize": 10})
+    assert (status, outcome["code"]) == (3, "Rejected")
+    assert not (desk / "student").exists()
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(desk: Path, distil: Distil) -> None:
+    (desk / "student").mkdir()
+    (desk / "student" / "thesis.txt").write_text("years of work")
+    status, outcome = distil()
+    assert (status, outcome["code"]) == (1, "BadOrder")
+    assert (desk / "student" / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"epoch": 3}, "BadOrder", "distill.yaml.epoch: Extra inputs"),
+        ({"gates": {"minAcuracy": 1}}, "BadOrder", "gates.minAcuracy"),
+        ({"epochs": 0}, "BadOrder", "distill.yaml.epochs"),
+        ({"output": None}, "BadOrder", "either output"),
+        ({"push": "oci://somewhere/students"}, "BadOrder", "either output"),
+        ({"teacher": "nobody.onnx"}, "TeacherMissing", "nobody.onnx"),
+        ({"teacher": "points.npz"}, "TeacherInvalid", "not an ONNX model"),
+        ({"teacher": "oci://somewhere/teacher"}, "BadOrder", "sha256"),
+        ({"dataset": "seen.npz"}, "DatasetInvalid", "want an array labels"),
+        ({"dataset": "nobody.npz"}, "DatasetMissing", "nobody.npz"),
+        ({"samples": "nobody.npz"}, "SamplesMissing", "nobody.npz"),
+        ({"parent": "points.npz"}, "BadOrder", "parent"),
+    ],
+)
+def test_what_is_wrong_is_named(distil: Distil, changes: dict, code: str, words: str) -> None:
+    status, outcome = distil(**changes)
+    assert (status, outcome["code"]) == (1, code)
+    assert words in outcome["message"]
+
+
+def test_yaml_that_does_not_parse_names_the_line(desk: Path) -> None:
+    (desk / "distill.yaml").write_text("teacher: [\n")
+    with pytest.raises(errors.BadOrder, match="line 2"):
+        local.read(desk / "distill.yaml")
+
+
+def test_the_example_in_the_help_is_a_valid_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "distill.yaml").write_text(EXAMPLE)
+    assert local.read(tmp_path / "distill.yaml")[0].epochs == 20
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "teacher: teacher.onnx" in capsys.readouterr().out
+
+
+def test_a_terminal_shows_gates_and_not_json(
+    distil: Distil, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (desk / "distill.yaml").write_text(yaml.safe_dump(CONFIG))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["--config", str(desk / "distill.yaml")]) == 0
+    shown = capsys.readouterr().out
+    assert "0 without labels" in shown
+    assert "passed  minAccuracy" in shown
+
+
+def test_folders_of_images_with_an_onnx_teacher_give_a_student(desk: Path, distil: Distil, digits: Labelled) -> None:
+    for number, (image, label) in enumerate(zip(digits.inputs, digits.labels, strict=True)):
+        folder = desk / "images" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image[0] * 255).astype(np.uint8)).save(folder / f"{number}.png")
+    recipe = Recipe(
+        architecture="mlp", width=32, temperature=1, alpha=0, epochs=15, learning_rate=0.01, batch_size=64, seed=0
+    )
+    seed_everything(recipe)
+    network = students.build("mlp", 32, (1, 8, 8), 10)
+    train(network, Material(digits, digits.inputs[:0], None), recipe, lambda _: None)
+    (desk / "digits.onnx").write_bytes(export.to_onnx(network, (1, 8, 8)))
+    status, outcome = distil(
+        teacher="digits.onnx",
+        dataset="images",
+        samples="images",
+        labels=None,
+        student={"architecture": "mlp", "width": 64},
+        epochs=20,
+    )
+    assert (status, outcome["code"]) == (0, "Accepted")
+    card = read_card(desk / "student")
+    assert (card.labels, card.input_scale) == (tuple("0123456789"), 255)
+
+
+@pytest.fixture
+def digits() -> Labelled:
+    """600 real images from 0 to 1."""
+    known = load_digits()
+    return Labelled((known.images[:600, None] / 16).astype(np.float32), known.target[:600].astype(np.int64))
+
+
+def test_an_image_of_another_size_or_colour_is_brought_into_the_models_shape(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    Image.new("RGBA", (20, 10), (255, 0, 0, 255)).save(tmp_path / "a" / "red.png")
+    red = images.read_labelled(tmp_path, (3, 4, 8), 255.0, ())
+    assert red.inputs.shape == (1, 3, 4, 8)
+    assert red.inputs[0, :, 0, 0].tolist() == [1, 0, 0]
+
+
+def test_sub_folders_that_are_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
+    for name in ("10", "2", "1"):
+        (tmp_path / name).mkdir()
+    assert images.class_names(tmp_path) == ("1", "2", "10")
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "broken.png").write_bytes(b"no image")
+    with pytest.raises(errors.DatasetInvalid, match=r"broken\.png"):
+        images.read_labelled(tmp_path, (1, 8, 8), 255.0, ())
+
+
+def test_labels_that_leave_out_a_sub_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(errors.DatasetInvalid, match="cat"):
+        images.read_labelled(tmp_path, (1, 8, 8), 255.0, ("dog",))
