@@ -22,6 +22,8 @@ class ConditionType(StrEnum):
     """A version is on its way to the nodes."""
     TELEMETRY_FRESH = "TelemetryFresh"
     """The nodes' figures are recent enough to decide on."""
+    PAUSED = "Paused"
+    """A person wants nothing to be decided; nodes still heal themselves. Only there while it is true."""
 
 
 class Reason(StrEnum):
@@ -129,6 +131,10 @@ class Reason(StrEnum):
     ABSENT = "Absent"
     """No node could be measured."""
 
+    # Paused
+    PAUSED_BY_PERSON = "PausedByPerson"
+    """The annotation edgemodel.dev/pause is there; observedGeneration stands still until it is gone."""
+
 
 class EventReason(StrEnum):
     """Reasons of the events that the operator posts; one event per transition."""
@@ -165,6 +171,10 @@ class EventReason(StrEnum):
     """A student did not pass its gates."""
     DISTILLATION_FAILED = "DistillationFailed"
     """A Job ended without a result."""
+    VERB_CARRIED_OUT = "VerbCarriedOut"
+    """What a person asked for by annotation was done; the message says what."""
+    VERB_REFUSED = "VerbRefused"
+    """What a person asked for by annotation cannot be done; the message says why."""
 
 
 class Origin(StrEnum):
@@ -209,6 +219,15 @@ class RolloutSource(StrEnum):
     """spec.version changed."""
     DISTILLED = "Distilled"
     """A student passed its gates."""
+
+
+class VerbResult(StrEnum):
+    """What became of something that a person asked for."""
+
+    DONE = "Done"
+    """It was carried out; the message says what was done."""
+    REFUSED = "Refused"
+    """Nothing was done; the message says why."""
 
 
 class DistillationPhase(StrEnum):

@@ -6,10 +6,12 @@ from pydantic import Field, computed_field
 
 from edgemodel.document import Digest, Document
 from edgemodel.ladder import ActionType, Verdict
-from edgemodel_operator.api.reasons import Blame, DistillationPhase, Origin, RolloutSource, VersionState
+from edgemodel.verbs import Verb
+from edgemodel_operator.api.reasons import Blame, DistillationPhase, Origin, RolloutSource, VerbResult, VersionState
 from edgemodel_operator.api.types import Time, cut, first, last
 
 HEALS_KEPT = 20
+VERBS_KEPT = 20
 NAMES_SHOWN = 100
 """How many nodes a list that is only shown names; counts are exact."""
 CANARIES_KEPT = 1000
@@ -46,6 +48,10 @@ class VersionStatus(Document):
     since: Time | None = Field(default=None, description="When it came into this state.")
     proved_at: Time | None = Field(
         default=None, description="When it was proved good: it answered enough requests and no fault was active."
+    )
+    cleared_in: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Revision of the wish in which a person cleared it; what nodes refused before counts no more.",
     )
     scores: Scores = Field(default={}, description="What was measured on the holdout, by name.")
 
@@ -129,6 +135,17 @@ class RolloutStatus(Document):
     reason: Word | None = Field(default=None, description="What is waited for.")
 
 
+class VerbAnswer(Document):
+    """What became of something that a person asked for by annotation."""
+
+    verb: Verb = Field(description="What was asked.")
+    argument: Word = Field(default="", description="The version that was named; empty: none.")
+    token: Word = Field(default="", description="What tells it from an earlier one; empty: none was given.")
+    at: Time = Field(description="When it was answered.")
+    result: VerbResult = Field(description="Done or Refused.")
+    message: Message = Field(default="", description="What was done, or why nothing was.")
+
+
 class Status(Document):
     """Everything the operator knows; a restart reads it and goes on."""
 
@@ -159,6 +176,9 @@ class Status(Document):
         default=None, description="The distillation under way, or the last one."
     )
     rollout: RolloutStatus | None = Field(default=None, description="The rollout under way.")
+    verbs: Annotated[tuple[VerbAnswer, ...], Field(max_length=VERBS_KEPT)] = Field(
+        default=(), description="The last 20 answers to what people asked for by annotation, newest last."
+    )
     wish_revision: int = Field(default=0, ge=0, description="Revision of the wish that was written last.")
 
     @computed_field(description="First 12 digits of the serving digest.")  # type: ignore[prop-decorator]  # as pydantic documents it

@@ -5,6 +5,7 @@ import inspect
 import sys
 from enum import StrEnum
 
+from edgemodel.verbs import Verb
 from edgemodel_operator.api import reasons
 
 HEAD = """# What the status says
@@ -19,6 +20,8 @@ TITLES: tuple[tuple[type[StrEnum], str], ...] = (
     (reasons.VersionState, "States of versions"),
     (reasons.Blame, "Blame (`status.faults[].blame`)"),
     (reasons.DistillationPhase, "Phases of a distillation"),
+    (Verb, "What people may ask for (annotations `edgemodel.dev/…`)"),
+    (reasons.VerbResult, "Answers (`status.verbs[].result`)"),
 )
 
 

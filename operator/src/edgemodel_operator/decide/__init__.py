@@ -1,15 +1,15 @@
 """What to do about one EdgeModel, given everything that is known: a pure function of one observation.
 
-The order of `STEPS` is the order of rights: the user's wish first, then what is under way, then new faults.
+The order of `STEPS` is the order of rights: what people ask for first, then what is under way, then new faults.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgemodel.distillation import Source
 from edgemodel.wish import Wish
 from edgemodel_operator.api.status import DistillationStatus, Status
-from edgemodel_operator.decide import blame, distill, heal, report, rollout, versions, wish
+from edgemodel_operator.decide import blame, distill, heal, report, rollout, verbs, versions, wish
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import SERVING, labels
 from edgemodel_operator.model.observation import Observation
@@ -21,6 +21,7 @@ from edgemodel_operator.render.workload import render_service, render_workload
 
 STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     versions.collect,
+    verbs.carry_out,
     wish.follow_wish,
     distill.follow,
     rollout.advance,
@@ -31,6 +32,9 @@ STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     versions.remember_last_good,
     report.conclude,
 )
+
+STEPS_PAUSED: tuple[Callable[[Observation, Draft], Draft], ...] = (blame.assess, report.conclude)
+"""What is left while a person wants nothing to be decided: to say how things are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,26 +48,35 @@ class Images:
 def decide(observation: Observation, images: Images) -> Plan:
     """The plan for one EdgeModel. The status, which is the memory, comes first: what follows can be derived from it."""
     draft = Draft(status=observation.model.status)
-    for step in STEPS:
-        draft = step(observation, draft)
+    for step in STEPS_PAUSED if observation.paused else STEPS:
+        draft = step(versions.forgive(observation, draft), draft)
+    if observation.paused:
+        return _plan(observation, draft, ())
     wanted = next_revision(_wish(observation, draft), observation.wish, draft.status.wish_revision)
     selector = ",".join(f"{key}={value}" for key, value in labels(observation.model.name, SERVING).items())
     draft = draft.set(wish_revision=wanted.revision, selector=selector)
-    status = Status.model_validate(draft.status.model_dump())  # texts are cut to what the API server takes
+    status = _fitting(draft)
     children = [
         render_wish_config_map(observation.model, wanted),
         render_workload(observation.model, images.inference),
         render_service(observation.model),
     ]
-    actions: list[Action] = []
-    if status != observation.model.status:
-        actions.append(WriteStatus(status))
-    actions += _ensure(observation, children)
+    actions: list[Action] = list(_ensure(observation, children))
     actions += _retire(observation)
     actions += _jobs(observation, status, images.distill)
     actions += [Nudge(pod.name, wanted.revision) for pod in observation.pods if pod.revision != str(wanted.revision)]
-    wake = min(draft.wakes) if draft.wakes else None
-    return Plan(actions=tuple(actions), events=draft.events, wake=wake)
+    return _plan(observation, draft, actions)
+
+
+def _plan(observation: Observation, draft: Draft, children: Iterable[Action]) -> Plan:
+    status = _fitting(draft)
+    first = (WriteStatus(status),) if status != observation.model.status else ()
+    return Plan(actions=(*first, *children), events=draft.events, wake=min(draft.wakes) if draft.wakes else None)
+
+
+def _fitting(draft: Draft) -> Status:
+    """The status with texts cut to what the API server takes."""
+    return Status.model_validate(draft.status.model_dump())
 
 
 def _wish(observation: Observation, draft: Draft) -> Wish:

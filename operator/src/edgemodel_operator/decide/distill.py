@@ -1,6 +1,7 @@
 """A distillation from the wish to the verdict: wait for samples, run one Job, take its result."""
 
 import math
+from itertools import count
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import DistillationPhase, EventReason, Origin, RolloutSource, VersionState
@@ -25,6 +26,13 @@ def follow(observation: Observation, draft: Draft) -> Draft:
     if distillation.phase in RUNNING:
         return _watch(observation, draft, distillation)
     return draft
+
+
+def next_attempt(observation: Observation, draft: Draft) -> int:
+    """Number of the next distillation; no version of the user's has the name that it gives."""
+    last = draft.status.distillation.attempt if draft.status.distillation is not None else 0
+    taken = {version.name for version in observation.model.spec.versions}
+    return next(number for number in count(last + 1) if naming.distilled(number) not in taken)
 
 
 def heal_of(status: Status, distillation: DistillationStatus) -> HealRecord | None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from edgemodel.faults import Severity
 from edgemodel.ladder import Hold, Wait
+from edgemodel.verbs import PAUSE
 from edgemodel_operator.api.reasons import Blame, ConditionType, DistillationPhase, Reason
 from edgemodel_operator.api.status import FaultStatus, Status
 from edgemodel_operator.api.types import format_duration
@@ -200,6 +201,12 @@ def rolling_out(status: Status) -> Finding:
         return ConditionType.ROLLING_OUT, False, Reason.COMPLETE, "no version is on its way"
     reason = Reason.CANARY if rollout.step == 0 else Reason.WAVE
     return ConditionType.ROLLING_OUT, True, reason, f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
+
+
+def paused(observation: Observation) -> Finding:
+    """Whether a person wants nothing to be decided."""
+    message = f"nothing is decided while the annotation {PAUSE} is there; nodes still heal themselves"
+    return ConditionType.PAUSED, observation.paused, Reason.PAUSED_BY_PERSON, message
 
 
 def telemetry(observation: Observation) -> Finding:

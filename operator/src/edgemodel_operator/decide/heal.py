@@ -1,7 +1,6 @@
 """The operator's ladder: act about a blamed fault, prove that it is gone, else climb."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 from edgemodel import ladder
 from edgemodel.ladder import Act, ActionType, Attempt, Close, Evidence, Hold, Verdict, Wait
@@ -9,7 +8,7 @@ from edgemodel_operator.api.reasons import Blame, DistillationPhase, EventReason
 from edgemodel_operator.api.spec import Strategy
 from edgemodel_operator.api.status import HEALS_KEPT, DistillationStatus, FaultStatus, HealRecord
 from edgemodel_operator.decide.blame import quorum, voters
-from edgemodel_operator.decide.distill import UNDER_WAY
+from edgemodel_operator.decide.distill import UNDER_WAY, heal_of, next_attempt
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, bar, serve
 from edgemodel_operator.model import naming
@@ -124,9 +123,10 @@ def _switch(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft
 
 
 def _redistill(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
-    last = draft.status.distillation.attempt if draft.status.distillation is not None else 0
-    taken = {version.name for version in observation.model.spec.versions}
-    attempt = next(number for number in count(last + 1) if naming.distilled(number) not in taken)
+    running = draft.status.distillation
+    if running is not None and running.phase in UNDER_WAY:  # a person asked for it: one student at a time
+        return draft
+    attempt = next_attempt(observation, draft)
     candidate = naming.distilled(attempt)
     started = DistillationStatus(
         phase=DistillationPhase.WAITING_FOR_SAMPLES, attempt=attempt, candidate=candidate, started=observation.now
@@ -188,6 +188,6 @@ def _evidence(observation: Observation, draft: Draft, fault: str) -> Evidence:
 
 def _busy(draft: Draft) -> bool:
     distillation = draft.status.distillation
-    training = distillation is not None and distillation.phase in UNDER_WAY
+    training = distillation is not None and distillation.phase in UNDER_WAY and heal_of(draft.status, distillation)
     proving = any(h.verdict is None and h.action is not ActionType.ALERT for h in draft.status.heals)
-    return training or proving
+    return bool(training) or proving

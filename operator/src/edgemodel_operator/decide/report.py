@@ -11,8 +11,8 @@ from edgemodel_operator.decide.heal import next_for
 from edgemodel_operator.model.observation import Observation
 
 ALWAYS = frozenset({ConditionType.READY})
-"""Shown whatever they are; Reconciling and Stalled are shown only while true, the others once they were true."""
-ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
+"""Shown whatever they are; those of ONLY_WHILE_TRUE are shown only then, the others once they were true."""
+ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.PAUSED})
 
 
 def conclude(observation: Observation, draft: Draft) -> Draft:
@@ -27,6 +27,7 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
         findings.distilling(draft.status),
         findings.rolling_out(draft.status),
         findings.telemetry(observation),
+        findings.paused(observation),
     ]
     old = {condition.type: condition for condition in draft.status.conditions}
     conditions = [_condition(observation, finding, old.get(finding[0])) for finding in found]
@@ -35,7 +36,9 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
         step, _ = next_for(observation, draft, fault)
         if isinstance(step, Wait):  # the Healing condition says why it waits, so it changes then
             draft = draft.wake_at(datetime.fromtimestamp(step.until, UTC))
-    return draft.set(conditions=shown, observed_generation=observation.model.generation)
+    draft = draft.set(conditions=shown)
+    # While paused the spec is not acted on, and the number that says so stands still.
+    return draft if observation.paused else draft.set(observed_generation=observation.model.generation)
 
 
 def _condition(observation: Observation, finding: findings.Finding, old: Condition | None) -> Condition | None:

@@ -1,17 +1,21 @@
 """Which versions there are, and which of them may serve."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from edgemodel_operator.api.reasons import EventReason, Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import RolloutStatus, VersionStatus
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.model.observation import Observation
+from edgemodel_operator.model.observation import Observation, Report
 
 BARRED = frozenset({VersionState.QUARANTINED, VersionState.REJECTED})
 """States in which a version does not serve without a new, explicit wish."""
 
 EXONERATED = "Exonerated"
 """Reason of a version that was quarantined, and whose backup then showed the same fault."""
+
+CLEARED = "Cleared"
+"""Reason of a version that was barred until a person cleared it."""
 
 KEPT = 40
 """Versions remembered; the oldest that are of no use are forgotten first."""
@@ -77,6 +81,7 @@ def bar(draft: Draft, version: VersionStatus, state: VersionState, observation: 
     for twin in draft.status.versions:
         if twin.digest == version.digest:
             draft = draft.mark(twin.name, state, observation.now, reason)
+            draft = draft.change_version(twin.name, cleared_in=None)
     return draft
 
 
@@ -94,6 +99,22 @@ def confirm(observation: Observation, draft: Draft) -> Draft:
     if not (reports and good and answered >= observation.model.spec.rollout.judge.min_samples):
         return draft
     return draft.change_version(serving.name, proved_at=observation.now)
+
+
+def forgive(observation: Observation, draft: Draft) -> Observation:
+    """`observation` without what nodes refused before they read that a person had cleared it."""
+    cleared = {v.digest: v.cleared_in for v in draft.status.versions if v.cleared_in is not None}
+    if not cleared:
+        return observation
+    reports = {
+        name: replace(report, refused={d: why for d, why in report.refused.items() if _counts(report, cleared.get(d))})
+        for name, report in observation.reports.items()
+    }
+    return replace(observation, reports=reports)
+
+
+def _counts(report: Report, cleared_in: int | None) -> bool:
+    return cleared_in is None or (report.wish_revision or 0) >= cleared_in
 
 
 def remember_last_good(_observation: Observation, draft: Draft) -> Draft:

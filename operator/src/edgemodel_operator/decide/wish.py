@@ -18,12 +18,12 @@ def follow_wish(observation: Observation, draft: Draft) -> Draft:
     rollout = draft.status.rollout
     if target.state in BARRED:
         if rollout is not None and rollout.source is RolloutSource.SPEC:
-            draft = _stop(observation, draft, rollout)
+            draft = stop_rollout(observation, draft, rollout)
         message = f"{target.name} is {target.state.value} ({target.reason}); {draft.status.version or 'nothing'} serves"
         return draft.tell("Warning", EventReason.QUARANTINED, message)
-    draft = _supersede(observation, draft)
+    draft = supersede(observation, draft, "another version was wished")
     if rollout is not None:
-        draft = _stop(observation, draft, rollout)
+        draft = stop_rollout(observation, draft, rollout)
     if draft.status.version is None:
         return serve(draft, target, observation)
     if _nothing_serves(observation, draft):
@@ -41,14 +41,16 @@ def _nothing_serves(observation: Observation, draft: Draft) -> bool:
     return unproved and all(pod.ready is False for pod in observation.pods)
 
 
-def _stop(observation: Observation, draft: Draft, rollout: RolloutStatus) -> Draft:
+def stop_rollout(observation: Observation, draft: Draft, rollout: RolloutStatus) -> Draft:
+    """End the rollout under way; its version is blamed for nothing."""
     return draft.mark(rollout.to, VersionState.AVAILABLE, observation.now).set(rollout=None)
 
 
-def _supersede(observation: Observation, draft: Draft) -> Draft:
+def supersede(observation: Observation, draft: Draft, why: str) -> Draft:
+    """Close the distillation and the heals under way: a person has decided otherwise."""
     distillation = draft.status.distillation
     if distillation is not None and distillation.phase in UNDER_WAY:
-        update = {"phase": DistillationPhase.FAILED, "reason": "Superseded", "message": "another version was wished"}
+        update = {"phase": DistillationPhase.FAILED, "reason": "Superseded", "message": why}
         draft = draft.set(distillation=distillation.model_copy(update=update))
     for heal in draft.status.heals:
         if heal.verdict is None:

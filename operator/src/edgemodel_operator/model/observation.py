@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from edgemodel.outcome import Outcome
+from edgemodel.verbs import paused
 from edgemodel.wish import Wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
@@ -93,6 +94,11 @@ class Observation:
     obstacle: tuple[Reason, str] | None = None
     """Why the last plan could not be carried out, where another try alone does not help."""
     children: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person wants nothing to be decided."""
+        return paused(self.model.annotations)
 
     @property
     def reachable(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def render_wish(
         default=default,
         exceptions=exceptions,
         refused=tuple(sorted({v.digest for v in status.versions if v.state in barred})),
-        cleared=tuple(sorted({v.digest for v in status.versions if v.reason == "Exonerated"})),
+        cleared=tuple(sorted({v.digest for v in status.versions if v.reason == "Exonerated" or v.cleared_in})),
         interval=model.spec.health.interval,
         rules=model.spec.health.rules,
         healing=_healing(model),

@@ -1,0 +1,127 @@
+"""What people ask for by annotation: each answered once, in the status, with what was done or why not.
+
+One function per verb; what cannot be done is answered with a message and changes nothing.
+"""
+
+from edgemodel.verbs import Asked, Verb, asked
+from edgemodel_operator.api.reasons import DistillationPhase, EventReason, VerbResult, VersionState
+from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VerbAnswer, VersionStatus
+from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.versions import BARRED, CLEARED, serve
+from edgemodel_operator.decide.wish import stop_rollout, supersede
+from edgemodel_operator.model import naming
+from edgemodel_operator.model.observation import Observation
+
+Outcome = tuple[Draft | None, str]
+"""What a verb made of the draft (None: it is refused), and what was done or why nothing was."""
+
+
+def carry_out(observation: Observation, draft: Draft) -> Draft:
+    """Do what people ask for and were not answered yet."""
+    present = asked(observation.model.annotations)
+    for wanted in present:
+        if all(_request(answer) != wanted for answer in draft.status.verbs):
+            draft = _answer(observation, draft, wanted, present)
+    return draft
+
+
+def _answer(observation: Observation, draft: Draft, wanted: Asked, present: tuple[Asked, ...]) -> Draft:
+    changed, message = _outcome(observation, draft, wanted)
+    answer = VerbAnswer(
+        verb=wanted.verb,
+        argument=wanted.argument,
+        token=wanted.token,
+        at=observation.now,
+        result=VerbResult.REFUSED if changed is None else VerbResult.DONE,
+        message=message,
+    )
+    told = f"{wanted.verb.value}: {message}"
+    if changed is None:
+        draft = draft.tell("Warning", EventReason.VERB_REFUSED, told)
+    else:
+        draft = changed.tell("Normal", EventReason.VERB_CARRIED_OUT, told)
+    return draft.set(verbs=_keep((*draft.status.verbs, answer), present))
+
+
+def _outcome(observation: Observation, draft: Draft, wanted: Asked) -> Outcome:
+    if wanted.verb is Verb.REDISTILL:
+        return _redistill(observation, draft)
+    version = draft.version(wanted.argument)
+    if version is None:
+        known = ", ".join(version.name for version in draft.status.versions)
+        return None, f"want one of {known}, got {wanted.argument!r}"
+    if wanted.verb is Verb.ROLLBACK_TO:
+        return _roll_back(observation, draft, version)
+    return _clear_quarantine(observation, draft, version)
+
+
+def _keep(answers: tuple[VerbAnswer, ...], present: tuple[Asked, ...]) -> tuple[VerbAnswer, ...]:
+    """The newest answers, and those whose annotation is still there: it must not be carried out again."""
+    over = [answer for answer in answers if _request(answer) not in present][: max(len(answers) - VERBS_KEPT, 0)]
+    return tuple(answer for answer in answers if answer not in over)
+
+
+def _request(answer: VerbAnswer) -> Asked:
+    return Asked(answer.verb, answer.argument, answer.token)
+
+
+def _clear_quarantine(observation: Observation, draft: Draft, version: VersionStatus) -> Outcome:
+    refusing = sorted(name for name, report in observation.reports.items() if version.digest in report.refused)
+    barred = version.state in BARRED
+    if not barred and version.cleared_in is not None and refusing:
+        return None, f"{version.name} was cleared before, and refused again by {', '.join(refusing)}: see why there"
+    if not barred and not refusing:
+        return None, f"{version.name} is {version.state.value}: there is nothing to clear"
+    revision = max(draft.status.wish_revision, 0 if observation.wish is None else observation.wish.revision) + 1
+    for twin in draft.status.versions:
+        if twin.digest == version.digest:
+            draft = draft.change_version(twin.name, cleared_in=revision)
+            if barred:  # what was proved of it before it failed proves nothing any more
+                draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, CLEARED)
+                draft = draft.change_version(twin.name, proved_at=None)
+    message = f"{version.name} may serve again"
+    wished = observation.model.spec.find_version(observation.model.spec.version)
+    if not barred:
+        return draft, f"{message} on {', '.join(refusing)}"
+    if wished is not None and wished.digest == version.digest:
+        return draft.set(wished=None), f"{message} and is rolled out: spec.version names it"
+    return draft, f"{message}; spec.version or rollback-to brings it back"
+
+
+def _roll_back(observation: Observation, draft: Draft, target: VersionStatus) -> Outcome:
+    source, rollout = draft.status.version, draft.status.rollout
+    if target.state in BARRED:
+        return None, f"{target.name} is {target.state.value} ({target.reason}): clear-quarantine comes first"
+    if source is None:
+        return None, "nothing serves yet: spec.version decides what serves first"
+    if target.digest == draft.status.digest and rollout is None:
+        return draft, f"{target.name} serves already"
+    draft = supersede(observation, draft, f"a person rolled back to {target.name}")
+    message = f"{source} → {target.name} on every node at once"
+    if rollout is not None:
+        draft = stop_rollout(observation, draft, rollout)
+        message = f"{message}; the rollout of {rollout.to} has ended"
+    return serve(draft, target, observation), message
+
+
+def _redistill(observation: Observation, draft: Draft) -> Outcome:
+    running = draft.status.distillation
+    if observation.model.spec.distillation is None:
+        return None, "spec.distillation is not set: it says what to train from"
+    if running is not None and running.phase in UNDER_WAY:
+        return None, f"{running.candidate} is being distilled already"
+    if draft.status.rollout is not None:
+        return None, f"{draft.status.rollout.to} is being rolled out: ask again when it has ended"
+    attempt = next_attempt(observation, draft)
+    started = DistillationStatus(
+        phase=DistillationPhase.PENDING,
+        attempt=attempt,
+        candidate=naming.distilled(attempt),
+        job=naming.job(observation.model.name, observation.model.uid, attempt),
+        started=observation.now,
+        samples=sum(report.samples for report in observation.reports.values()),
+    )
+    message = f"{started.job}: {started.candidate} from {started.samples} edge samples"
+    draft = draft.set(distillation=started).tell("Normal", EventReason.DISTILLATION_STARTED, message)
+    return draft, f"{started.job} trains {started.candidate}"
