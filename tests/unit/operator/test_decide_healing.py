@@ -237,6 +237,7 @@ def test_training_waits_until_there_are_enough_samples(lone: World) -> None:
 
 
 def test_a_new_wish_wins_over_a_distillation(lone: World) -> None:
+    lone.script.job_steps = 1000
     lone.script.drift = "low-confidence"
     lone.until(lambda w: w.live_jobs != [])
     lone.script.robust = {digest(3)}

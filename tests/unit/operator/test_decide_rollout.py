@@ -69,6 +69,7 @@ def test_a_good_version_goes_to_a_canary_then_to_all(world: World) -> None:
 
 
 def test_a_canary_is_held_for_as_long_as_the_user_wants(world: World) -> None:
+    world.script.requests = 1000
     world.wish_for("v2")
     world.until(lambda w: w.serving() == {"v1", "v2"})
     canary_since = world.now
@@ -123,6 +124,7 @@ def test_a_bad_version_is_taken_back_where_nodes_do_not_heal_themselves(world: W
     world.wish_for("v2")
     world.until(rolled_back)
     world.until(lambda w: w.serving() == {"v1"})
+    assert [edge.name for edge in world.edges.values() if "v2" in edge.served] == ["n1"]
 
 
 def test_applying_the_same_spec_again_does_not_bring_a_quarantined_version_back(world: World) -> None:
@@ -148,16 +150,18 @@ def test_wishing_v1_and_then_the_quarantined_version_again_does_not_bring_it_bac
 
 
 def test_the_quarantined_bytes_stay_out_under_another_name(world: World) -> None:
+    world.script.heal_locally = False
     world.script.bad[digest(2)] = "low-confidence"
     world.wish_for("v2")
     world.until(rolled_back)
     world.edit(lambda spec: spec["versions"].append(artifact("v4", 2)))
     world.wish_for("v4")
     world.run(300)
-    assert world.serving() == {"v1"}
+    assert all("v4" not in edge.served for edge in world.edges.values())
 
 
 def test_the_quarantined_bytes_stay_out_after_their_name_was_given_to_others(world: World) -> None:
+    world.script.heal_locally = False
     world.script.bad[digest(2)] = "low-confidence"
     world.wish_for("v2")
     world.until(rolled_back)
