@@ -12,13 +12,14 @@ from edgemodel_inference.agent import Agent
 from edgemodel_inference.app import App, AsgiApp, Later
 from edgemodel_inference.detector import FaultWatch
 from edgemodel_inference.engine import Engine
+from edgemodel_inference.errors import SettingsError
 from edgemodel_inference.healer import Healer
 from edgemodel_inference.inference import Inference
 from edgemodel_inference.journal import Journal, boot_id
 from edgemodel_inference.loader import Loader
 from edgemodel_inference.lookout import Lookout
 from edgemodel_inference.metrics import Metrics, Readings
-from edgemodel_inference.news import WishSource
+from edgemodel_inference.news import WishFile, WishOrigin, WishSource
 from edgemodel_inference.pusher import Pusher
 from edgemodel_inference.recorder import Recorder
 from edgemodel_inference.refusals import Refusals
@@ -57,7 +58,8 @@ class Node:
         self._serving = Serving(self.engine, self._refusals, state / "serving.json")
         self._store = Store(state / "models", settings.cache_size, client)
         loader = Loader(self._store, settings.threads, opening)
-        source = WishSource(settings.wish, state / "wish.json")
+        source = WishSource(_wish_origin(settings), state / "wish.json")
+        self._local = settings.local
         self._agent = Agent(settings.node, source, loader, self._store, self._serving, self._refusals)
         self._traffic = Traffic()
         self._watch = FaultWatch()
@@ -73,8 +75,14 @@ class Node:
         self._connect()
 
     def restore(self) -> None:
-        """Serve what the disk has."""
+        """Serve what the disk has.
+
+        Raises:
+            SettingsError: what a person wrote gives no wish, and there is none from before to go on with.
+        """
         self._agent.restore()
+        if self._local and self._agent.wish is None:
+            raise SettingsError(self._agent.problem or "there is nothing to serve")
 
     def refuse_crasher(self, digest: str) -> None:
         """Refuse a digest under which workers kept dying."""
@@ -144,6 +152,14 @@ class Node:
             samples_pushed=self._pusher.pushed,
             restarts=self._restarts,
         )
+
+
+def _wish_origin(settings: Settings) -> WishOrigin:
+    if not settings.local:
+        return WishFile(settings.wish)
+    from edgemodel_inference.local_wish import LocalWish  # noqa: PLC0415 (reads YAML, which a pod never does)
+
+    return LocalWish(settings, settings.state / "wish.json")
 
 
 def _people(name: str, inference: Inference) -> AsgiApp:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgemodel_inference.errors import SettingsError
+from edgemodel_inference.origin import Origin, parse_origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,13 @@ class Settings:
     docker_config: Path | None
     port: int
     admin_port: int
+    bundle: Origin | None
+    config: Path | None
+
+    @property
+    def local(self) -> bool:
+        """Whether a person says what to serve, on this machine, and no cluster's wish file does."""
+        return self.bundle is not None or self.config is not None
 
 
 def _text(value: str) -> str:
@@ -64,14 +72,30 @@ def _optional_path(value: str) -> Path | None:
     return _path(value) if value else None
 
 
+def _folder(value: str) -> Path:
+    if not value.strip():
+        raise ValueError("want a folder")
+    return Path(value).absolute()
+
+
+def _optional_file(value: str) -> Path | None:
+    return Path(value).absolute() if value else None
+
+
+def _optional_origin(value: str) -> Origin | None:
+    return parse_origin(value) if value else None
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable of the environment, how it is read, and what it is for."""
+    """One variable of the environment, how it is read, what it is for, and the option that does the same."""
 
     name: str
     parse: Callable[[str], object]
     default: Callable[[], str]
     help: str
+    option: str = ""
+    metavar: str = ""
 
     @property
     def field(self) -> str:
@@ -84,34 +108,54 @@ def _is(value: str) -> Callable[[], str]:
 
 
 VARIABLES = (
-    Variable("EDGEMODEL_NAME", _text, _is("model"), "name of the EdgeModel, and of the model in URLs"),
+    Variable("EDGEMODEL_NAME", _text, _is("model"), "name of the EdgeModel, and of the model in URLs", "--name", "M"),
     Variable("EDGEMODEL_NAMESPACE", _text, _is("default"), "namespace of the EdgeModel"),
     Variable("EDGEMODEL_NODE", _text, socket.gethostname, "name of this node"),
     Variable("EDGEMODEL_WISH", _path, _is("/etc/edgemodel/wish/wish.json"), "file that says what to serve"),
-    Variable("EDGEMODEL_STATE", _path, _is("/var/lib/edgemodel"), "writable folder: models, journal"),
+    Variable(
+        "EDGEMODEL_STATE", _folder, _is("/var/lib/edgemodel"), "writable folder: models, journal", "--state", "DIR"
+    ),
     Variable("EDGEMODEL_CACHE_SIZE", _size, _is("104857600"), "bytes of models to keep on disk"),
     Variable("EDGEMODEL_THREADS", _threads, _is("1"), "threads of one inference"),
     Variable("EDGEMODEL_REGISTRY_CA", _optional_path, _is(""), "CA bundle of the registry"),
     Variable("EDGEMODEL_DOCKER_CONFIG", _optional_path, _is(""), "registry logins, a .dockerconfigjson"),
-    Variable("EDGEMODEL_PORT", _port, _is("8080"), "port of inference"),
-    Variable("EDGEMODEL_ADMIN_PORT", _port, _is("8081"), "port of probes, metrics and status"),
+    Variable("EDGEMODEL_PORT", _port, _is("8080"), "port of inference", "--port", "PORT"),
+    Variable("EDGEMODEL_ADMIN_PORT", _port, _is("8081"), "port of probes, metrics and status", "--admin-port", "PORT"),
+    Variable(
+        "EDGEMODEL_BUNDLE",
+        _optional_origin,
+        _is(""),
+        "serve this instead of what a wish file names: a bundle's folder, or oci://…@sha256:…",
+        "--bundle",
+        "BUNDLE",
+    ),
+    Variable(
+        "EDGEMODEL_CONFIG",
+        _optional_file,
+        _is(""),
+        "serve.yaml: bundle, backup, rules, healing, sampling",
+        "--config",
+        "FILE",
+    ),
 )
 
 
-def read(environ: Mapping[str, str]) -> Settings:
-    """The settings in `environ`.
+def read(environ: Mapping[str, str], options: Mapping[str, str] | None = None) -> Settings:
+    """The settings in `environ`, and in `options`, which go before: what was given on the command line, by variable.
 
     Raises:
-        SettingsError: one line per variable that is wrong, with its name and what is wanted.
+        SettingsError: one line per variable or option that is wrong, with its name and what is wanted.
     """
+    options = options or {}
     values: dict[str, object] = {}
     problems = []
     for variable in VARIABLES:
-        text = environ.get(variable.name, "") or variable.default()
+        given = variable.name in options
+        text = options[variable.name] if given else environ.get(variable.name, "") or variable.default()
         try:
             values[variable.field] = variable.parse(text)
         except ValueError as error:
-            problems.append(f"{variable.name}: {error}, got {text!r:.80}")
+            problems.append(f"{variable.option if given else variable.name}: {error}, got {text!r:.80}")
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)  # type: ignore[arg-type]  # each parser above gives its field's type
@@ -126,9 +170,11 @@ def ensure_state(settings: Settings) -> None:
     try:
         settings.state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"EDGEMODEL_STATE: want a writable folder: {error}") from error
+        raise SettingsError(f"EDGEMODEL_STATE: want a writable folder (or another one by --state): {error}") from error
     if not os.access(settings.state, os.W_OK | os.X_OK):
-        raise SettingsError(f"EDGEMODEL_STATE: want a writable folder, got {str(settings.state)!r}")
+        raise SettingsError(
+            f"EDGEMODEL_STATE: want a writable folder (or another one by --state), got '{settings.state}'"
+        )
 
 
 def describe() -> str:

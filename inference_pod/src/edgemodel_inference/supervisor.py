@@ -7,7 +7,6 @@ One thread decides (`run`); it takes what happened from a queue. A worker is the
 wish; at any time at most one leads, because the leader alone writes the state folder.
 """
 
-import argparse
 import os
 import queue
 import signal
@@ -16,7 +15,7 @@ import sys
 import time
 from collections import Counter
 
-from edgemodel_inference import logs, settings
+from edgemodel_inference import logs, options, settings
 from edgemodel_inference.admin import AdminServer
 from edgemodel_inference.control import Drain, Lead, Relieved, Restart, Serving, Start
 from edgemodel_inference.crashes import Crash, culprit, pause
@@ -198,28 +197,30 @@ class Supervisor:
 
 
 def bind(port: int) -> socket.socket:
-    """A socket that listens on `port` of every address, IPv6 too where there is any."""
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
-    return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 (a server for other machines)
+    """A socket that listens on `port` of every address, IPv6 too where there is any.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    try:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
+        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 (a server for other machines)
+    except OSError as error:
+        raise SettingsError(f"port {port}: {os.strerror(error.errno or 0)}") from error
 
 
 def main() -> None:
     """The ``edgemodel-serve`` command."""
-    parser = argparse.ArgumentParser(
-        prog="edgemodel-serve",
-        description="Serves the model that the wish file names, and looks after itself.",
-        epilog="settings, from the environment:\n" + settings.describe(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args()
+    given = options.read(sys.argv[1:])
     logs.configure()
     try:
-        chosen = settings.read(os.environ)
+        chosen = settings.read(os.environ, given)
         settings.ensure_state(chosen)
         listener, admin_listener = bind(chosen.port), bind(chosen.admin_port)
-    except (SettingsError, OSError) as error:
+    except SettingsError as error:
         sys.exit(f"edgemodel-serve: {error}")
+    os.environ.update(given)  # workers read the environment alone
     supervisor = Supervisor(listener)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())

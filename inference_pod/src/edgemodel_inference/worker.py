@@ -125,12 +125,13 @@ def main() -> None:
     if not isinstance(start, Start):
         return
     try:
-        settings = read(os.environ)
+        worker = Worker(read(os.environ), start, channel)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(worker.serve(listener))
     except SettingsError as error:
         log.warning("settings", problems=str(error).splitlines())
+        sys.stderr.write(f"edgemodel-serve: {error}\n")
         sys.exit(EXIT_SETTINGS)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(settings, start, channel).serve(listener))
     os._exit(0)  # a stuck inference thread would keep a normal exit waiting
 
 

@@ -58,10 +58,16 @@ class Pod:
             "EDGEMODEL_PORT": "0",
             "EDGEMODEL_ADMIN_PORT": "0",
         }
-        command = [sys.executable, "-c", "from edgemodel_inference.supervisor import main; main()"]
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **own, **environment}, stdout=subprocess.PIPE, text=True
-        )
+        self._launch([], {**own, **environment})
+
+    def serve(self, *arguments: str) -> None:
+        """Start as a person does on a bare machine: by options, without a wish."""
+        ports = ("--port", "0", "--admin-port", "0")
+        self._launch(["--name", "tiny", *ports, "--state", str(self.folder / "state"), *arguments], {})
+
+    def _launch(self, arguments: list[str], environment: dict[str, str]) -> None:
+        command = [sys.executable, "-c", "from edgemodel_inference.supervisor import main; main()", *arguments]
+        self.process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._read_logs, args=(self.process,), daemon=True).start()
         wait_until(lambda: self.logged("listening"), "listening")
         listening = self.logged("listening")[-1]

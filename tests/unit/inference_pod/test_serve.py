@@ -1,0 +1,147 @@
+"""``edgemodel-serve --bundle`` on a machine without Kubernetes: the real command, asked, hurt and fed bad versions."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgemodel.wish import WishError
+from edgemodel_inference.local_wish import LocalWish
+from edgemodel_inference.settings import read
+from tests.unit.inference_pod.live_pod import BODY, INFER, Pod, ask, load, wait_until
+from tests.unit.inference_pod.tiny_bundles import bundle
+
+CONFIG = """
+interval: 0.1
+rules:
+  - {name: unsure, metric: model_confidence_mean, operator: "<", threshold: 0.4, window: 2, triggerCount: 2}
+healing:
+  strategies: [{faults: [unsure], actions: [{type: SwitchModel}]}]
+  settle: 0.2
+  minSamples: 1
+"""
+
+
+def point(link: Path, folder: Path) -> None:
+    """Switch the link that is served to another folder, in one step."""
+    new = link.with_name("new")
+    new.symlink_to(folder)
+    new.rename(link)
+
+
+def test_a_bare_machine_serves_survives_a_kill_and_falls_back_from_bad_versions(pod: Pod, origin: Path) -> None:
+    bundle(origin, "v1", scale=20.0)
+    unsure, junk = bundle(origin, "v2", scale=0.0), bundle(origin, "v3", model=b"no graph")
+    current, config = origin / "current", origin / "serve.yaml"
+    point(current, origin / "v1")
+    config.write_text(CONFIG)
+    pod.serve("--bundle", str(current), "--config", str(config))
+    pod.await_version("v1")
+    first = pod.worker_pid()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: pod.worker_pid() not in (0, first) and pod.ready(), "another worker")
+    with load(pod.port, callers=1) as seen:
+        point(current, origin / "v2")
+        wait_until(lambda: any(r["digest"] == unsure.digest for r in pod.worker()["refused"]), "v2 refused")
+        point(current, origin / "v3")
+        wait_until(lambda: any(r["digest"] == junk.digest for r in pod.worker()["refused"]), "v3 refused")
+        before = seen.answers["200 v1"]
+        wait_until(lambda: seen.answers["200 v1"] > before + 20, "v1 answers")
+    assert seen.answers["200 v2"], "the bad version was tried"
+    assert seen.failed == {}
+    assert {r["reason"] for r in pod.worker()["refused"]} == {"unsure", "NotOnnx"}
+
+
+def test_it_starts_from_its_own_disk_when_bundle_and_config_are_gone(pod: Pod, origin: Path) -> None:
+    bundle(origin, "v1")
+    (origin / "serve.yaml").write_text("bundle: " + str(origin / "v1"))
+    pod.serve("--config", str(origin / "serve.yaml"))
+    pod.await_revision(1)
+    pod.stop()
+    origin.rename(origin.with_name("gone"))
+    pod.logs.clear()
+    pod.serve("--config", str(origin / "serve.yaml"))
+    pod.await_version("v1")
+    assert ask(pod.port, "POST", INFER, BODY)[0] == 200
+    assert "no such file" in pod.worker()["wishProblem"]
+
+
+def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command, which is expected to end by itself."""
+    start = "from edgemodel_inference.supervisor import main; main()"
+    command = [sys.executable, "-c", start, "--port", "0", "--admin-port", "0", "--state", "state", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--bundle", "oci://registry/digits:v1"), "--bundle: want a folder, file:///folder or oci://host/repository@"),
+        (("--bundle", "file://host/digits"), "--bundle: want file:///folder"),
+        (("--port", "http", "--bundle", "."), "--port: want a port"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_its_name(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    done = run(tmp_path, *options)
+    assert (done.returncode, f"edgemodel-serve: {message}" in done.stderr) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bundle: nowhere", "nowhere: no manifest.json there"),
+        ("interval: 1", "serve.yaml: bundle: want a bundle's folder or address, here or by --bundle"),
+        ("bundle: v1\nrules: [{name: slow}]", "serve.yaml: rules[0].metric: Field required"),
+        ("bundle: v1\nhealling: {}", "serve.yaml: healling: Extra inputs are not permitted"),
+        ("bundle: [", "serve.yaml: want YAML: while parsing"),
+        ("bundle: oci://registry/digits:v1", "serve.yaml: bundle: want a folder"),
+    ],
+)
+def test_a_wrong_serve_yaml_is_refused_by_its_field(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "serve.yaml").write_text(text)
+    settings = read({"EDGEMODEL_CONFIG": str(tmp_path / "serve.yaml")})
+    with pytest.raises(WishError) as caught:
+        LocalWish(settings, tmp_path / "wish.json").load()
+    assert message in str(caught.value)
+
+
+def test_the_command_ends_with_what_is_wrong_with_serve_yaml(tmp_path: Path) -> None:
+    (tmp_path / "serve.yaml").write_text("interval: -1")
+    done = run(tmp_path, "--config", "serve.yaml", "--bundle", ".")
+    assert done.returncode == 78
+    assert "serve.yaml: interval: Input should be greater than 0, got -1" in done.stderr
+
+
+def test_a_bundle_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "serve.yaml").write_text("bundle: v1")
+    settings = read({"EDGEMODEL_CONFIG": str(tmp_path / "serve.yaml"), "EDGEMODEL_BUNDLE": "v2"})
+    with pytest.raises(WishError, match="bundle: is given by --bundle already"):
+        LocalWish(settings, tmp_path / "wish.json").load()
+
+
+def test_the_revision_grows_with_each_change_and_only_then(tmp_path: Path, origin: Path) -> None:
+    bundle(origin, "v1")
+    settings = read({"EDGEMODEL_CONFIG": str(tmp_path / "serve.yaml"), "EDGEMODEL_BUNDLE": str(origin / "v1")})
+    local, revisions = LocalWish(settings, tmp_path / "wish.json"), []
+    for text in ("interval: 1", "interval: 1.0", "interval: 2"):
+        (tmp_path / "serve.yaml").write_text(text)
+        revisions.append(local.load().revision)
+    assert revisions == [1, 1, 2]
+
+
+def test_an_address_with_its_digest_is_wished_as_it_stands(tmp_path: Path) -> None:
+    digest = "sha256:" + "a" * 64
+    settings = read({"EDGEMODEL_BUNDLE": f"oci://registry.plant:5000/digits@{digest}"})
+    (active,) = (a.active for a in [LocalWish(settings, tmp_path / "wish.json").load().default] if a)
+    assert (active.name, active.uri, active.digest) == ("a" * 12, "oci://registry.plant:5000/digits", digest)
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(tmp_path, "--bundle", ".", "--port", str(port))
+    assert (done.returncode, done.stderr) == (1, f"edgemodel-serve: port {port}: Address already in use\n")
