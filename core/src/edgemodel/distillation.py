@@ -10,6 +10,7 @@ ORDER_VARIABLE = "EDGEMODEL_DISTILL_ORDER"
 """Environment variable of the Job's container that holds the order as JSON."""
 
 Architecture = Literal["mlp", "tiny-cnn"]
+Quantize = Literal["None", "Static", "Dynamic"]
 
 
 class OrderError(ValueError):
@@ -44,6 +45,18 @@ class GateSettings(Document):
     max_size: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest model.onnx in bytes.")
 
 
+class Compress(Document):
+    """What is tried to make the trained student smaller and faster; it ships so only where that is a gain."""
+
+    quantize: Quantize = Field(
+        default="None",
+        description=(
+            "int8. Static: weights and activations, calibrated with training samples. Dynamic: dense layers only. "
+            "It ships where it passes the gates, is smaller, faster and as accurate; fp32 otherwise."
+        ),
+    )
+
+
 class SampleSource(Document):
     """Unlabelled samples that the edge found hard: one tag of the sink per node; tags that do not exist are skipped."""
 
@@ -62,6 +75,7 @@ class Training(Document):
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     seed: int = 0
     gates: GateSettings = GateSettings()
+    compress: Compress = Compress()
 
 
 class Order(Training):

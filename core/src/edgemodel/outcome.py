@@ -21,6 +21,21 @@ class Gate(Document):
     passed: bool
 
 
+class Choice(Document):
+    """One form of the student that could have shipped: what it costs, and why it does or does not."""
+
+    name: str
+    size: int
+    """Bytes of model.onnx."""
+    accuracy: float
+    latency_ms: float
+    """Median of one sample at a time; all forms in the same run, on the same threads."""
+    latency_ms16: float
+    """Median of a batch of 16."""
+    ships: bool
+    why: str
+
+
 class Outcome(Document):
     """How a distillation ended. `code` is CamelCase: Accepted, Rejected, or an error's code."""
 
@@ -30,6 +45,8 @@ class Outcome(Document):
     """The pushed candidate; only with code Accepted."""
     gates: tuple[Gate, ...] = ()
     scores: dict[str, float] = Field(default={})
+    choice: tuple[Choice, ...] = ()
+    """The forms that were compared; empty where there was one only."""
     edge_samples: int = 0
 
     @property

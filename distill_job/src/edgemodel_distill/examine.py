@@ -14,6 +14,9 @@ from edgemodel_distill.gates import Measured
 from edgemodel_distill.progress import DataReport, EpochReport
 from edgemodel_distill.train import EpochLosses, predict
 
+CALIBRATION = 256
+"""Inputs from each source whose activations give int8 its ranges."""
+
 
 class Examiner:
     """Holds out what the student is never trained on, and measures with it."""
@@ -60,8 +63,13 @@ class Examiner:
             edge_agreement=self._agreement(predict(student, self.edge_holdout)),
         )
 
-    def measure(self, student: nn.Module, exported: Classifier, size: int) -> Measured:
-        """What the gates want to know; accuracy and latency are those of the exported model, which is what ships."""
+    def parity(self, student: nn.Module, exported: Classifier) -> float:
+        """Largest difference of a logit between PyTorch and the exported graph, over all that was held out."""
+        inputs = self._all_held_out
+        return float(np.abs(exported.logits(inputs) - predict(student, inputs)).max())
+
+    def measure(self, exported: Classifier, size: int, export_difference: float) -> Measured:
+        """What the gates want to know of a model that may ship."""
         answers = exported.logits(self._all_held_out)
         ours, one = answers[: len(self.holdout)], self.holdout.inputs[:1]
         parent = self._parent
@@ -72,15 +80,20 @@ class Examiner:
             latency_ratio=measure.latency_ratio(exported.logits, parent.logits, one) if parent is not None else None,
             size=size,
             non_finite=measure.count_non_finite(answers),
-            export_difference=float(np.abs(answers - predict(student, self._all_held_out)).max()),
+            export_difference=export_difference,
         )
 
-    def scores(self, student: nn.Module) -> dict[str, float]:
+    def calibration(self) -> Floats:
+        """A few hundred inputs that were trained on, spread over the labelled set and the edge's."""
+        parts = [_spread(part, CALIBRATION) for part in (self.training.inputs, self.edge_training)]
+        return np.concatenate(parts)
+
+    def scores(self, exported: Classifier) -> dict[str, float]:
         """Numbers for people, beyond those of the gates."""
         scores: dict[str, float | None] = {
-            "accuracy": measure.accuracy(predict(student, self.holdout.inputs), self.holdout.labels),
+            "accuracy": _accuracy(exported, self.holdout),
             "teacherAccuracy": _accuracy(self._teacher, self.holdout),
-            "edgeAgreement": self._agreement(predict(student, self.edge_holdout)),
+            "edgeAgreement": self._agreement(exported.logits(self.edge_holdout)),
         }
         if self._parent is not None:
             scores["parentAccuracy"] = _accuracy(self._parent, self.holdout)
@@ -105,3 +118,7 @@ class Examiner:
 
 def _accuracy(classifier: Classifier, holdout: Labelled) -> float:
     return measure.accuracy(classifier.logits(holdout.inputs), holdout.labels)
+
+
+def _spread(inputs: Floats, count: int) -> Floats:
+    return inputs[:: -(-len(inputs) // count)] if len(inputs) else inputs

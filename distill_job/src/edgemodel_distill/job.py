@@ -1,18 +1,19 @@
 """A distillation from order to Outcome: fetch, split, train, export, measure, judge, publish."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from edgemodel.distillation import Order
-from edgemodel.outcome import Gate, Outcome
-from edgemodel_distill import export, publish, students
+from edgemodel.outcome import Choice, Gate, Outcome
+from edgemodel_distill import compress, export, publish, students
+from edgemodel_distill.candidates import choose, compare
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
-from edgemodel_distill.errors import BadOrder, InternalError
+from edgemodel_distill.errors import BadOrder
 from edgemodel_distill.examine import Examiner
 from edgemodel_distill.fetch import Ingredients, Parent, fetch
-from edgemodel_distill.gates import judge
 from edgemodel_distill.progress import Watch
 from edgemodel_distill.train import Material, seed_everything, train
 from edgemodel_registry import Client
@@ -48,20 +49,44 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     train(student, material, recipe, lambda losses: watch.epoch(examiner.report(student, losses, recipe.epochs)))
 
     watch.stage("Measuring")
-    exported = publish.Exported(export.to_onnx(student, things.teacher.input_shape), students.weights(student))
+    model = export.to_onnx(student, things.teacher.input_shape)
     card = publish.describe(order, recipe, things.teacher, things.edge.digests)
-    candidate = Classifier(card, exported.model, threads, InternalError)
-    measured = examiner.measure(student, candidate, len(exported.model))
-    scores = {**examiner.scores(student), "warmStart": float(warm)}
-    gates = judge(order.gates, measured)
-    if not all(gate.passed for gate in gates):
-        return _rejected(gates, scores, things)
+    forms = compress.forms(model, order.compress.quantize, examiner.calibration())
+    candidates = compare(forms, card, student, examiner, order.gates, threads)
+    best, choice = choose(candidates)
+    result = Result(things, best.gates, {**examiner.scores(best.classifier), "warmStart": float(warm)}, choice)
+    if not best.passed:
+        return _rejected(result)
 
     watch.stage("Publishing")
-    card = card.model_copy(update={"scores": examiner.card_scores(measured)})
+    card = publish.complete(card, best.name, examiner.card_scores(best.measured))
+    exported = publish.Exported(best.model, students.weights(student))
     digest = publish.pack(work / "candidate", card, exported, examiner.holdout.inputs)
     publish.publish(work / "candidate", digest, order.push, client)
-    return _accepted(digest, gates, scores, things)
+    return _accepted(digest, result)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an Outcome tells of a student, accepted or not."""
+
+    things: Ingredients
+    gates: tuple[Gate, ...]
+    scores: dict[str, float]
+    choice: tuple[Choice, ...]
+
+    def outcome(self, code: str, message: str, digest: str | None = None) -> Outcome:
+        """The Outcome with all numbers; samples that were left out are named."""
+        edge = self.things.edge
+        return Outcome(
+            code=code,
+            message=message + "".join(f"; samples left out: {reason}" for reason in edge.skipped),
+            digest=digest,
+            gates=self.gates,
+            scores=self.scores,
+            choice=self.choice,
+            edge_samples=len(edge.inputs),
+        )
 
 
 def _build(order: Order, teacher: Classifier) -> nn.Module:
@@ -75,18 +100,13 @@ def _warm_start(student: nn.Module, parent: Parent | None) -> bool:
     return parent is not None and parent.weights is not None and students.warm_start(student, parent.weights)
 
 
-def _rejected(gates: tuple[Gate, ...], scores: dict[str, float], things: Ingredients) -> Outcome:
-    failed = "; ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in gates if not gate.passed)
-    return Outcome(
-        code="Rejected",
-        message=_with_skipped(f"refused by {failed}", things),
-        gates=gates,
-        scores=scores,
-        edge_samples=len(things.edge.inputs),
-    )
+def _rejected(result: Result) -> Outcome:
+    failed = "; ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in result.gates if not gate.passed)
+    return result.outcome("Rejected", f"refused by {failed}")
 
 
-def _accepted(digest: str, gates: tuple[Gate, ...], scores: dict[str, float], things: Ingredients) -> Outcome:
+def _accepted(digest: str, result: Result) -> Outcome:
+    scores = result.scores
     told = f"accuracy {scores['accuracy']:.4f}"
     if "parentAccuracy" in scores:
         told += f" (serving: {scores['parentAccuracy']:.4f})"
@@ -94,15 +114,5 @@ def _accepted(digest: str, gates: tuple[Gate, ...], scores: dict[str, float], th
         told += f", agrees with the teacher on {scores['edgeAgreement']:.1%} of held-out edge samples"
     if "parentEdgeAgreement" in scores:
         told += f" (serving: {scores['parentEdgeAgreement']:.1%})"
-    return Outcome(
-        code="Accepted",
-        message=_with_skipped(told, things),
-        digest=digest,
-        gates=gates,
-        scores=scores,
-        edge_samples=len(things.edge.inputs),
-    )
-
-
-def _with_skipped(message: str, things: Ingredients) -> str:
-    return message + "".join(f"; samples left out: {reason}" for reason in things.edge.skipped)
+    told += "".join(f"; {form.name}: {form.why}" for form in result.choice)
+    return result.outcome("Accepted", told, digest)

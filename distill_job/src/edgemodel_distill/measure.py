@@ -1,7 +1,7 @@
 """What a classifier is worth: accuracy, agreement, latency."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import numpy as np
@@ -41,16 +41,21 @@ def count_non_finite(logits: Floats) -> int:
 
 
 def latency_ratio(one: Predict, other: Predict, sample: Floats) -> float:
-    """Median time of `one` over that of `other` for `sample`; runs alternate, so that both meet the same noise."""
-    for predict in (one, other):
+    """Median time of `one` over that of `other` for `sample`."""
+    ours, theirs = latencies((one, other), sample)
+    return ours / theirs
+
+
+def latencies(predicts: Sequence[Predict], sample: Floats) -> list[float]:
+    """Median seconds of each for `sample`; runs alternate, so that all meet the same noise."""
+    for predict in predicts:
         predict(sample)
-    ones: list[float] = []
-    others: list[float] = []
+    times: list[list[float]] = [[] for _ in predicts]
     deadline = time.perf_counter() + _SECONDS
-    while len(ones) < _ROUNDS and (time.perf_counter() < deadline or not ones):
-        ones.append(_seconds(one, sample))
-        others.append(_seconds(other, sample))
-    return median(ones) / median(others)
+    while len(times[0]) < _ROUNDS and (time.perf_counter() < deadline or not times[0]):
+        for predict, taken in zip(predicts, times, strict=True):
+            taken.append(_seconds(predict, sample))
+    return [median(taken) for taken in times]
 
 
 def _seconds(predict: Predict, sample: Floats) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgemodel.bundle import STUDENT, Card, Lineage, Tensor
+from edgemodel.bundle import STUDENT, Card, Lineage, Scores, Tensor
 from edgemodel.distillation import Order
 from edgemodel_distill import errors, export
 from edgemodel_distill.classifier import Classifier
@@ -49,6 +49,12 @@ def describe(order: Order, recipe: Recipe, teacher: Classifier, samples: tuple[s
             code_version=version("edgemodel-distill"),
         ),
     )
+
+
+def complete(card: Card, form: str, scores: Scores) -> Card:
+    """The card of the form that ships."""
+    lineage = card.lineage.model_copy(update={"config": {**(card.lineage.config or {}), "form": form}})
+    return card.model_copy(update={"scores": scores, "lineage": lineage})
 
 
 def pack(folder: Path, card: Card, exported: Exported, examples: Floats) -> str:

@@ -24,6 +24,11 @@ def describe(outcome: Outcome) -> str:
         f"  {'passed' if gate.passed else 'FAILED'}  {gate.name:22} want {gate.want:<10g} got {gate.got:.4g}"
         for gate in outcome.gates
     ]
+    lines += [
+        f"  {'ships ' if row.ships else '      '}  {row.name:22} {row.size} bytes, accuracy {row.accuracy:.4f}, "
+        f"{row.latency_ms:.3f} ms, {row.latency_ms16:.3f} ms for 16: {row.why}"
+        for row in outcome.choice
+    ]
     if outcome.digest is not None:
         lines.append(f"digest {outcome.digest}")
     return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Smaller forms of a trained student, as ONNX files."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quant_pre_process,
+    quantize_dynamic,
+    quantize_static,
+)
+
+from edgemodel.distillation import Quantize
+from edgemodel_distill.data import Floats
+from edgemodel_distill.export import INPUT
+
+PLAIN = "fp32"
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form of the student by name."""
+
+    name: str
+    model: bytes
+
+
+def forms(model: bytes, how: Quantize, calibration: Floats) -> tuple[Form, ...]:
+    """The student as it was exported, and in int8 where that is wanted.
+
+    Args:
+        model: an ONNX file from `export.to_onnx`.
+        how: Static quantises weights per channel and activations, by the ranges that `calibration` shows, as pairs of
+            QuantizeLinear and DequantizeLinear. Dynamic quantises the weights of dense layers, and their inputs anew
+            with every call.
+        calibration: inputs (N, *shape) like those that it will see, N > 0.
+    """
+    plain = Form(PLAIN, model)
+    match how:
+        case "None":
+            return (plain,)
+        case "Static":
+            return plain, Form("int8-static", _static(model, calibration))
+        case "Dynamic":
+            return plain, Form("int8-dynamic", _dynamic(model))
+
+
+def _static(model: bytes, calibration: Floats) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, quantized = _prepare(model, Path(folder)), Path(folder) / "int8.onnx"
+        quantize_static(
+            prepared,
+            quantized,
+            _Reader(calibration),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            # Signed both: unsigned activations saturate on processors without VNNI.
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return _checked(quantized)
+
+
+def _dynamic(model: bytes) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, quantized = _prepare(model, Path(folder)), Path(folder) / "int8.onnx"
+        # ONNX Runtime has no integer convolution for signed weights on CPUs.
+        quantize_dynamic(prepared, quantized, op_types_to_quantize=["MatMul", "Gemm"], weight_type=QuantType.QInt8)
+        return _checked(quantized)
+
+
+def _prepare(model: bytes, folder: Path) -> Path:
+    exported, prepared = folder / "fp32.onnx", folder / "prepared.onnx"
+    exported.write_bytes(model)
+    # The symbolic part wants sympy, and these graphs have no shape that needs it.
+    quant_pre_process(exported, prepared, skip_symbolic_shape=True)
+    return prepared
+
+
+def _checked(file: Path) -> bytes:
+    onnx.checker.check_model(str(file), full_check=True)
+    return file.read_bytes()
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime comes without types
+    """Hands out the calibration inputs in batches."""
+
+    def __init__(self, inputs: Floats) -> None:
+        self._batches: Iterator[Floats] = (inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH))
+
+    def get_next(self) -> dict[str, Floats] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}

@@ -1,0 +1,126 @@
+"""int8 ships where it is a gain, and the table says why."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgemodel.bundle import MODEL, STUDENT, Card, Tensor
+from edgemodel.distillation import GateSettings
+from edgemodel_distill import compress, errors, export, students
+from edgemodel_distill.candidates import Candidate, choose
+from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.gates import Measured, judge
+from edgemodel_registry import Client
+from edgemodel_registry.folder import check_folder, read_card
+from tests.unit.distill_job.tiny_world import World, distil
+
+GATES = GateSettings(min_accuracy=0.9, max_size=1000)
+PLAIN = Measured(accuracy=0.95, worst_class_accuracy=0.9, size=900, non_finite=0, export_difference=0.0)
+INT8 = dataclasses.replace(PLAIN, size=300)
+
+
+def image_card() -> Card:
+    return Card(
+        name="student",
+        inputs=(Tensor(name=export.INPUT, datatype="FP32", shape=(-1, 1, 16, 16)),),
+        outputs=(Tensor(name=export.OUTPUT, datatype="FP32", shape=(-1, 10)),),
+    )
+
+
+@pytest.fixture(scope="module")
+def exported() -> bytes:
+    torch.manual_seed(0)
+    return export.to_onnx(students.build("tiny-cnn", 16, (1, 16, 16), 10), (1, 16, 16))
+
+
+@pytest.fixture(scope="module")
+def classifier(exported: bytes) -> Classifier:
+    return Classifier(image_card(), exported, 1, errors.InternalError)
+
+
+def candidate(name: str, measured: Measured, latency: float, classifier: Classifier) -> Candidate:
+    gates = judge(GATES, measured)
+    return Candidate(
+        name=name, model=b"", classifier=classifier, measured=measured, gates=gates, latency=latency, latency16=latency
+    )
+
+
+@pytest.mark.parametrize(("how", "size"), [("Static", 0.35), ("Dynamic", 0.65)])
+def test_int8_answers_like_fp32_and_is_smaller(exported: bytes, classifier: Classifier, how: str, size: float) -> None:
+    inputs = np.random.default_rng(0).random((64, 1, 16, 16), np.float32)
+    plain, int8 = compress.forms(exported, how, inputs)
+    answers = Classifier(image_card(), int8.model, 1, errors.InternalError).logits(inputs)
+    assert np.abs(answers - classifier.logits(inputs)).max() < 0.02
+    assert plain.model == exported
+    assert len(int8.model) < size * len(exported)
+
+
+def test_equal_students_give_equal_int8_files(exported: bytes) -> None:
+    inputs = np.random.default_rng(0).random((64, 1, 16, 16), np.float32)
+    assert compress.forms(exported, "Static", inputs) == compress.forms(exported, "Static", inputs)
+
+
+def test_int8_that_is_smaller_faster_and_as_good_ships(classifier: Classifier) -> None:
+    best, table = choose([candidate("fp32", PLAIN, 2.0, classifier), candidate("int8", INT8, 1.0, classifier)])
+    assert best.name == "int8"
+    assert [(row.name, row.ships) for row in table] == [("fp32", False), ("int8", True)]
+    assert table[1].why == "0.33 of fp32's size, 0.50 of its time"
+
+
+@pytest.mark.parametrize(
+    ("changes", "latency", "why"),
+    [
+        ({}, 3.0, "slower than fp32 (1.50 of its time)"),
+        ({"size": 950}, 1.0, "larger than fp32"),
+        ({"accuracy": 0.94}, 1.0, "worse than fp32 by 1.00 points"),
+        ({"accuracy": 0.89}, 1.0, "refused by minAccuracy"),
+    ],
+)
+def test_fp32_ships_where_int8_is_no_gain(
+    classifier: Classifier, changes: dict[str, float], latency: float, why: str
+) -> None:
+    int8 = candidate("int8", dataclasses.replace(INT8, **changes), latency, classifier)
+    best, table = choose([candidate("fp32", PLAIN, 2.0, classifier), int8])
+    assert best.name == "fp32"
+    assert table[1].why.startswith(why)
+    assert [row.ships for row in table] == [True, False]
+
+
+def test_a_form_that_passes_comes_before_a_faster_one_that_does_not(classifier: Classifier) -> None:
+    plain = candidate("fp32", dataclasses.replace(PLAIN, size=2000), 1.0, classifier)
+    best, table = choose([plain, candidate("int8", INT8, 2.0, classifier)])
+    assert best.name == "int8"
+    assert table[0].why == "refused by maxSize"
+
+
+def test_nothing_ships_where_every_form_is_refused(classifier: Classifier) -> None:
+    bad = dataclasses.replace(PLAIN, accuracy=0.5)
+    best, table = choose([candidate("fp32", bad, 1.0, classifier), candidate("int8", bad, 1.0, classifier)])
+    assert not best.passed
+    assert [row.ships for row in table] == [False, False]
+
+
+def test_the_form_that_was_chosen_is_the_one_that_lies_in_the_registry(
+    world: World, work: Path, tmp_path: Path
+) -> None:
+    order = world.change(
+        student={"architecture": "mlp", "width": 1024},
+        compress={"quantize": "Dynamic"},
+        gates={**world.order["gates"], "maxSize": 20_000},  # fp32 has 29 kB
+        push=world.repository("int8"),
+    )
+    outcome, _ = distil(order, work)
+    assert [(row.name, row.ships) for row in outcome.choice] == [("fp32", False), ("int8-dynamic", True)]
+    Client().pull(order.push, outcome.digest, tmp_path / "pulled")
+    assert STUDENT in check_folder(tmp_path / "pulled").files
+    assert (tmp_path / "pulled" / MODEL).stat().st_size == outcome.choice[1].size
+    assert read_card(tmp_path / "pulled").lineage.config["form"] == "int8-dynamic"
+    assert outcome.choice[1].latency_ms > 0
+
+
+def test_without_compression_there_is_nothing_to_choose(world: World, work: Path) -> None:
+    outcome, _ = distil(world.change(), work)
+    assert outcome.choice == ()
