@@ -1,5 +1,7 @@
 """Faults in steady state: blame before action, each action proved, the next one when it did not help."""
 
+import copy
+
 import pytest
 
 from edgemodel.ladder import ActionType, Verdict
@@ -11,20 +13,31 @@ ERROR = Outcome(code="TeacherUnreadable", message="teacher: want one input, got 
 REJECTED = Outcome(code="Rejected", gates=(Gate(name="min_accuracy", want=0.9, got=0.4, passed=False),))
 
 
-@pytest.fixture
-def lone() -> World:
-    """v1 serves and was proved good; nothing else was ever proved, so there is no backup."""
+@pytest.fixture(scope="module")
+def one_good() -> World:
     world = World()
     world.until(lambda w: w.status.last_good == "v1")
     return world
 
 
+@pytest.fixture(scope="module")
+def two_good(one_good: World) -> World:
+    world = copy.deepcopy(one_good)
+    world.wish_for("v2")
+    world.until(lambda w: w.status.last_good == "v2")
+    return world
+
+
 @pytest.fixture
-def world(lone: World) -> World:
+def lone(one_good: World) -> World:
+    """v1 serves and was proved good; nothing else was ever proved, so there is no backup."""
+    return copy.deepcopy(one_good)
+
+
+@pytest.fixture
+def world(two_good: World) -> World:
     """v2 serves everywhere and was proved good, v1 before it."""
-    lone.wish_for("v2")
-    lone.until(lambda w: w.status.last_good == "v2")
-    return lone
+    return copy.deepcopy(two_good)
 
 
 def actions(world: World) -> list[tuple[ActionType, Verdict | None]]:

@@ -93,7 +93,7 @@ def test_the_memory_is_written_before_what_follows_from_it(scenario: Callable[[W
         assert "WriteStatus" not in names[1:]
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(8))
 def test_when_the_weather_calms_down_the_fleet_serves_what_the_status_says(seed: int) -> None:
     weather = random.Random(seed)  # noqa: S311 (a simulation)
     world = World(size=weather.randint(1, 5))

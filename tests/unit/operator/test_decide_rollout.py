@@ -1,5 +1,7 @@
 """A new wish: canary first, judged, then everyone; or back, and never again by itself."""
 
+import copy
+
 import pytest
 
 from edgemodel.ladder import Verdict
@@ -7,12 +9,17 @@ from edgemodel_operator.api.reasons import VersionState
 from tests.unit.operator.world import World, artifact, digest
 
 
-@pytest.fixture
-def world() -> World:
-    """Four nodes on which v1 serves and was proved good."""
+@pytest.fixture(scope="module")
+def settled() -> World:
     world = World()
     world.until(lambda w: w.status.last_good == "v1")
     return world
+
+
+@pytest.fixture
+def world(settled: World) -> World:
+    """Four nodes on which v1 serves and was proved good."""
+    return copy.deepcopy(settled)
 
 
 def rolled_back(world: World) -> bool:

@@ -6,17 +6,15 @@ import sys
 
 import pytest
 
+from edgemodel_operator.__main__ import main
+
 GOOD = {"OPERATOR_INFERENCE_IMAGE": "a", "OPERATOR_DISTILL_IMAGE": "b"}
 
 
-def start(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPERATOR_")} | settings
-    command = [sys.executable, "-m", "edgemodel_operator", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_missing_settings_are_named_as_they_are_set() -> None:
-    answer = start()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPERATOR_")}
+    command = [sys.executable, "-m", "edgemodel_operator"]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert answer.returncode == 2
     assert answer.stderr.splitlines() == [
         "edgemodel-operator: OPERATOR_INFERENCE_IMAGE: not set, and needed",
@@ -27,16 +25,22 @@ def test_missing_settings_are_named_as_they_are_set() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("SIGNAL_INTERVAL", "0"), ("WEBHOOK_PORT", "http"), ("LOG_LEVEL", "loud"), ("WORKERS", "0")]
 )
-def test_a_setting_that_cannot_be_is_named_with_its_value(name: str, value: str) -> None:
-    answer = start(**GOOD, **{f"OPERATOR_{name}": value})
-    (line,) = answer.stderr.splitlines()
-    assert answer.returncode == 2
+def test_a_setting_that_cannot_be_is_named_with_its_value(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["edgemodel-operator"])
+    for variable, content in {**GOOD, f"OPERATOR_{name}": value}.items():
+        monkeypatch.setenv(variable, content)
+    assert main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"edgemodel-operator: OPERATOR_{name}: ")
     assert line.endswith(f"got {value!r}")
 
 
-def test_help_names_every_setting() -> None:
-    answer = start("--help")
-    assert answer.returncode == 0
-    assert "OPERATOR_DISTILL_IMAGE (needed)" in answer.stdout
-    assert "OPERATOR_SIGNAL_INTERVAL (default 10.0)" in answer.stdout
+def test_help_names_every_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["edgemodel-operator", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    text = capsys.readouterr().out
+    assert "OPERATOR_DISTILL_IMAGE (needed)" in text
+    assert "OPERATOR_SIGNAL_INTERVAL (default 10.0)" in text
