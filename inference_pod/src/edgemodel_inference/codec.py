@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgemodel.bundle import Tensor
 from edgemodel_inference.datatypes import NAMES, NUMPY, VALUE_TYPES
 from edgemodel_inference.errors import BadRequest
+from edgemodel_inference.texts import pack_texts, parse_texts
 
 Array = NDArray[Any]
 
@@ -81,11 +82,13 @@ def encode(
     outputs, blobs = [], []
     for name, array, binary in _choose(arrays, request):
         output: dict[str, object] = {"name": name, "datatype": NAMES[array.dtype], "shape": array.shape}
+        texts = array.dtype.kind == "O"
         if binary:
-            blobs.append(array.tobytes())
+            blobs.append(pack_texts(array.reshape(-1)) if texts else array.tobytes())
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
-            output["data"] = np.ascontiguousarray(array).reshape(-1)
+            flat = np.ascontiguousarray(array).reshape(-1)
+            output["data"] = flat.tolist() if texts else flat
         outputs.append(output)
     document = {**head, "outputs": outputs}
     if request.id is not None:
@@ -204,13 +207,19 @@ def _from_json(item: Mapping[str, Any], tensor: Tensor, shape: tuple[int, ...], 
 
 
 def _from_bytes(rest: "bytes | memoryview", size: object, tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
-    dtype = NUMPY[tensor.datatype]
-    want = math.prod(shape) * dtype.itemsize
-    if type(size) is not int or size != want:
+    dtype, count = NUMPY[tensor.datatype], math.prod(shape)
+    texts = dtype.kind == "O"
+    want = size if texts else count * dtype.itemsize
+    if type(size) is not int or size < 0 or size != want:
         raise BadRequest(f"{where}.parameters.binary_data_size: want {want} for shape {list(shape)}, got {size!r:.80}")
-    if len(rest) < want:
-        raise BadRequest(f"{where}: want {want} bytes of binary data, got {len(rest)}")
-    return np.frombuffer(rest[:want], dtype=dtype).reshape(shape)
+    if len(rest) < size:
+        raise BadRequest(f"{where}: want {size} bytes of binary data, got {len(rest)}")
+    if texts:
+        return parse_texts(rest[:size], count, where).reshape(shape)
+    if dtype.kind == "b":
+        truths: Array = np.frombuffer(rest[:size], dtype=np.uint8) != 0  # any byte but zero is true
+        return truths.reshape(shape)
+    return np.frombuffer(rest[:size], dtype=dtype).reshape(shape)
 
 
 def _wanted(value: object, binary: bool) -> tuple[Wanted, ...] | None:
@@ -221,7 +230,10 @@ def _wanted(value: object, binary: bool) -> tuple[Wanted, ...] | None:
         where = f"outputs[{index}]"
         if not isinstance(item.get("name"), str):
             raise BadRequest(f"{where}.name: want a string")
-        chosen = _parameters(item, where).get("binary_data", binary)
+        parameters = _parameters(item, where)
+        if parameters.get("classification"):
+            raise BadRequest(f"{where}.parameters.classification: not offered; POST /predict gives labels")
+        chosen = parameters.get("binary_data", binary)
         wanted.append(Wanted(item["name"], chosen is True))
     return tuple(wanted)
 

@@ -18,8 +18,9 @@ NUMPY: Mapping[str, "np.dtype[Any]"] = {
     "FP16": np.dtype("<f2"),
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
+    "BYTES": np.dtype(np.object_),
 }
-"""Little-endian, as the protocol's binary tensors are."""
+"""Little-endian, as the protocol's binary tensors are. BYTES are texts: Python strings, as ONNX Runtime has them."""
 
 ONNX: Mapping[str, str] = {
     "tensor(bool)": "BOOL",
@@ -34,6 +35,7 @@ ONNX: Mapping[str, str] = {
     "tensor(float16)": "FP16",
     "tensor(float)": "FP32",
     "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
 }
 """ONNX Runtime's name of a type → the protocol's."""
 
@@ -44,5 +46,6 @@ VALUE_TYPES: Mapping[str, frozenset[type]] = {
     "u": frozenset({int}),
     "i": frozenset({int}),
     "f": frozenset({int, float}),
+    "O": frozenset({str}),
 }
 """Kind of a dtype → what values of it are in decoded JSON."""

@@ -85,6 +85,7 @@ LASTING_CODES = frozenset(
         "GoldenMissing",
         "JailCrashed",
         "ModelMissing",
+        "NotFinite",
         "NotOnnx",
     }
 )

@@ -13,7 +13,11 @@ from edgemodel_inference.inference import Inference
 from edgemodel_inference.models import Model
 
 _JSON_LENGTH = b"inference-header-content-length"
-_SERVER = {"name": "edgemodel-serve", "version": version("edgemodel-inference"), "extensions": ["binary_tensor_data"]}
+_SERVER = {
+    "name": "edgemodel-serve",
+    "version": version("edgemodel-inference"),
+    "extensions": ["binary_tensor_data", "model_configuration"],
+}
 
 
 class Routes:
@@ -61,10 +65,14 @@ class Routes:
             case ["ready"]:
                 _need(request, "GET")
                 return _readiness(request.model is not None)
-        raise NotFound(f"{request.path:.200}: want nothing, /ready or /infer after the model")
+            case ["config"]:
+                _need(request, "GET")
+                return json_response(_config(self._name, self._inference.need(request.model)))
+        raise NotFound(f"{request.path:.200}: want nothing, /ready, /config or /infer after the model")
 
     async def _infer(self, request: Request, model: Model) -> Response:
         try:
+            _need_plain(request)
             wanted = decode(request.body, _json_length(request), model.card.inputs)
             result = await self._inference.run(model, wanted.feeds, request.started)
             head = {"model_name": self._name, "model_version": model.version}
@@ -81,6 +89,12 @@ class Routes:
 def _need(request: Request, method: str) -> None:
     if request.method != method and not (method == "GET" and request.method == "HEAD"):
         raise NotAllowed(f"{request.path:.200}: want {method}, got {request.method}")
+
+
+def _need_plain(request: Request) -> None:
+    encoding = request.headers.get(b"content-encoding", b"identity")
+    if encoding != b"identity":
+        raise BadRequest(f"Content-Encoding: want none, got {encoding.decode(errors='replace')!r:.80}")
 
 
 def _readiness(ready: bool) -> Response:
@@ -108,4 +122,21 @@ def _metadata(name: str, model: Model) -> dict[str, object]:
         "inputs": tensors(card.inputs),
         "outputs": tensors(card.outputs),
         "parameters": {"digest": model.digest, "labels": card.labels, "description": card.description},
+    }
+
+
+def _config(name: str, model: Model) -> dict[str, object]:
+    """What Triton's clients read before they ask: tensors with all their dimensions, so no batch size apart."""
+
+    def tensors(of: tuple[Tensor, ...]) -> list[dict[str, object]]:
+        types = {"BYTES": "STRING"}
+        return [{"name": t.name, "data_type": f"TYPE_{types.get(t.datatype, t.datatype)}", "dims": t.shape} for t in of]
+
+    return {
+        "name": name,
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "max_batch_size": 0,
+        "input": tensors(model.card.inputs),
+        "output": tensors(model.card.outputs),
     }

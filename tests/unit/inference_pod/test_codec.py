@@ -17,7 +17,7 @@ from edgemodel_inference.datatypes import NAMES, NUMPY
 from edgemodel_inference.errors import BadRequest
 
 FREE = {name: Tensor(name="x", datatype=name, shape=(-1, -1)) for name in NUMPY}
-MATRICES = st.sampled_from(list(NUMPY.values())).flatmap(
+MATRICES = st.sampled_from([dtype for dtype in NUMPY.values() if dtype.kind != "O"]).flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=2, max_side=4), elements=_finite(dtype))
 )
 ALL = InferRequest(None, {}, None, binary=False)
@@ -25,6 +25,13 @@ ALL = InferRequest(None, {}, None, binary=False)
 
 def _finite(dtype: "np.dtype[Any]") -> Any:
     return hnp.from_dtype(dtype, allow_nan=False, allow_infinity=False)
+
+
+def _no_surrogates() -> Any:
+    return st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+TEXTS = hnp.arrays(np.object_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=4), elements=_no_surrogates())
 
 
 def body(array: Any, **changed: Any) -> dict[str, Any]:
@@ -64,6 +71,43 @@ def test_an_answer_reads_back_as_binary_when_the_caller_asks_for_it(array: Any) 
     head = json.loads(text[:length])
     assert (head["id"], head["outputs"][0]["parameters"]) == ("7", {"binary_data_size": array.nbytes})
     assert text[length:] == array.tobytes()
+
+
+@given(TEXTS)
+def test_texts_arrive_and_come_back_as_json_and_as_binary(array: Any) -> None:
+    request = decode(orjson.dumps(body(array)), None, [FREE["BYTES"]])
+    text, length = encode({}, [("x", request.feeds["x"])], InferRequest(None, {}, None, binary=True))
+    assert length is not None
+    (output,) = json.loads(text[:length])["outputs"]
+    head = orjson.dumps({"inputs": [output]})
+    again = decode(head + text[length:], len(head), [FREE["BYTES"]])
+    assert again.feeds["x"].tolist() == array.tolist()
+
+
+WRONG_TEXTS = {
+    "one that is cut off": (b"\x05\x00\x00\x00abcd", "element 0 is longer than the data"),
+    "one too many": (b"\x01\x00\x00\x00a" * 3, "want 2 elements"),
+    "one too few": (b"\x07\x00\x00\x00abcdefg", "want 2 elements"),
+    "bytes that are no text": (b"\x01\x00\x00\x00\xff\x00\x00\x00\x00", "element 0: want UTF-8"),
+    "no room for the lengths": (b"abc", "want 2 elements"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_TEXTS)
+def test_broken_binary_texts_are_refused(what: str) -> None:
+    data, message = WRONG_TEXTS[what]
+    tensor = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "parameters": {"binary_data_size": len(data)}}
+    head = orjson.dumps({"inputs": [tensor]})
+    with pytest.raises(BadRequest, match=message):
+        decode(head + data, len(head), [FREE["BYTES"]])
+
+
+def test_a_truth_value_in_binary_may_be_any_byte_but_zero() -> None:
+    head = orjson.dumps(
+        {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "BOOL", "parameters": {"binary_data_size": 3}}]}
+    )
+    feeds = decode(head + b"\x00\x01\xff", len(head), [FREE["BOOL"]]).feeds
+    assert feeds["x"].view(np.uint8).tolist() == [[0, 1, 1]]
 
 
 JSON = st.recursive(
