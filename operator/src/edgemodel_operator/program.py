@@ -82,7 +82,7 @@ class Program:
     def _source(self, session: aiohttp.ClientSession) -> Source:
         if self._settings.prometheus_url:
             return Prometheus(session, self._settings.prometheus_url)
-        return Scrape(session, self._world.addresses)
+        return Scrape(session, self._world.targets)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         namespaces = self._settings.watched()

@@ -13,7 +13,7 @@ from edgemodel_operator.api import resource
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.model import naming
-from edgemodel_operator.render.children import covers
+from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
 from edgemodel_operator.render.pod import canonical
 from edgemodel_operator.render.wish import next_revision, render_wish, render_wish_config_map
@@ -238,6 +238,19 @@ def test_everything_covers_itself(value: object) -> None:
 def test_defaults_of_the_api_server_are_no_difference() -> None:
     actual = {"spec": {"ports": [{"port": 80, "protocol": "TCP"}], "clusterIP": "10.0.0.1"}, "status": {}}
     assert covers(actual, {"spec": {"ports": [{"port": 80}]}})
+
+
+def test_a_sidecar_that_somebody_injected_is_no_difference() -> None:
+    actual = {"containers": [{"name": "proxy"}, {"name": "inference", "image": "a", "env": [{"name": "X"}]}]}
+    assert covers(actual, {"containers": [{"name": "inference", "image": "a"}]})
+    assert not covers(actual, {"containers": [{"name": "inference", "image": "b"}]})
+
+
+def test_what_is_no_longer_wanted_changes_the_stamp() -> None:
+    before = {"metadata": {"name": "x"}, "spec": {"env": [{"name": "A"}, {"name": "B"}]}}
+    after = {"metadata": {"name": "x"}, "spec": {"env": [{"name": "A"}]}}
+    assert covers(stamp(before), after)
+    assert not covers(stamp(before), stamp(after))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from edgemodel import series
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert
+from edgemodel_operator.model.observation import Alert, Target
 from edgemodel_operator.signals.board import Board
 from edgemodel_operator.signals.reports import Sample, assemble, firing
 from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, Prometheus, Scrape
@@ -245,7 +245,9 @@ async def scrape(serve: Any, session: ClientSession, *handlers: Handler) -> list
     """Pods at 127.1.0.1, 127.1.0.2 and so on, each on the admin port."""
     for number, handler in enumerate(handlers, 1):
         await serve(handler, f"127.1.0.{number}", series.PORT_ADMIN)
-    return await Scrape(session, lambda: [f"127.1.0.{i}" for i in range(1, len(handlers) + 1)]).read()
+    who = series.identity(KEY.name, KEY.namespace, "n1")
+    targets = [Target(f"127.1.0.{number}", who) for number in range(1, len(handlers) + 1)]
+    return await Scrape(session, lambda: targets).read()
 
 
 async def good(_request: web.Request) -> web.Response:
@@ -265,6 +267,13 @@ async def test_a_pod_is_scraped_for_the_series_that_matter(serve: Serve, session
     assert report.faults == {"low-confidence": True, "high-latency": False}
     assert (report.digest, report.answered, report.wish_revision, report.samples) == ("d1", 41, 7, 12)
     assert report.refused == {"d2": "NotOnnx"}
+
+
+async def test_a_pod_speaks_for_itself_only(serve: Serve, session: ClientSession) -> None:
+    async def liar(_request: web.Request) -> web.Response:
+        return web.Response(text=EXPOSITION.replace(f'edgemodel="{KEY.name}"', 'edgemodel="of-somebody-else"'))
+
+    assert list(assemble(await scrape(serve, session, liar), NOW)) == [KEY]
 
 
 async def test_an_answer_in_pieces_is_read_whole(serve: Serve, session: ClientSession) -> None:

@@ -137,7 +137,12 @@ def test_with_replicas_each_pod_is_a_unit_of_its_own() -> None:
 
 def test_only_pods_that_serve_are_scraped() -> None:
     pods = [trim_pod(pod("p", podIP="10.0.0.1")), trim_pod(pod("d", component=naming.DISTILLING, podIP="10.0.0.2"))]
-    assert list(world(Pod={KEY: pods}).addresses()) == ["10.0.0.1"]
+    [target] = world(Pod={KEY: pods}).targets()
+    assert (target.address, target.labels["edgemodel"], target.labels["namespace"]) == (
+        "10.0.0.1",
+        KEY.name,
+        KEY.namespace,
+    )
 
 
 def child(kind: str, name: str, version: str, **fields: Any) -> Body:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from edgemodel import outcome, wish
+from edgemodel import outcome, series, wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.spec import Placement
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Job, Node, Observation, Pod, Report
+from edgemodel_operator.model.observation import Alert, Job, Node, Observation, Pod, Report, Target
 from edgemodel_operator.render.job import LABEL_ATTEMPT
 
 Body = Mapping[str, Any]
@@ -53,10 +53,16 @@ class World:
         """All EdgeModels."""
         return [Key(*key) for key in self._indexes.get("EdgeModel", {})]
 
-    def addresses(self) -> Iterator[str]:
-        """Addresses of all serving pods."""
-        for pods in self._indexes.get("Pod", {}).values():
-            yield from (p["address"] for p in pods if p["address"] and p["component"] == naming.SERVING)
+    def targets(self) -> Iterator[Target]:
+        """All serving pods that can be scraped."""
+        for key, pods in self._indexes.get("Pod", {}).items():
+            body = next(iter(self._indexes.get("EdgeModel", {}).get(key, ())), {})
+            mode = body.get("spec", {}).get("placement", {}).get("mode", "EveryNode")
+            for pod in pods:
+                if pod["address"] and pod["component"] == naming.SERVING:
+                    unit = pod["node"] if mode == "EveryNode" else pod["name"]
+                    namespace, name = key
+                    yield Target(pod["address"], series.identity(name, namespace, unit))
 
     def wrote(self, body: Body, now: datetime) -> None:
         """Remember what a write returned until the watch has caught up."""

@@ -14,7 +14,7 @@ from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import SERVING, labels
 from edgemodel_operator.model.observation import Observation
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Nudge, Object, Plan, WriteStatus
-from edgemodel_operator.render.children import covers
+from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
 from edgemodel_operator.render.wish import next_revision, render_wish, render_wish_config_map
 from edgemodel_operator.render.workload import render_service, render_workload
@@ -91,7 +91,7 @@ def _wish(observation: Observation, draft: Draft) -> Wish:
 
 
 def _ensure(observation: Observation, children: list[Object]) -> Iterator[Action]:
-    for body in children:
+    for body in map(stamp, children):
         present: Mapping[str, object] | None = observation.children.get((body["kind"], body["metadata"]["name"]))
         if present is None or not covers(present, body):
             yield Ensure(body)

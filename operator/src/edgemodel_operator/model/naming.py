@@ -11,6 +11,9 @@ LABEL_MANAGED = "app.kubernetes.io/managed-by"
 ANNOTATION_REVISION = "edgemodel.dev/wish-revision"
 """On pods: the nudge. The kubelet refreshes a pod's volumes when its annotations change."""
 
+ANNOTATION_STAMP = "edgemodel.dev/stamp"
+"""On children: a hash of all that the operator wants of them."""
+
 SERVING, DISTILLING = "inference", "distillation"
 """Values of the component label."""
 

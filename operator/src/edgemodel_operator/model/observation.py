@@ -12,6 +12,14 @@ from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A pod to scrape, and who it is whatever it says of itself: a pod speaks for itself only."""
+
+    address: str
+    labels: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A node that the placement selects. `ready` None: the control plane lost sight of it."""

@@ -23,7 +23,7 @@ def render_workload(model: EdgeModel, image: str) -> Object:
     template = _template(model, image)
     selector = {"matchLabels": labels(model.name, SERVING)}
     if model.spec.placement.mode == "EveryNode":
-        strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}}
         spec = {"selector": selector, "template": template, "updateStrategy": strategy, "minReadySeconds": 2}
         return child(model, "apps/v1", "DaemonSet", model.name, SERVING, spec=spec)
     spread = {

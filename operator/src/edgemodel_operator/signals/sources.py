@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edgemodel import series
 from edgemodel_operator.errors import SignalError
+from edgemodel_operator.model.observation import Target
 from edgemodel_operator.signals.reports import ALERTS, WANTED, Sample
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -53,21 +54,21 @@ class Prometheus:
 class Scrape:
     """Asks the pods themselves; for small clusters without Prometheus. A pod that does not answer is absent."""
 
-    def __init__(self, session: aiohttp.ClientSession, addresses: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, session: aiohttp.ClientSession, targets: Callable[[], Iterable[Target]]) -> None:
         self._session = session
-        self._addresses = addresses
+        self._targets = targets
         self._places = asyncio.Semaphore(SCRAPES_AT_ONCE)
 
     async def read(self) -> list[Sample]:
         """See `Source.read`."""
-        addresses = list(self._addresses())
-        answers = await asyncio.gather(*(self._scrape(address) for address in addresses))
-        if addresses and all(answer is None for answer in answers):
-            raise SignalError(f"none of {len(addresses)} pods answered a scrape")
+        targets = list(self._targets())
+        answers = await asyncio.gather(*(self._scrape(target) for target in targets))
+        if targets and all(answer is None for answer in answers):
+            raise SignalError(f"none of {len(targets)} pods answered a scrape")
         return [sample for answer in answers if answer is not None for sample in answer]
 
-    async def _scrape(self, address: str) -> list[Sample] | None:
-        host = f"[{address}]" if ":" in address else address
+    async def _scrape(self, target: Target) -> list[Sample] | None:
+        host = f"[{target.address}]" if ":" in target.address else target.address
         url = f"http://{host}:{series.PORT_ADMIN}/metrics"
         try:
             async with self._places, self._session.get(url, timeout=TIMEOUT) as response:
@@ -76,7 +77,8 @@ class Scrape:
             families = list(text_string_to_metric_families(text))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
             return None
-        return [Sample(s.name, s.labels, s.value) for family in families for s in family.samples if s.name in WANTED]
+        wanted = (s for family in families for s in family.samples if s.name in WANTED)
+        return [Sample(s.name, {**s.labels, **target.labels}, s.value) for s in wanted]
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
