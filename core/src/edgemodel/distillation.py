@@ -43,6 +43,15 @@ class GateSettings(Document):
     min_class_accuracy: float = Field(default=0.7, ge=0, le=1, description="Lowest accuracy of any one class.")
     max_latency_ratio: float = Field(default=1.5, gt=0, le=100, description="Latency over the serving version's.")
     max_size: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest model.onnx in bytes.")
+    min_teacher_confidence: float = Field(
+        default=0.6, ge=0, le=1, description="Lowest mean confidence of the teacher on edge samples, else TeacherUnfit."
+    )
+    min_teacher_agreement: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="Lowest share of edge samples where noise does not change the teacher's mind, else TeacherUnfit.",
+    )
 
 
 class Compress(Document):

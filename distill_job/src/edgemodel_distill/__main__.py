@@ -1,6 +1,7 @@
 """`edgemodel-distill`: runs one order, tells its progress, and ends with an Outcome.
 
-Exit status 0: Accepted, or Rejected where the order is a Job's. 3: Rejected. 1: the Outcome has an error's code.
+Exit status 0: Accepted; where the order is a Job's also Rejected and TeacherUnfit, which another try does not change.
+3: these two elsewhere. 1: the Outcome has an error's code.
 """
 
 import argparse
@@ -68,16 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.flush()
     if result_file is not None:
         result.write(result_file, outcome)
-    if outcome.code == "Rejected" and asked.config is not None:
-        return REFUSED
-    return 0 if outcome.code in {"Accepted", "Rejected"} else 1
+    if outcome.code in {"Rejected", "TeacherUnfit"}:
+        return 0 if asked.config is None else REFUSED
+    return 0 if outcome.code == "Accepted" else 1
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="edgemodel-distill",
         description="Distils a teacher into a small student, and ships it only when the gates let it.",
-        epilog=f"{EXAMPLE}\nExit status: 0 accepted (and, of an order, rejected), 3 rejected, 1 an error.",
+        epilog=f"{EXAMPLE}\nExit status: 0 accepted, 3 refused (of an order: 0 too), 1 an error.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_mutually_exclusive_group()

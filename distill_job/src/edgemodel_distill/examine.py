@@ -6,13 +6,16 @@ from torch import nn
 from edgemodel.bundle import Scores
 from edgemodel_distill import measure
 from edgemodel_distill.classifier import Classifier
-from edgemodel_distill.config import HOLDOUT
+from edgemodel_distill.config import HOLDOUT, Recipe
 from edgemodel_distill.data import Floats, Labelled, in_holdout
 from edgemodel_distill.errors import DatasetInvalid
 from edgemodel_distill.fetch import Ingredients
 from edgemodel_distill.gates import Measured
 from edgemodel_distill.progress import DataReport, EpochReport
 from edgemodel_distill.train import EpochLosses, predict
+
+ENOUGH_TO_TELL = 20
+"""Edge samples from which on the teacher is judged by them."""
 
 CALIBRATION = 256
 """Inputs from each source whose activations give int8 its ranges."""
@@ -49,6 +52,17 @@ class Examiner:
             per_class=tuple(np.bincount(labels, minlength=self._teacher.classes).tolist()),
             edge=len(self.edge_training) + len(self.edge_holdout),
         )
+
+    def teacher_on_edge(self, recipe: Recipe) -> tuple[float, float] | None:
+        """The teacher's mean confidence on edge samples, and its agreement with itself on noisy views of them.
+
+        The noise is that of the training. None where there are too few samples to tell.
+        """
+        inputs = np.concatenate([self.edge_training, self.edge_holdout])
+        if len(inputs) < ENOUGH_TO_TELL:
+            return None
+        confidence = measure.confidence(self._teacher.logits(inputs))
+        return confidence, measure.self_agreement(self._teacher.logits, inputs, recipe.edge_noise, recipe.seed)
 
     def report(self, student: nn.Module, losses: EpochLosses, epochs: int) -> EpochReport:
         """Where the student stands after an epoch."""

@@ -46,6 +46,14 @@ def judge(settings: GateSettings, measured: Measured) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
+def judge_teacher(settings: GateSettings, confidence: float, agreement: float) -> tuple[Gate, ...]:
+    """Whether the teacher knows the edge's samples well enough to teach them."""
+    return (
+        _at_least("minTeacherConfidence", settings.min_teacher_confidence, confidence),
+        _at_least("minTeacherAgreement", settings.min_teacher_agreement, agreement),
+    )
+
+
 def _at_least(name: str, want: float, got: float) -> Gate:
     return Gate(name=name, want=want, got=got, passed=got >= want - _ROUNDING)
 

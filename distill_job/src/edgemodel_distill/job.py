@@ -14,6 +14,7 @@ from edgemodel_distill.config import Recipe
 from edgemodel_distill.errors import BadOrder
 from edgemodel_distill.examine import Examiner
 from edgemodel_distill.fetch import Ingredients, Parent, fetch
+from edgemodel_distill.gates import judge_teacher
 from edgemodel_distill.progress import Watch
 from edgemodel_distill.train import Material, seed_everything, train
 from edgemodel_registry import Client
@@ -30,7 +31,8 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
         threads: of training and of every measurement.
 
     Returns:
-        Accepted with the pushed digest, or Rejected with nothing pushed; both with all gates' numbers.
+        Accepted with the pushed digest; Rejected, or TeacherUnfit before any training, with nothing pushed. All with
+        the numbers of the gates.
 
     Raises:
         DistillError: see `edgemodel_distill.errors`; nothing was pushed that could be taken for a candidate.
@@ -40,6 +42,10 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     things = fetch(order, client, work, threads)
     examiner = Examiner(things)
     watch.data(examiner.data_report())
+
+    teacher_gates, teacher_scores = _judge_teacher(examiner, order, recipe)
+    if not all(gate.passed for gate in teacher_gates):
+        return _unfit(Result(things, teacher_gates, teacher_scores))
 
     watch.stage("Training")
     seed_everything(recipe)
@@ -54,7 +60,8 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     forms = compress.forms(model, order.compress.quantize, examiner.calibration())
     candidates = compare(forms, card, student, examiner, order.gates, threads)
     best, choice = choose(candidates)
-    result = Result(things, best.gates, {**examiner.scores(best.classifier), "warmStart": float(warm)}, choice)
+    scores = {**teacher_scores, **examiner.scores(best.classifier), "warmStart": float(warm)}
+    result = Result(things, (*teacher_gates, *best.gates), scores, choice)
     if not best.passed:
         return _rejected(result)
 
@@ -73,7 +80,7 @@ class Result:
     things: Ingredients
     gates: tuple[Gate, ...]
     scores: dict[str, float]
-    choice: tuple[Choice, ...]
+    choice: tuple[Choice, ...] = ()
 
     def outcome(self, code: str, message: str, digest: str | None = None) -> Outcome:
         """The Outcome with all numbers; samples that were left out are named."""
@@ -100,9 +107,28 @@ def _warm_start(student: nn.Module, parent: Parent | None) -> bool:
     return parent is not None and parent.weights is not None and students.warm_start(student, parent.weights)
 
 
+def _judge_teacher(examiner: Examiner, order: Order, recipe: Recipe) -> tuple[tuple[Gate, ...], dict[str, float]]:
+    """A teacher that does not know the drift itself teaches its mistakes; without edge samples nothing is asked."""
+    known = examiner.teacher_on_edge(recipe)
+    if known is None:
+        return (), {}
+    confidence, agreement = known
+    scores = {"teacherEdgeConfidence": round(confidence, 4), "teacherSelfAgreement": round(agreement, 4)}
+    return judge_teacher(order.gates, confidence, agreement), scores
+
+
+def _unfit(result: Result) -> Outcome:
+    message = f"the teacher does not know the edge's samples: {_failed(result)}; take one that has seen such input"
+    return result.outcome("TeacherUnfit", message)
+
+
 def _rejected(result: Result) -> Outcome:
-    failed = "; ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in result.gates if not gate.passed)
-    return result.outcome("Rejected", f"refused by {failed}")
+    return result.outcome("Rejected", f"refused by {_failed(result)}")
+
+
+def _failed(result: Result) -> str:
+    failed = (gate for gate in result.gates if not gate.passed)
+    return "; ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in failed)
 
 
 def _accepted(digest: str, result: Result) -> Outcome:

@@ -11,6 +11,7 @@ from edgemodel_distill.data import Floats, Labels
 Predict = Callable[[Floats], Floats]
 
 _ROUNDS, _SECONDS = 300, 4.0
+_VIEWS = 4
 
 
 def accuracy(logits: Floats, labels: Labels) -> float:
@@ -33,6 +34,17 @@ def confidence(logits: Floats) -> float:
     """Mean probability of the top class: what a node reports as `model_confidence_mean`."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return float((1 / np.exp(shifted).sum(axis=1)).mean())
+
+
+def self_agreement(predict: Predict, inputs: Floats, noise: float, seed: int) -> float:
+    """Share of `inputs` on which a model says the same with and without Gaussian noise, mean over a few views.
+
+    `noise` is in standard deviations of the inputs. A model that is near its boundaries does not know what it sees.
+    """
+    random = np.random.default_rng(seed)
+    plain, sigma = predict(inputs), noise * float(inputs.std())
+    views = (inputs + random.normal(0, sigma, inputs.shape).astype(np.float32) for _ in range(_VIEWS))
+    return float(np.mean([agreement(plain, predict(view)) for view in views]))
 
 
 def count_non_finite(logits: Floats) -> int:

@@ -49,7 +49,7 @@ def test_edge_samples_are_counted_and_tags_that_do_not_exist_are_skipped(shipped
 
 def test_all_gates_report_their_numbers(shipped: tuple[Any, Any, Path]) -> None:
     outcome, _, _ = shipped
-    assert len(outcome.gates) == 7
+    assert len(outcome.gates) == 9
     assert all(gate.passed for gate in outcome.gates)
 
 
@@ -182,7 +182,39 @@ def test_a_teacher_whose_answers_overflow_ends_the_training_with_a_code(
 ) -> None:
     digest = write_linear(tmp_path / "loud", sharpness=3e38)
     with pytest.raises(errors.NanLoss, match="epoch 1"):
-        distil(world.change(teacher={"uri": f"file://{tmp_path / 'loud'}", "digest": digest}), work)
+        distil(world.change(teacher={"uri": f"file://{tmp_path / 'loud'}", "digest": digest}, samples=None), work)
+
+
+def test_a_teacher_that_is_not_sure_of_the_edges_samples_trains_nobody(
+    world: World, work: Path, tmp_path: Path
+) -> None:
+    digest = write_linear(tmp_path / "unsure", sharpness=0.1)
+    order = world.change(
+        teacher={"uri": f"file://{tmp_path / 'unsure'}", "digest": digest}, push=world.repository("unfit")
+    )
+    outcome, told = distil(order, work)
+    assert (outcome.code, told.epochs, world.manifests("unfit")) == ("TeacherUnfit", [], [])
+    assert [gate.name for gate in outcome.gates if not gate.passed] == ["minTeacherConfidence"]
+    assert outcome.scores["teacherEdgeConfidence"] < 0.6
+    assert "minTeacherConfidence: want 0.6" in outcome.message
+
+
+def test_a_teacher_whose_mind_noise_changes_trains_nobody(world: World, work: Path) -> None:
+    sink = world.repository("boundary-samples")
+    near = np.random.default_rng(0).normal(0, [0.01, 3], (60, 2)).astype(np.float32)
+    write_samples(work / "boundary", "hard", near, np.zeros(60, np.float32))
+    Client().push(work / "boundary", sink, ["one"])
+    outcome, _ = distil(world.change(samples={"sink": sink, "tags": ["one"]}), work)
+    assert (outcome.code, outcome.edge_samples) == ("TeacherUnfit", 60)
+    assert outcome.scores["teacherSelfAgreement"] < 0.8
+
+
+def test_a_handful_of_edge_samples_does_not_condemn_a_teacher(world: World, work: Path, tmp_path: Path) -> None:
+    sink = world.repository("few-samples")
+    write_samples(tmp_path / "few", "hard", np.zeros((5, 2), np.float32), np.zeros(5, np.float32))
+    Client().push(tmp_path / "few", sink, ["one"])
+    outcome, _ = distil(world.change(samples={"sink": sink, "tags": ["one"]}), work)
+    assert outcome.code == "Accepted"
 
 
 def test_a_data_set_of_one_class_is_refused(world: World, work: Path, tmp_path: Path) -> None:
