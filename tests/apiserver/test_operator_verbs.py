@@ -1,0 +1,234 @@
+"""What people ask for with `kubectl edgemodel`: the real command, a real API server, the real operator."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgemodel import wish
+from lab.control_plane import ControlPlane
+from lab.home import Home
+from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.operator_process import FakePod, Operator, create_node, wait_for
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("edgemodel_crd")]
+
+LABEL = {"verb-tests": "edge"}
+V1, V2 = ({"name": f"v{i}", "uri": "oci://registry:5000/m", "digest": f"sha256:{i:064x}"} for i in (1, 2))
+SOURCE = {"uri": "oci://registry:5000/m", "digest": "sha256:" + "9" * 64}
+RULE = {"name": "low-confidence", "metric": "model_confidence_mean", "operator": "<", "threshold": 0.7}
+SPEC = {
+    "versions": [V1, V2],
+    "version": "v2",
+    "backup": "v1",
+    "placement": {"nodeSelector": LABEL},
+    "health": {"rules": [RULE]},
+    "healing": {
+        "strategies": [{"faults": ["low-confidence"], "actions": [{"type": "SwitchModel"}]}],
+        "settle": "1s",
+        "minSamples": 1,
+    },
+    "distillation": {"teacher": SOURCE, "dataset": SOURCE, "push": "oci://registry:5000/m"},
+    "rollout": {"steps": [{"nodes": 1, "hold": "1h"}], "judge": {"minSamples": 1}},
+}
+_numbers = itertools.count(1)
+
+Body = dict[str, Any]
+
+
+class Plant:
+    """A namespace with one EdgeModel, the one node's pod, and the command as a user runs it."""
+
+    def __init__(self, kubectl: Kubectl, namespace: str, pod: FakePod) -> None:
+        self.kubectl, self.namespace, self.pod = kubectl, namespace, pod
+
+    def edgemodel(self, *arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """``edgemodel …``; its exit status, stdout, stderr."""
+        options = ["--kubeconfig", str(kubeconfig or self.kubectl.kubeconfig), "-n", self.namespace]
+        command = [sys.executable, "-m", "edgemodel_cli", *arguments, *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def serve(self, version: Body, **faults: bool) -> None:
+        """The node answers from `version`, and says which wish it has carried out."""
+        self.pod.serve("digits", self.namespace, version, **faults)
+
+    def status(self) -> Body:
+        status: Body = self.kubectl.get("em/digits", "-n", self.namespace).get("status", {})
+        return status
+
+    def wish(self) -> wish.Wish:
+        body = self.kubectl.get("configmap/digits-wish", "-n", self.namespace)
+        return wish.parse(body["data"][wish.FILE_NAME])
+
+    def serving(self) -> str:
+        default = self.wish().default
+        return "" if default is None else default.active.name
+
+    def annotate(self, value: str) -> None:
+        answer = self.kubectl.run("annotate", "--overwrite", "em/digits", value, "-n", self.namespace)
+        assert answer.returncode == 0, answer.stderr
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node(kubectl: Kubectl) -> Iterator[None]:
+    create_node(kubectl, "verb-1", LABEL)
+    yield
+    kubectl.run("delete", "node", "verb-1")
+
+
+@pytest.fixture
+def unattended(kubectl: Kubectl) -> Iterator[Plant]:
+    """No operator; the node answers from v2."""
+    namespace = f"verbs-{next(_numbers)}"
+    assert kubectl.run("create", "namespace", namespace).returncode == 0
+    with ExitStack() as stack:
+        pod = FakePod("verb-1", "127.0.82.1")
+        plant = Plant(kubectl, namespace, pod)
+        stack.enter_context(pod.listening())
+        pod.create(kubectl, "digits", namespace)
+        plant.serve(V2, low_confidence=False)
+        body = {"apiVersion": "edgemodel.dev/v1alpha1", "kind": "EdgeModel", "metadata": {"name": "digits"}}
+        applied = kubectl.apply(body | {"spec": SPEC}, "-n", namespace)
+        assert applied.returncode == 0, applied.stderr
+        yield plant
+        kubectl.run("delete", "em", "--all", "--wait=false", "-n", namespace)
+        kubectl.run("delete", "pods", "--all", "--force", "--grace-period=0", "-n", namespace)
+
+
+@pytest.fixture
+def plant(unattended: Plant, tmp_path: Path) -> Iterator[Plant]:
+    """The operator runs; v2 serves and was proved good."""
+    operator = Operator(unattended.kubectl.kubeconfig, tmp_path)
+    operator.start()
+    try:
+        wait_for(
+            "v2 is good",
+            lambda: unattended.status()["lastGood"] == "v2",
+            within=60,
+            say=lambda: json.dumps(unattended.status(), indent=1) + operator.log[-3000:],
+        )
+        yield unattended
+    finally:
+        operator.kill()
+
+
+def test_a_quarantined_version_is_cleared_and_the_nodes_are_told(plant: Plant) -> None:
+    plant.serve(V2, low_confidence=True)
+    wait_for("the rollback", lambda: V2["digest"] in plant.wish().refused)
+    plant.serve(V1, low_confidence=False)
+    answer = plant.edgemodel("clear-quarantine", "digits", "v2")
+    assert (answer.returncode, answer.stdout) == (
+        0,
+        "v2 may serve again and is rolled out: spec.version names it\n",
+    ), answer.stderr
+    wait_for("the nodes' wish", lambda: plant.wish().cleared == (V2["digest"],))
+    assert plant.wish().refused == ()
+    wait_for("a canary", lambda: plant.wish().exceptions["verb-1"].active.name == "v2")
+
+
+def test_a_person_rolls_back_and_the_same_annotation_again_changes_nothing(plant: Plant) -> None:
+    answer = plant.edgemodel("rollback", "digits", "v1")
+    assert (answer.returncode, answer.stdout) == (0, "v2 → v1 on every node at once\n"), answer.stderr
+    wait_for("v1", lambda: plant.serving() == "v1")
+    plant.serve(V1, low_confidence=False)
+    value = plant.kubectl.get("em/digits", "-n", plant.namespace)["metadata"]["annotations"]
+    plant.annotate("edgemodel.dev/rollback-to=v2@other")
+    wait_for("v2", lambda: plant.serving() == "v2")
+    plant.annotate(f"edgemodel.dev/rollback-to={value['edgemodel.dev/rollback-to']}")
+    assert plant.edgemodel("redistill", "digits").returncode == 0  # answered after the annotation was seen
+    assert [entry["verb"] for entry in plant.status()["verbs"]] == ["rollback-to", "rollback-to", "redistill"]
+    assert plant.serving() == "v2"
+
+
+def test_an_unknown_version_ends_with_one_line_and_changes_nothing(plant: Plant) -> None:
+    revision = plant.wish().revision
+    answer = plant.edgemodel("rollback", "digits", "v9")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == "edgemodel: digits: want one of v1, v2, got 'v9'\n"
+    assert plant.wish().revision == revision
+
+
+def test_a_person_starts_a_distillation(plant: Plant) -> None:
+    answer = plant.edgemodel("redistill", "digits")
+    assert answer.returncode == 0, answer.stderr
+    (job,) = wait_for("a Job", lambda: plant.kubectl.get("jobs", "-n", plant.namespace)["items"])
+    assert answer.stdout == f"{job['metadata']['name']} trains distilled-1\n"
+
+
+def test_while_paused_a_new_wish_waits(plant: Plant) -> None:
+    assert plant.edgemodel("pause", "digits", "--reason", "line 3").returncode == 0
+    patch = '{"spec": {"version": "v1", "backup": null}}'
+    plant.kubectl.run("patch", "em/digits", "--type=merge", f"--patch={patch}", "-n", plant.namespace)
+    asked = plant.edgemodel("rollback", "digits", "v1", "--timeout", "1")
+    assert asked.returncode == 1
+    assert "it is paused, and answers when it is resumed" in asked.stderr
+    assert plant.serving() == "v2"
+    assert plant.edgemodel("status").stdout.splitlines()[1].split()[5] == "Paused"
+    assert plant.edgemodel("resume", "digits").returncode == 0
+    wait_for("the rollback that was asked", lambda: plant.serving() == "v1")
+
+
+def test_without_an_operator_nobody_waits_for_ever(unattended: Plant) -> None:
+    answer = unattended.edgemodel("redistill", "digits", "--timeout", "0.5")
+    assert answer.returncode == 1
+    assert answer.stderr == "edgemodel: digits: asked, and no answer within 0.5 s: see that the operator runs\n"
+
+
+def test_status_exits_with_3_where_one_is_not_ready(unattended: Plant) -> None:
+    answer = unattended.edgemodel("status")
+    assert answer.returncode == 3
+    assert answer.stdout.splitlines()[1].split()[:2] == ["digits", "unknown"]
+
+
+def test_status_exits_with_0_where_all_are_ready(plant: Plant) -> None:
+    answer = plant.edgemodel("status", "digits", "-o", "json")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["status"]["version"] == "v2"
+
+
+@pytest.mark.parametrize("command", ["tree", "history", "explain"])
+def test_what_there_is_to_see_is_printed(plant: Plant, command: str) -> None:
+    answer = plant.edgemodel(command, "digits")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "v2" in answer.stdout
+
+
+def test_it_is_a_plugin_of_kubectl(unattended: Plant) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "KUBECONFIG": str(unattended.kubectl.kubeconfig)}
+    command = [str(Home.default().bin / "kubectl"), "edgemodel", "status", "digits", "-n", unattended.namespace]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert "CONDITION" in answer.stdout, answer.stderr
+
+
+def test_what_is_not_there_is_named(unattended: Plant) -> None:
+    answer = unattended.edgemodel("explain", "nobody")
+    assert (answer.returncode, answer.stderr) == (
+        1,
+        f"edgemodel: edgemodel {unattended.namespace}/nobody: not found\n",
+    )
+
+
+def test_who_may_not_is_told_so_in_one_line(unattended: Plant, api_server: ControlPlane) -> None:
+    answer = unattended.edgemodel("status", kubeconfig=api_server.client("stranger", []))
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("edgemodel: edgemodels: edgemodels.edgemodel.dev is forbidden")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_one_line(unattended: Plant, tmp_path: Path) -> None:
+    text = unattended.kubectl.kubeconfig.read_text()
+    server = next(line for line in text.splitlines() if "server:" in line).split("server:")[1].strip(' ",')
+    dead = tmp_path / "dead"
+    dead.write_text(text.replace(server, "https://127.0.0.1:1"))
+    answer = unattended.edgemodel("status", kubeconfig=dead)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("edgemodel: the API server does not answer")
+    assert answer.stderr.count("\n") == 1
