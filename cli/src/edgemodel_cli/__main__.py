@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from edgemodel_cli import bundle_commands, dataset_commands, model_commands, verb_commands
+from edgemodel_cli import bundle_commands, dataset_commands, model_commands, rehearse_command, verb_commands
 from edgemodel_cli.errors import CommandError
 from edgemodel_registry import RegistryError
 
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(dataset_commands.app, name="dataset")
+app.command(name="rehearse")(rehearse_command.rehearse_rules)
 for about in (model_commands.status, model_commands.tree, model_commands.history, model_commands.explain):
     app.command(rich_help_panel="How EdgeModels are")(about)
 app.command(rich_help_panel="What to do about them")(verb_commands.clear_quarantine)

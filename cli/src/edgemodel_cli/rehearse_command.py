@@ -1,0 +1,74 @@
+"""``edgemodel rehearse``: try fault rules on recorded samples before trusting them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from edgemodel_cli.errors import BadInput
+from edgemodel_cli.options import stderr, stdout
+from edgemodel_cli.plot import draw
+from edgemodel_cli.recording import Recording, read_recording
+from edgemodel_cli.rehearsal import Rehearsal, rehearse
+from edgemodel_cli.rules_file import Rules, read_rules
+
+
+def rehearse_rules(
+    rules: Annotated[
+        Path, typer.Argument(metavar="RULES.yaml", show_default=False, help="An EdgeModel, or a `rules:` list.")
+    ],
+    samples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SAMPLES.csv", show_default=False, help="A time column, and one per metric; empty cells are absent."
+        ),
+    ],
+    output: Annotated[
+        Literal["table", "json", "png"], typer.Option("-o", "--output", help="How to print it; png goes to stdout.")
+    ] = "table",
+) -> None:
+    """Show when fault rules would have fired on recorded samples, and what the ladder would have done.
+
+    Example: edgemodel rehearse edgemodel.yaml last-week.csv
+    """
+    wanted, recording = read_rules(rules), read_recording(samples)
+    found = rehearse(wanted, recording)
+    match output:
+        case "json":
+            typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        case "png":
+            if sys.stdout.isatty():
+                raise BadInput("-o png: send it to a file: edgemodel rehearse … -o png > rehearsal.png")
+            sys.stdout.buffer.write(draw(wanted, recording, found))
+        case "table":
+            _print(wanted, recording, found)
+
+
+def _print(rules: Rules, recording: Recording, found: Rehearsal) -> None:
+    for rule in rules.rules:
+        if rule.metric not in recording.metrics:
+            stderr.print(f"{rule.name}: there is no column {rule.metric}, so it never fires", soft_wrap=True)
+    if found.firings:
+        table = _table("TIME", "RULE", "VALUE", "THRESHOLD", "SEVERITY", "LADDER")
+        for fired in found.firings:
+            firing = fired.firing
+            numbers = (f"{firing.value:.4g}", f"{firing.threshold:g}")
+            table.add_row(str(fired.time), firing.rule, *numbers, firing.severity.value, fired.ladder)
+        stdout.print(table)
+    if found.rungs:
+        table = _table("TIME", "FAULT", "WHAT THE LADDER WOULD HAVE DONE")
+        for rung in found.rungs:
+            table.add_row(str(rung.time), rung.fault, rung.step)
+        stdout.print()
+        stdout.print(table)
+    stderr.print(f"{len(found.firings)} firings in {len(recording.rows)} samples", soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
