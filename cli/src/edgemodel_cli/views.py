@@ -116,7 +116,7 @@ def history_table(rows: Sequence[dict[str, str]]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("AT", "AGE"))  # a time is read as one word
     return table
 
 

@@ -139,10 +139,10 @@ def test_the_table_shows_firings_and_ladder_in_80_columns(rehearse: Callable[...
     ended = rehearse(EDGEMODEL, series(150, 150, 20, 20))
     lines = [line.rstrip() for line in ended.out.splitlines()]
     assert lines[:2] == [
-        "TIME  RULE  VALUE  THRESHOLD  SEVERITY  LADDER",
-        "10    slow  150    100        Critical  SwitchModel",
+        "TIME RULE VALUE THRESHOLD SEVERITY LADDER",
+        "10   slow 150   100       Critical SwitchModel",
     ]
-    assert lines[-1] == "30    slow   SwitchModel: Proved"
+    assert lines[-1] == "30   slow  SwitchModel: Proved"
     assert max(map(len, lines)) <= 80
     assert ended.err == "1 firings in 4 samples\n"
 

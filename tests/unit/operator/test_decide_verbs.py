@@ -160,6 +160,7 @@ def test_a_rollback_wins_over_the_rollout_under_way(plant: Plant) -> None:
     plant.wish_for("v3")
     plant.until(lambda w: "v3" in w.serving())
     plant.annotate(rollback_to="v2")
+    assert plant.answer.message == "v2 goes on to serve; the rollout of v3 has ended"
     plant.until(lambda w: w.serving() == {"v2"})
     plant.run(300)
     assert (plant.status.rollout, plant.state("v3"), plant.serving()) == (None, VersionState.AVAILABLE, {"v2"})

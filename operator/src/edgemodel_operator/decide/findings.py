@@ -88,7 +88,7 @@ def stalled(observation: Observation, draft: Draft) -> Finding:
         message = f"{rollout.to}: no progress for {deadline}: {rollout.reason}"
         return ConditionType.STALLED, True, Reason.PROGRESS_DEADLINE_EXCEEDED, message
     if wished is not None and wished.state in BARRED and not _succeeded(status):
-        message = f"{wished.name} is {wished.state.value} ({wished.reason}): wish another version"
+        message = f"{wished.name} is {wished.state.value} ({wished.reason}): wish another version, or clear it"
         return ConditionType.STALLED, True, Reason.VERSION_QUARANTINED, message
     refusals = {name: why for name in observation.reports if (why := _code(observation, status, name))}
     if refusals and len(refusals) == len(observation.reports):

@@ -98,7 +98,8 @@ def _roll_back(observation: Observation, draft: Draft, target: VersionStatus) ->
     if target.digest == draft.status.digest and rollout is None:
         return draft, f"{target.name} serves already"
     draft = supersede(observation, draft, f"a person rolled back to {target.name}")
-    message = f"{source} → {target.name} on every node at once"
+    stays = target.digest == draft.status.digest
+    message = f"{target.name} goes on to serve" if stays else f"{source} → {target.name} on every node at once"
     if rollout is not None:
         draft = stop_rollout(observation, draft, rollout)
         message = f"{message}; the rollout of {rollout.to} has ended"
