@@ -1,14 +1,18 @@
 """A distillation from order to Outcome: fetch, split, train, export, measure, judge, publish."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from torch import nn
 
+from edgemodel.bundle import digest_of
 from edgemodel.distillation import Order
 from edgemodel.outcome import Choice, Gate, Outcome
 from edgemodel_distill import compress, export, publish, students
 from edgemodel_distill.candidates import choose, compare
+from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.errors import BadOrder
@@ -16,7 +20,7 @@ from edgemodel_distill.examine import Examiner
 from edgemodel_distill.fetch import Ingredients, Parent, fetch
 from edgemodel_distill.gates import judge_teacher
 from edgemodel_distill.progress import Watch
-from edgemodel_distill.train import Material, seed_everything, train
+from edgemodel_distill.train import EpochLosses, Material, seed_everything, train
 from edgemodel_registry import Client
 
 
@@ -42,25 +46,19 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     things = fetch(order, client, work, threads)
     examiner = Examiner(things)
     watch.data(examiner.data_report())
-
-    teacher_gates, teacher_scores = _judge_teacher(examiner, order, recipe)
+    teacher_gates, scores = _judge_teacher(examiner, order, recipe)
     if not all(gate.passed for gate in teacher_gates):
-        return _unfit(Result(things, teacher_gates, teacher_scores))
+        return _unfit(Result(things, teacher_gates, scores))
 
     watch.stage("Training")
-    seed_everything(recipe)
-    student = _build(order, things.teacher)
-    warm = _warm_start(student, things.parent)
-    material = Material(examiner.training, examiner.edge_training, things.teacher.logits)
-    train(student, material, recipe, lambda losses: watch.epoch(examiner.report(student, losses, recipe.epochs)))
+    student, warm = _train(order, recipe, things, examiner, work, watch)
 
     watch.stage("Measuring")
     model = export.to_onnx(student, things.teacher.input_shape)
     card = publish.describe(order, recipe, things.teacher, things.edge.digests)
     forms = compress.forms(model, order.compress.quantize, examiner.calibration())
-    candidates = compare(forms, card, student, examiner, order.gates, threads)
-    best, choice = choose(candidates)
-    scores = {**teacher_scores, **examiner.scores(best.classifier), "warmStart": float(warm)}
+    best, choice = choose(compare(forms, card, student, examiner, order.gates, threads))
+    scores |= {**examiner.scores(best.classifier), "warmStart": float(warm)}
     result = Result(things, (*teacher_gates, *best.gates), scores, choice)
     if not best.passed:
         return _rejected(result)
@@ -94,6 +92,32 @@ class Result:
             choice=self.choice,
             edge_samples=len(edge.inputs),
         )
+
+
+def _train(  # noqa: PLR0913, PLR0917 (what, from what, where, and who watches)
+    order: Order, recipe: Recipe, things: Ingredients, examiner: Examiner, work: Path, watch: Watch
+) -> tuple[nn.Module, bool]:
+    """The trained student, and whether it began with the serving one's weights."""
+    seed_everything(recipe)
+    student = _build(order, things.teacher)
+    warm = _warm_start(student, things.parent)
+    material = Material(examiner.training, examiner.edge_training, things.teacher.logits)
+    checkpoint = Checkpoint(work / "checkpoint.safetensors", _fingerprint(order, recipe, things))
+
+    def after_epoch(losses: EpochLosses) -> None:
+        report = examiner.report(student, losses, recipe.epochs)
+        checkpoint.notes.append(asdict(report))
+        watch.epoch(report)
+
+    train(student, material, recipe, after_epoch, checkpoint)
+    return student, warm
+
+
+def _fingerprint(order: Order, recipe: Recipe, things: Ingredients) -> str:
+    """Of all that the student depends on, the libraries included."""
+    versions = {name: version(name) for name in ("torch", "numpy", "onnxruntime", "edgemodel-distill")}
+    depends = [order.dump(), recipe.dump(), things.edge.digests, versions]
+    return digest_of(json.dumps(depends, sort_keys=True).encode())
 
 
 def _build(order: Order, teacher: Classifier) -> nn.Module:

@@ -5,14 +5,15 @@ view that the student sees ("consistent" distillation: Beyer et al., Knowledge d
 and consistent, 2022).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgemodel_distill.batches import EndlessRows
+from edgemodel_distill.checkpoint import Checkpoint, Running
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Floats, Labelled
 from edgemodel_distill.errors import NanLoss
@@ -51,44 +52,44 @@ def seed_everything(recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
 
 
-def train(student: nn.Module, material: Material, recipe: Recipe, after_epoch: Callable[[EpochLosses], None]) -> None:
-    """Train `student` in place, and leave it in evaluation mode.
+def train(
+    student: nn.Module,
+    material: Material,
+    recipe: Recipe,
+    after_epoch: Callable[[EpochLosses], None],
+    checkpoint: Checkpoint | None = None,
+) -> None:
+    """Train `student` in place, and leave it in evaluation mode; go on from `checkpoint` where that has begun.
 
     Raises:
         NanLoss: the loss stopped being a finite number.
     """
-    random = np.random.default_rng(recipe.seed)
-    labelled, edge = material.labelled, material.edge
-    noise = recipe.edge_noise * float(edge.std()) if len(edge) else 0.0
+    labelled = material.labelled
     steps_per_epoch = max(1, len(labelled) // recipe.batch_size)
-    optimizer = torch.optim.Adam(student.parameters(), lr=recipe.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * steps_per_epoch)
-    edge_rows = _endless(len(edge), recipe.batch_size, random)
+    running = _begin(student, material, recipe, steps_per_epoch)
+    done = checkpoint.resume(running) if checkpoint is not None else 0
 
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(done + 1, recipe.epochs + 1):
         student.train()
         sums = np.zeros(3)
         # Parts of nearly equal size: a last batch of a single sample would break batch norm.
-        for rows in np.array_split(random.permutation(len(labelled)), steps_per_epoch):
-            view = labelled.inputs[rows]  # (B, *shape)
-            if len(edge):
-                extra = edge[next(edge_rows)]  # (E, *shape)
-                extra = extra + random.normal(0, noise, extra.shape).astype(np.float32)
-                view = np.concatenate([view, extra])  # (B + E, *shape)
+        for rows in np.array_split(running.random.permutation(len(labelled)), steps_per_epoch):
+            view = np.concatenate(
+                [labelled.inputs[rows], *_edge_view(material.edge, running, recipe)]
+            )  # (B + E, *shape)
             labels = torch.from_numpy(labelled.labels[rows])  # (B,)
-
             loss = _loss(student(torch.from_numpy(view)), view, labels, material.teacher, recipe)
-            if not torch.isfinite(loss.total):
-                raise NanLoss(
-                    f"epoch {epoch}: the loss is {loss.total.item()}; lower the learning rate, or check the data"
-                )
-            optimizer.zero_grad()
+            _check(loss, epoch)
+            running.optimizer.zero_grad()
             loss.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            optimizer.step()
-            schedule.step()
+            running.optimizer.step()
+            running.schedule.step()
             sums += [loss.total.item(), loss.soft.item(), loss.hard.item()]
         student.eval()
         after_epoch(EpochLosses(epoch, *(sums / steps_per_epoch).tolist()))
+        if checkpoint is not None:
+            checkpoint.save(epoch, running)
+    student.eval()
 
 
 def predict(student: nn.Module, inputs: Floats) -> Floats:
@@ -100,6 +101,21 @@ def predict(student: nn.Module, inputs: Floats) -> Floats:
     return logits
 
 
+def _begin(student: nn.Module, material: Material, recipe: Recipe, steps_per_epoch: int) -> Running:
+    random = np.random.default_rng(recipe.seed)
+    optimizer = torch.optim.Adam(student.parameters(), lr=recipe.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * steps_per_epoch)
+    return Running(student, optimizer, schedule, random, EndlessRows(len(material.edge), recipe.batch_size, random))
+
+
+def _edge_view(edge: Floats, running: Running, recipe: Recipe) -> list[Floats]:
+    """A noisy batch of edge samples, (E, *shape); nothing where there are none."""
+    if not len(edge):
+        return []
+    batch = edge[running.edge_rows.next()]
+    return [batch + running.random.normal(0, recipe.edge_noise * float(edge.std()), batch.shape).astype(np.float32)]
+
+
 def _loss(logits: Tensor, view: Floats, labels: Tensor, teacher: Teacher | None, recipe: Recipe) -> Loss:
     if teacher is None:
         return hard_loss(logits[: len(labels)], labels)
@@ -107,9 +123,6 @@ def _loss(logits: Tensor, view: Floats, labels: Tensor, teacher: Teacher | None,
     return distillation_loss(logits, targets, labels, temperature=recipe.temperature, alpha=recipe.alpha)
 
 
-def _endless(count: int, size: int, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Batches of row numbers, one shuffle after the other."""
-    while True:
-        rows = random.permutation(count)
-        for start in range(0, count, size):
-            yield rows[start : start + size]
+def _check(loss: Loss, epoch: int) -> None:
+    if not torch.isfinite(loss.total):
+        raise NanLoss(f"epoch {epoch}: the loss is {loss.total.item()}; lower the learning rate, or check the data")

@@ -1,0 +1,113 @@
+"""A killed training goes on where it was, and ends with the very same student."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgemodel.distillation import Order
+from edgemodel.outcome import Outcome, parse
+from edgemodel_distill import students
+from edgemodel_distill.checkpoint import Checkpoint
+from edgemodel_distill.config import Recipe
+from edgemodel_distill.data import Labelled
+from edgemodel_distill.train import EpochLosses, Material, seed_everything, train
+from tests.unit.distill_job.tiny_world import World, distil
+
+RECIPE = Recipe(
+    architecture="tiny-cnn", width=4, temperature=4, alpha=0.7, epochs=4, learning_rate=0.01, batch_size=16, seed=3
+)
+
+
+class Killed(Exception):
+    """The power went."""
+
+
+def material() -> Material:
+    random = np.random.default_rng(0)
+    inputs = random.random((70, 1, 8, 8), np.float32)
+    labelled = Labelled(inputs, (inputs.mean(axis=(1, 2, 3)) > 0.5).astype(np.int64))
+    return Material(labelled, random.random((41, 1, 8, 8), np.float32), lambda view: view[:, 0, :2, 0] * 5)
+
+
+def trained(checkpoint: Checkpoint | None, die_after: int = 0, recipe: Recipe = RECIPE) -> tuple[bytes, list[int]]:
+    """The weights, and the epochs that were trained in this life."""
+    epochs: list[int] = []
+
+    def after_epoch(losses: EpochLosses) -> None:
+        if losses.epoch == die_after + 1:
+            raise Killed
+        epochs.append(losses.epoch)
+
+    seed_everything(recipe)
+    student = students.build("tiny-cnn", 4, (1, 8, 8), 2)
+    train(student, material(), recipe, after_epoch if die_after else lambda e: epochs.append(e.epoch), checkpoint)
+    return students.weights(student), epochs
+
+
+@pytest.mark.parametrize("die_after", [1, 3])
+def test_batch_norm_dropout_optimiser_and_shuffles_go_on_as_if_nothing_had_been(tmp_path: Path, die_after: int) -> None:
+    whole, _ = trained(None)
+    file = tmp_path / "checkpoint"
+    with pytest.raises(Killed):
+        trained(Checkpoint(file, "x"), die_after)
+    resumed, epochs = trained(Checkpoint(file, "x"))
+    assert epochs == list(range(die_after + 1, 5))
+    assert resumed == whole
+
+
+def test_a_checkpoint_of_something_else_is_not_used(tmp_path: Path) -> None:
+    trained(Checkpoint(tmp_path / "checkpoint", "x"))
+    assert trained(Checkpoint(tmp_path / "checkpoint", "y"))[1] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("size", [0, 7, 1000])
+def test_a_damaged_checkpoint_is_not_used(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "checkpoint"
+    whole, _ = trained(Checkpoint(file, "x"))
+    file.write_bytes(file.read_bytes()[:size])
+    assert trained(Checkpoint(file, "x")) == (whole, [1, 2, 3, 4])
+
+
+def test_a_finished_training_is_not_done_again(world: World, work: Path) -> None:
+    first, _ = distil(world.change(), work)
+    second, told = distil(world.change(), work)
+    assert told.epochs == []
+    assert second.digest == first.digest
+
+
+def run(order: Order, work: Path, kill_after: int = 0) -> tuple[Outcome | None, int]:
+    """The command in a process of its own, and its first epoch; it is killed when it has told of `kill_after`."""
+    environment = {**os.environ, "EDGEMODEL_DISTILL_ORDER": order.dump(), "EDGEMODEL_WORK": str(work)}
+    command = [sys.executable, "-m", "edgemodel_distill"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if kill_after and json.loads(line).get("epoch") == kill_after:
+                process.send_signal(signal.SIGKILL)
+                break
+        process.stdout.read()
+    first = next(event["epoch"] for event in map(json.loads, lines) if event.get("event") == "epoch")
+    if kill_after:
+        assert process.returncode == -signal.SIGKILL
+        return None, first
+    return parse(lines[-1]), first
+
+
+def test_a_run_that_is_killed_twice_ships_the_same_bytes_as_one_that_is_not(
+    world: World, work: Path, tmp_path: Path
+) -> None:
+    order = world.change(epochs=30, push=world.repository("killed"))
+    undisturbed, _ = run(order, tmp_path / "undisturbed")
+    run(order, work, kill_after=6)
+    run(order, work, kill_after=18)
+    resumed, first = run(order, work)
+    assert first >= 18
+    assert undisturbed.accepted
+    assert resumed.digest == undisturbed.digest
