@@ -43,6 +43,18 @@ class GateSettings(Document):
     min_class_accuracy: float = Field(default=0.7, ge=0, le=1, description="Lowest accuracy of any one class.")
     max_latency_ratio: float = Field(default=1.5, gt=0, le=100, description="Latency over the serving version's.")
     max_size: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest model.onnx in bytes.")
+    min_agreement: float = Field(
+        default=0.5, ge=0, le=1, description="Lowest share of the holdout on which student and teacher agree."
+    )
+    max_calibration_error: float = Field(
+        default=0.3, ge=0, le=1, description="Highest expected calibration error: confidence against accuracy."
+    )
+    min_drop_p_value: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Refuse a student worse than the serving one with a lower p-value (McNemar); 0 only reports it.",
+    )
     min_teacher_confidence: float = Field(
         default=0.6, ge=0, le=1, description="Lowest mean confidence of the teacher on edge samples, else TeacherUnfit."
     )

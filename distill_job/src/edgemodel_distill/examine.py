@@ -41,6 +41,7 @@ class Examiner:
             )
         self._teacher = things.teacher
         self._parent = things.parent.classifier if things.parent is not None else None
+        self._targets = things.teacher.logits(self.holdout.inputs)
         self._edge_targets = things.teacher.logits(self.edge_holdout)
 
     def data_report(self) -> DataReport:
@@ -86,11 +87,15 @@ class Examiner:
         """What the gates want to know of a model that may ship."""
         answers = exported.logits(self._all_held_out)
         ours, one = answers[: len(self.holdout)], self.holdout.inputs[:1]
-        parent = self._parent
+        labels, parent = self.holdout.labels, self._parent
+        theirs = parent.logits(self.holdout.inputs) if parent is not None else None
         return Measured(
-            accuracy=measure.accuracy(ours, self.holdout.labels),
-            worst_class_accuracy=measure.worst_class_accuracy(ours, self.holdout.labels),
-            parent_accuracy=_accuracy(parent, self.holdout) if parent is not None else None,
+            accuracy=measure.accuracy(ours, labels),
+            worst_class_accuracy=measure.worst_class_accuracy(ours, labels),
+            agreement=measure.agreement(ours, self._targets),
+            calibration_error=measure.calibration_error(ours, labels),
+            parent_accuracy=measure.accuracy(theirs, labels) if theirs is not None else None,
+            drop_p_value=measure.drop_p_value(ours, theirs, labels) if theirs is not None else None,
             latency_ratio=measure.latency_ratio(exported.logits, parent.logits, one) if parent is not None else None,
             size=size,
             non_finite=measure.count_non_finite(answers),

@@ -18,7 +18,12 @@ class Measured:
 
     accuracy: float
     worst_class_accuracy: float
+    agreement: float
+    """Share of the holdout on which student and teacher have the same answer."""
+    calibration_error: float
     parent_accuracy: float | None = None
+    drop_p_value: float | None = None
+    """One-sided McNemar test: how likely a drop like this is when both students are equally good."""
     latency_ratio: float | None = None
     """Median latency over the serving student's."""
     size: int
@@ -34,6 +39,8 @@ def judge(settings: GateSettings, measured: Measured) -> tuple[Gate, ...]:
     gates = [
         _at_least("minAccuracy", settings.min_accuracy, measured.accuracy),
         _at_least("minClassAccuracy", settings.min_class_accuracy, measured.worst_class_accuracy),
+        _at_least("minAgreement", settings.min_agreement, measured.agreement),
+        _at_most("maxCalibrationError", settings.max_calibration_error, measured.calibration_error),
         _at_most("maxSize", settings.max_size, measured.size),
         _at_most("maxNonFinite", 0, measured.non_finite),
         _at_most("maxExportDifference", MAX_EXPORT_DIFFERENCE, measured.export_difference),
@@ -41,6 +48,8 @@ def judge(settings: GateSettings, measured: Measured) -> tuple[Gate, ...]:
     if measured.parent_accuracy is not None:
         drop = measured.parent_accuracy - measured.accuracy
         gates.append(_at_most("maxAccuracyDrop", settings.max_accuracy_drop, drop))
+    if measured.drop_p_value is not None:
+        gates.append(_at_least("minDropPValue", settings.min_drop_p_value, measured.drop_p_value))
     if measured.latency_ratio is not None:
         gates.append(_at_most("maxLatencyRatio", settings.max_latency_ratio, measured.latency_ratio))
     return tuple(gates)

@@ -1,5 +1,6 @@
 """What a classifier is worth: accuracy, agreement, latency."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -12,6 +13,7 @@ Predict = Callable[[Floats], Floats]
 
 _ROUNDS, _SECONDS = 300, 4.0
 _VIEWS = 4
+_BINS = 15
 
 
 def accuracy(logits: Floats, labels: Labels) -> float:
@@ -32,8 +34,35 @@ def agreement(one: Floats, other: Floats) -> float:
 
 def confidence(logits: Floats) -> float:
     """Mean probability of the top class: what a node reports as `model_confidence_mean`."""
+    return float(_top_probabilities(logits).mean())
+
+
+def calibration_error(logits: Floats, labels: Labels) -> float:
+    """Expected calibration error: confidence against accuracy in bins of confidence, weighted by their rows.
+
+    Guo et al., On Calibration of Modern Neural Networks, 2017, section 2; 15 bins as there.
+    """
+    sure, right = _top_probabilities(logits), logits.argmax(axis=1) == labels
+    bins = np.minimum((sure * _BINS).astype(np.int64), _BINS - 1)
+    gaps = [abs(float((sure - right)[bins == number].sum())) for number in np.unique(bins)]
+    return sum(gaps) / len(labels)
+
+
+def drop_p_value(ours: Floats, theirs: Floats, labels: Labels) -> float:
+    """How likely it is that an equally good model comes off as badly as `ours` does against `theirs`, or worse.
+
+    McNemar's test, exact and one-sided: of the rows that only one of the two gets right, each is a fair coin's toss.
+    """
+    we, they = ours.argmax(axis=1) == labels, theirs.argmax(axis=1) == labels
+    lost, won = int((they & ~we).sum()), int((we & ~they).sum())
+    tosses = lost + won
+    return sum(math.comb(tosses, count) for count in range(lost, tosses + 1)) / (1 << tosses)
+
+
+def _top_probabilities(logits: Floats) -> Floats:
     shifted = logits - logits.max(axis=1, keepdims=True)
-    return float((1 / np.exp(shifted).sum(axis=1)).mean())
+    top: Floats = 1 / np.exp(shifted).sum(axis=1)
+    return top
 
 
 def self_agreement(predict: Predict, inputs: Floats, noise: float, seed: int) -> float:

@@ -18,7 +18,15 @@ from edgemodel_registry.folder import check_folder, read_card
 from tests.unit.distill_job.tiny_world import World, distil
 
 GATES = GateSettings(min_accuracy=0.9, max_size=1000)
-PLAIN = Measured(accuracy=0.95, worst_class_accuracy=0.9, size=900, non_finite=0, export_difference=0.0)
+PLAIN = Measured(
+    accuracy=0.95,
+    worst_class_accuracy=0.9,
+    agreement=0.9,
+    calibration_error=0.1,
+    size=900,
+    non_finite=0,
+    export_difference=0.0,
+)
 INT8 = dataclasses.replace(PLAIN, size=300)
 
 
