@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from edgemodel import wish
 from lab.control_plane import ControlPlane
 from lab.home import Home
 from tests.apiserver.kubectl import Kubectl
-from tests.apiserver.operator_process import FakePod, Operator, create_node, wait_for
+from tests.apiserver.operator_process import FakePod, Operator, create_node, patch_status, wait_for
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("edgemodel_crd")]
 
@@ -191,6 +192,22 @@ def test_status_exits_with_0_where_all_are_ready(plant: Plant) -> None:
     answer = plant.edgemodel("status", "digits", "-o", "json")
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["status"]["version"] == "v2"
+
+
+def test_status_w_prints_again_when_something_changes(unattended: Plant, tmp_path: Path) -> None:
+    options = ["--kubeconfig", str(unattended.kubectl.kubeconfig), "-n", unattended.namespace]
+    with (tmp_path / "out").open("wb") as out:
+        command = [sys.executable, "-m", "edgemodel_cli", "status", "-w", *options]
+        process = subprocess.Popen(command, stdout=out, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        try:
+            wait_for("the first table", lambda: (tmp_path / "out").read_text().count("NAME") == 1)
+            patch_status(unattended.kubectl, "em/digits", {"version": "v2"}, "-n", unattended.namespace)
+            wait_for("the second table", lambda: (tmp_path / "out").read_text().count("NAME") == 2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 3
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize("command", ["tree", "history", "explain"])

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -36,21 +37,21 @@ def status(  # noqa: PLR0913, PLR0917 - a command's options
     Example: kubectl edgemodel status digits -n plant-a -w
     """
     cluster = connect(kubeconfig, context, namespace)
-    shown = ""
-    while True:
-        models = [Seen(body) for body in ([cluster.read(name)] if name else cluster.read_all(everywhere=everywhere))]
-        present = json.dumps([[model.spec, model.status] for model in models], sort_keys=True)
-        if present != shown:
-            shown = present
-            _show(models, name, output, everywhere=everywhere)
-            if not models:
-                stderr.print(f"no EdgeModels in {'any namespace' if everywhere else cluster.namespace}")
-        if not watch:
-            break
-        try:
+    models: list[Seen] = []
+    shown = None
+    with suppress(KeyboardInterrupt):  # how a watch ends
+        while True:
+            bodies = [cluster.read(name)] if name else cluster.read_all(everywhere=everywhere)
+            models = [Seen(body) for body in bodies]
+            present = [(model.name, model.spec, model.status) for model in models]
+            if present != shown:
+                shown = present
+                _show(models, name, output, everywhere=everywhere)
+                if not models:
+                    stderr.print(f"no EdgeModels in {'any namespace' if everywhere else cluster.namespace}")
+            if not watch:
+                break
             time.sleep(POLL)
-        except KeyboardInterrupt:
-            break
     if not all(model.ready for model in models):
         raise typer.Exit(NOT_READY)
 
