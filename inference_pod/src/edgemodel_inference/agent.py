@@ -59,6 +59,7 @@ class Agent:
         self._refusals = refusals
         self._listeners: list[Callable[[Wish], None]] = []
         self._passing: dict[str, float] = {}
+        self._forgiven: dict[str, str] = {}
         self._stop = threading.Event()
         self.pending: Pending | None = None
         self.revision = 0
@@ -206,7 +207,8 @@ class Agent:
     def _obtain(self, artifact: Artifact, now: float) -> Model | None:
         last = self.pending if self.pending is not None and self.pending.artifact == artifact else None
         attempts = 0 if last is None else last.attempts
-        reason = "Fetching" if last is None else last.reason  # while a failed fetch is tried again its reason stands
+        # While what failed is tried again its reason stands.
+        reason = self._forgiven.pop(artifact.digest, "Fetching") if last is None else last.reason
         self.pending = Pending(artifact, reason, attempts=attempts)
         try:
             return self._loader.obtain(artifact, self._break_off_on_news)
@@ -239,7 +241,9 @@ class Agent:
         for digest, when in list(self._passing.items()):
             if now >= when:
                 del self._passing[digest]
-                self._refusals.forgive(digest)
+                reason = self._refusals.forgive(digest)
+                if reason is not None:
+                    self._forgiven[digest] = reason
 
     def _pinned(self) -> set[str]:
         models = (self._serving.active, self._serving.backup)

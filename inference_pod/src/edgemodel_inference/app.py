@@ -14,10 +14,14 @@ import orjson
 
 from edgemodel_inference import logs
 from edgemodel_inference.engine import Engine
-from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError
+from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError, Unavailable
 from edgemodel_inference.models import Model
 
 MAX_BODY = 16 * 1024 * 1024
+MAX_BODIES = 64 * 1024 * 1024
+"""Bytes of all large bodies together: slow senders of a few large ones must not fill the pod's memory."""
+SMALL_BODY = 64 * 1024
+"""A body up to this size always has room."""
 BODY_SECONDS = 30.0
 
 Scope = MutableMapping[str, Any]
@@ -70,6 +74,40 @@ def error_response(error: RequestError) -> Response:
 Route = Callable[[Request], Awaitable[Response]]
 
 
+@dataclass(slots=True)
+class Room:
+    """Bytes that the large bodies of all requests may still take."""
+
+    free: int
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one request's body takes of the room."""
+
+    room: Room
+    size: int = 0
+
+    def grow(self, size: int) -> None:
+        """The body has `size` bytes now.
+
+        Raises:
+            Unavailable: there is no room for that many.
+        """
+        more = size - self.size
+        if size <= SMALL_BODY:
+            return
+        if more > self.room.free:
+            raise Unavailable("body: those of other requests leave no room for it now")
+        self.room.free -= more
+        self.size = size
+
+    def release(self) -> None:
+        """The body is not needed any more."""
+        self.room.free += self.size
+        self.size = 0
+
+
 class App:
     """`hot` answers paths under /v2; everything else goes to `people`, an ASGI application."""
 
@@ -77,6 +115,7 @@ class App:
         self._engine = engine
         self._hot = hot
         self._people = people
+        self._room = Room(MAX_BODIES)
         self.draining = False
         """Whether answers close their connections."""
 
@@ -86,17 +125,19 @@ class App:
         model = self._engine.active
         if model is not None:
             model.users += 1
+        taken = Taken(self._room)
         try:
-            await self._answer(scope, receive, send, model)
+            await self._answer(scope, receive, send, model, taken)
         finally:
+            taken.release()
             if model is not None:
                 model.users -= 1
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, model: Model | None) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, model: Model | None, taken: Taken) -> None:
         headers = dict(scope["headers"])
         extra: list[tuple[bytes, bytes]] = [*model.headers] if model is not None else []
         try:
-            body = await _read_body(headers, receive)
+            body = await _read_body(headers, receive, taken)
         except RequestError as error:
             # What is left of the body would be taken for the next request.
             await _send(send, error_response(error), [*extra, (b"connection", b"close")])
@@ -107,7 +148,9 @@ class App:
             extra.append((b"connection", b"close"))
         if scope["path"].startswith("/v2"):
             request = Request(scope["method"], scope["path"], headers, body, model, time.monotonic())
-            await _send(send, await self._hot(request), extra)
+            response = await self._hot(request)
+            taken.release()  # a caller that is slow to take the answer holds no room
+            await _send(send, response, extra)
         else:
             scope["state"] = {"model": model, "started": time.monotonic()}
             await self._people(scope, _replay(body, receive), _adding(send, extra))
@@ -129,7 +172,7 @@ class Later:
         await self._app(scope, receive, send)
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+async def _read_body(headers: dict[bytes, bytes], receive: Receive, taken: Taken) -> bytes | None:
     """The whole body, or None where the caller has gone away."""
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > MAX_BODY:
@@ -143,6 +186,7 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes | N
                 size += len(chunk)
                 if size > MAX_BODY:
                     raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes")
+                taken.grow(size)
                 if not message.get("more_body"):
                     return b"".join((*chunks, chunk)) if chunks else chunk
                 chunks.append(chunk)

@@ -9,6 +9,7 @@ InferenceError
 │   ├── BodyTooSlow          408
 │   ├── BodyTooLarge         413
 │   ├── Unprocessable        422: well-formed, but the model fails on these values
+│   │   └── TooMuchMemory    … because there is not as much memory as it asks for
 │   └── Unavailable          503 with Retry-After: no model yet, queue full, out of time
 ├── Refused                  an artifact that must not serve; `code` is CamelCase, `lasting` says for how long
 └── Unreachable              an artifact that cannot be had now; tried again with growing pauses
@@ -67,6 +68,10 @@ class Unprocessable(RequestError):
     status = 422
 
 
+class TooMuchMemory(Unprocessable):
+    """The model asks for more memory than there is for these values."""
+
+
 class Unavailable(RequestError):
     """Nothing can answer now; a later attempt may succeed."""
 
@@ -83,10 +88,17 @@ LASTING_CODES = frozenset(
         "GoldenInvalid",
         "GoldenMismatch",
         "GoldenMissing",
+        "GraphInvalid",
         "JailCrashed",
         "ModelMissing",
         "NotFinite",
         "NotOnnx",
+        "TensorInvalid",
+        "TooDeep",
+        "TooMuchMemory",
+        "TooSlow",
+        "UnknownOperator",
+        "UnknownOpset",
     }
 )
 """Codes that follow from an artifact's bytes: the same digest fails again. The others (a mirror that sends wrong

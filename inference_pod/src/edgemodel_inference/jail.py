@@ -9,14 +9,17 @@ import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
-from edgemodel_inference.errors import InferenceError, Refused
+from edgemodel_inference.errors import InferenceError, Refused, TooMuchMemory
+from edgemodel_inference.sandbox import cut_off
 
-SECONDS = 30
-CPU_SECONDS = 20
+SECONDS = 8
+CPU_SECONDS = 5
+"""What a sound bundle needs is under a second on a desktop and a few on a small board."""
 BASE_MEMORY = 512 * 1024 * 1024
 """Bytes of data that the interpreter, onnx and ONNX Runtime may take; a model gets four times its size besides."""
 
@@ -37,7 +40,7 @@ def try_bundle(folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise Refused("JailTimeout", f"no result within {SECONDS} s") from error
     if ended.returncode == -signal.SIGXCPU:
-        raise Refused("JailTimeout", f"more than {CPU_SECONDS} s of computing")
+        raise Refused("TooSlow", f"opening it and its golden inputs take more than {CPU_SECONDS} s of computing")
     if ended.returncode == -signal.SIGKILL:
         raise Refused("JailOutOfMemory", "the kernel ended it, most likely for want of memory")
     if ended.returncode < 0:
@@ -72,20 +75,28 @@ def judge(folder: Path) -> None:
     Raises:
         InferenceError: why it must not serve.
     """
-    from edgemodel.bundle import MODEL  # noqa: PLC0415 (nothing of the artifact is read before the limits stand)
+    from edgemodel.bundle import CARD, GOLDEN, MODEL  # noqa: PLC0415 (nothing is read before the limits stand)
 
-    path = folder / MODEL
-    status = path.lstat()
-    if not path.is_file() or path.is_symlink() or status.st_nlink != 1:
-        raise Refused("NotOnnx", f"{MODEL}: want a regular file with one name")
-    limit(status.st_size)
+    for name, code in ((MODEL, "NotOnnx"), (CARD, "CardInvalid"), (GOLDEN, "GoldenInvalid")):
+        _need_own_file(folder / name, code)
+    limit((folder / MODEL).stat().st_size)
+    cut_off()
+    from edgemodel_inference.walk import walk  # noqa: PLC0415 (imports under the limits)
+
+    walk(folder / MODEL)
     from edgemodel.wish import Artifact  # noqa: PLC0415 (imports under the limits)
-    from edgemodel_inference import golden, models, walk  # noqa: PLC0415 (imports under the limits)
+    from edgemodel_inference import golden, models  # noqa: PLC0415 (imports under the limits)
 
-    walk.walk(path)
     unnamed = Artifact(name="jail", uri="file:///", digest="sha256:" + "0" * 64)
     model = models.open_model(folder, unnamed, threads=1)
     golden.compare(model, golden.read_golden(folder, model.card))
+
+
+def _need_own_file(path: Path, code: str) -> None:
+    """Refuse what is not a regular file with one name: opening a FIFO waits, and a link is another's file."""
+    status = path.lstat() if os.path.lexists(path) else None
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        raise Refused(code, f"{path.name}: want a regular file with one name")
 
 
 def main() -> None:
@@ -94,10 +105,12 @@ def main() -> None:
         judge(Path(sys.argv[1]))
     except Refused as error:
         report = {"code": error.code, "message": str(error).removeprefix(f"{error.code}: ")}
+    except TooMuchMemory as error:
+        report = {"code": "TooMuchMemory", "message": str(error)}
     except InferenceError as error:
         report = {"code": "GoldenMismatch", "message": str(error)}
     except MemoryError:
-        report = {"code": "JailOutOfMemory", "message": "takes more memory than a model of its size may"}
+        report = {"code": "TooMuchMemory", "message": "takes more memory than a model of its size may"}
     else:
         report = {"code": "Proved", "message": ""}
     sys.stdout.write(json.dumps(report))

@@ -14,7 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from edgemodel.bundle import CARD, MODEL, BundleError, Card, Tensor, parse_card
 from edgemodel.wish import Artifact
 from edgemodel_inference.datatypes import ONNX
-from edgemodel_inference.errors import Refused, Unprocessable
+from edgemodel_inference.errors import Refused, TooMuchMemory, Unprocessable
 
 Array = NDArray[Any]
 
@@ -30,6 +30,8 @@ LOAD_ERRORS = (
     ValueError,
 )
 """What ONNX Runtime raises for a graph that it cannot open; its errors have no common base."""
+
+_MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "would require more than")
 
 RUN_ERRORS = (*LOAD_ERRORS, ort_errors.EPFail, MemoryError)
 
@@ -62,6 +64,8 @@ class Model:
         try:
             outputs: list[Array] = self.session.run(self.output_names, feeds)
         except RUN_ERRORS as error:
+            if _wants_memory(error):
+                raise TooMuchMemory(f"the model asks for too much memory: {error!s:.300}") from error
             raise Unprocessable(f"the model fails on these values: {error!s:.300}") from error
         return outputs
 
@@ -97,13 +101,19 @@ def open_model(folder: Path, artifact: Artifact, threads: int) -> Model:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = ort.InferenceSession(str(folder / MODEL), options, providers=["CPUExecutionProvider"])
-    except LOAD_ERRORS as error:
-        raise Refused("NotOnnx", f"{MODEL}: {error!s:.300}") from error
+    except (*LOAD_ERRORS, MemoryError) as error:
+        code = "TooMuchMemory" if _wants_memory(error) else "GraphInvalid"
+        raise Refused(code, f"{MODEL}: {error!s:.300}") from error
     _check(card.inputs, session.get_inputs(), "inputs")
     _check(card.outputs, session.get_outputs(), "outputs")
     version = re.sub(r"[^\x21-\x7e]", "?", artifact.name)  # a header holds no line ends
     headers = ((b"x-model-version", version.encode()), (b"x-model-digest", artifact.digest.encode()))
     return Model(artifact, card, session, [output.name for output in card.outputs], headers)
+
+
+def _wants_memory(error: Exception) -> bool:
+    """Whether memory is what was missing: ONNX Runtime says so in words alone, no class of its errors does."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _MEMORY_WORDS)
 
 
 def read_card(folder: Path) -> Card:

@@ -3,7 +3,7 @@
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from edgemodel import series
@@ -22,7 +22,7 @@ from edgemodel_inference.metrics import Metrics, Readings
 from edgemodel_inference.news import WishFile, WishOrigin, WishSource
 from edgemodel_inference.pusher import Pusher
 from edgemodel_inference.recorder import Recorder
-from edgemodel_inference.refusals import Refusals
+from edgemodel_inference.refusals import Refusal, Refusals
 from edgemodel_inference.routes import Routes
 from edgemodel_inference.samples import HardSamples
 from edgemodel_inference.serving import Serving
@@ -139,19 +139,26 @@ class Node:
         return self._agent.wish
 
     def _read(self) -> Readings:
-        active, pending = self.engine.active, self._agent.pending
+        active, refusals = self.engine.active, self._refusals.all()
         return Readings(
             serving=(active.version, active.digest, self._agent.reason) if active else None,
             revision=self._agent.revision,
             faults=self._watch.all(),
-            refused=[(r.digest, r.version, r.reason) for r in self._refusals.all()],
-            pending=(pending.artifact.name, pending.artifact.digest, pending.reason) if pending else None,
+            refused=[(r.digest, r.version, r.reason) for r in refusals if r.lasting],
+            pending=self._pending(refusals),
             heals=dict(self._journal.heals),
             gauges=self._lookout.gauges,
             answered=self._traffic.answered_since_switch,
             samples_pushed=self._pusher.pushed,
             restarts=self._restarts,
         )
+
+    def _pending(self, refusals: Iterable[Refusal]) -> tuple[str, str, str] | None:
+        """What is to be had still: being fetched, or refused for a reason that may pass. The fleet waits for both."""
+        pending = self._agent.pending
+        if pending is not None:
+            return pending.artifact.name, pending.artifact.digest, pending.reason
+        return next(((r.version, r.digest, r.reason) for r in refusals if not r.lasting), None)
 
 
 def _wish_origin(settings: Settings) -> WishOrigin:

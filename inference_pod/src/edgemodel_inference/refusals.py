@@ -63,11 +63,13 @@ class Refusals:
             self._write()
         log.warning("refused", digest=digest, version=version, reason=reason, message=message)
 
-    def forgive(self, digest: str) -> None:
-        """Lift a passing refusal: it is tried again."""
+    def forgive(self, digest: str) -> str | None:
+        """Lift a passing refusal, since it is tried again, and return its reason; None where there is none."""
         with self._lock:
-            if (refusal := self._by_digest.get(digest)) is not None and not refusal.lasting:
-                del self._by_digest[digest]
+            refusal = self._by_digest.get(digest)
+            if refusal is None or refusal.lasting:
+                return None
+            return self._by_digest.pop(digest).reason
 
     def clear(self, cleared: Collection[str]) -> None:
         """Take note of the wish's `cleared` list: lift what it lists anew."""

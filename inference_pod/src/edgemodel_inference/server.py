@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from edgemodel_inference.app import App
+from edgemodel_inference.protocol import Protocol
 
 KEEP_ALIVE = 30
 """Seconds that an idle connection is kept."""
@@ -24,7 +25,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

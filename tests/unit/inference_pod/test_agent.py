@@ -1,5 +1,6 @@
 """Following the wish: what is wished and sound serves; what is not changes nothing for what serves."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -163,6 +164,9 @@ def test_an_artifact_that_arrives_late_is_taken_after_a_while(serving: Edge, ori
     (origin / "late").rename(origin / "hidden")
     serving.follow(wish(late, revision=2))
     assert serving.refused == {"late": "ArtifactMissing"}
+    told = serving.node.metrics.render()
+    assert "edgemodel_refused_info{" not in told, "the operator would bar the digest for good"
+    assert re.search(r'edgemodel_fetch_pending{.*reason="ArtifactMissing",version="late"} 1', told)
     (origin / "hidden").rename(origin / "late")
     serving.agent.step(time.monotonic() + FORGIVE_AFTER + 1)
     assert (serving.serves, serving.refused) == ("late", {})
