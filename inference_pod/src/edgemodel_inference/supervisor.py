@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 
-from edgemodel_inference import logs, options, settings
+from edgemodel_inference import logs, mount, options, settings
 from edgemodel_inference.admin import AdminServer
 from edgemodel_inference.control import Drain, Lead, Relieved, Restart, Serving, Start
 from edgemodel_inference.crashes import Crash, culprit, pause
@@ -40,8 +40,9 @@ log = logs.Log("edgemodel.supervisor")
 class Supervisor:
     """Starts workers, watches them, replaces them, ends them."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, watch: mount.MountWatch) -> None:
         self._listener = listener
+        self._watch = watch
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._leader: WorkerProcess | None = None
         self._successor: WorkerProcess | None = None
@@ -57,8 +58,10 @@ class Supervisor:
     # What the admin port shows; called from its threads.
 
     def alive(self) -> bool:
-        """Whether the worker beats, or is on its way up."""
+        """Whether the worker beats, or is on its way up, and wishes can reach it."""
         leader = self._leader
+        if self._watch.gone_for(time.monotonic()) > mount.LIVENESS_LIMIT:
+            return False
         return leader is None or not self._is_stale(leader)
 
     def ready(self) -> bool:
@@ -128,8 +131,19 @@ class Supervisor:
         for worker, deadline in self._retiring.items():
             if now > deadline:
                 worker.kill()
+        self._end_without_mount(now)
         if now > self._close_at:
             self._listener.close()  # from here on callers are refused, instead of waiting for nobody
+
+    def _end_without_mount(self, now: float) -> None:
+        """End in a quiet moment, with no replacement under way, when no wish can come any more."""
+        if self._stopping or self._successor is not None or self._retiring:
+            return
+        gone = self._watch.gone_for(now)
+        if gone > mount.GONE_LIMIT:
+            log.error("the wish's mount is gone; ending, so that the container is started with a new one", seconds=gone)
+            self._exit_code = mount.EXIT_MOUNT_GONE
+            self._begin_stop()
 
     def _hear(self, worker: WorkerProcess, message: object) -> None:
         match message:
@@ -221,7 +235,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"edgemodel-serve: {error}")
     os.environ.update(given)  # workers read the environment alone
-    supervisor = Supervisor(listener)
+    supervisor = Supervisor(listener, mount.MountWatch(None if chosen.local else chosen.wish))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
     AdminServer(admin_listener, supervisor).start()

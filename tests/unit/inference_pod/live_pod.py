@@ -40,6 +40,8 @@ class Pod:
     process: "subprocess.Popen[str] | None" = None
     port: int = 0
     admin_port: int = 0
+    before: str = ""
+    """Statements that the process runs first."""
     logs: list[dict[str, Any]] = field(default_factory=list)
 
     def wish(self, wish: Wish) -> None:
@@ -66,7 +68,12 @@ class Pod:
         self._launch(["--name", "tiny", *ports, "--state", str(self.folder / "state"), *arguments], {})
 
     def _launch(self, arguments: list[str], environment: dict[str, str]) -> None:
-        command = [sys.executable, "-c", "from edgemodel_inference.supervisor import main; main()", *arguments]
+        command = [
+            sys.executable,
+            "-c",
+            f"{self.before}from edgemodel_inference.supervisor import main; main()",
+            *arguments,
+        ]
         self.process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._read_logs, args=(self.process,), daemon=True).start()
         wait_until(lambda: self.logged("listening"), "listening")
