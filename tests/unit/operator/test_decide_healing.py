@@ -116,6 +116,35 @@ def test_a_node_that_is_cut_off_does_not_vote(world: World) -> None:
     world.until(lambda w: w.status.version == "v1")
 
 
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_sick_node_is_not_outvoted_into_the_version_when_the_others_fall_silent(restarted: bool) -> None:
+    world = World(size=2)
+    world.until(lambda w: w.status.last_good == "v1")
+    world.wish_for("v2")
+    world.until(lambda w: w.status.last_good == "v2")
+    world.script.sick["n1"] = "low-confidence"
+    world.until(lambda w: [fault.blame for fault in w.status.faults] == [Blame.NODE])
+    world.edges["n2"].linked = False
+    if restarted:
+        world.restart()
+    world.run(300)
+    assert (world.status.version, world.told("RolledBack")) == ("v2", [])
+    assert [fault.blame for fault in world.status.faults] == [Blame.NODE]
+
+
+def test_a_fault_is_not_cleared_by_silence(world: World) -> None:
+    world.script.heal_locally = False
+    world.script.sick["n3"] = "high-latency"
+    world.until(lambda w: w.status.faults != ())
+    world.edges["n3"].linked = False
+    world.run(300)
+    assert [(fault.name, fault.nodes) for fault in world.status.faults] == [("high-latency", ("n3",))]
+    assert world.told("FaultCleared") == []
+    world.script.sick.clear()
+    world.edges["n3"].linked = True
+    world.until(lambda w: w.status.faults == ())
+
+
 def test_absent_telemetry_does_not_roll_back(world: World) -> None:
     world.script.telemetry = False
     world.script.heal_locally = False

@@ -16,23 +16,27 @@ def assess(observation: Observation, draft: Draft) -> Draft:
     electorate = voters(observation, draft)
     if not electorate:
         return draft
+    quiet = silent(observation, draft)
     found = _suspects(observation, draft, electorate)
     known = {fault.name: fault for fault in draft.status.faults}
+    stale = {name: left for name, fault in known.items() if (left := quiet.intersection(fault.nodes))}
     faults = []
-    for name, nodes in sorted(found.items()):
-        blame = _blame(observation, draft, name, nodes, electorate)
-        old = known.get(name)
+    for name in sorted(found.keys() | stale.keys()):
+        nodes, old = found.get(name, []), known.get(name)
+        blame = _blame(observation, draft, name, nodes, electorate) if nodes else _stale_blame(known[name])
         since = observation.now if old is None else old.since
-        faults.append(FaultStatus(name=name, nodes=tuple(nodes), since=since, blame=blame))
-        if old is None or old.blame is not blame:
+        shown = tuple(sorted({*nodes, *stale.get(name, ())}))
+        faults.append(FaultStatus(name=name, nodes=shown, since=since, blame=blame))
+        if nodes and (old is None or old.blame is not blame):
             message = (
                 f"{name} on {len(nodes)} of {len(electorate)} nodes that serve {draft.status.version}: {blame.value}"
             )
+            message += f"; {len(quiet)} more do not report" if quiet else ""
             draft = draft.tell("Warning", EventReason.FAULT_DETECTED, message)
-    for name in sorted(known.keys() - found.keys()):
+    for name in sorted(known.keys() - found.keys() - stale.keys()):
         draft = draft.tell("Normal", EventReason.FAULT_CLEARED, name)
-    shown = tuple(faults[:FAULTS_KEPT])
-    return draft if shown == draft.status.faults else draft.set(faults=shown)
+    kept = tuple(faults[:FAULTS_KEPT])
+    return draft if kept == draft.status.faults else draft.set(faults=kept)
 
 
 def voters(observation: Observation, draft: Draft) -> dict[str, Report]:
@@ -42,6 +46,13 @@ def voters(observation: Observation, draft: Draft) -> dict[str, Report]:
     digest = draft.status.digest
     reports = ((node, observation.reports[node]) for node in observation.reachable if node not in canaries)
     return {node: r for node, r in reports if digest is not None and (r.digest == digest or digest in r.refused)}
+
+
+def silent(observation: Observation, draft: Draft) -> set[str]:
+    """Wanted nodes, but those of a rollout, of which nothing is known now: they do not vote, and they count."""
+    rollout = draft.status.rollout
+    canaries = rollout.nodes if rollout is not None else ()
+    return {node.name for node in observation.nodes}.difference(observation.reachable, canaries)
 
 
 def quorum(total: int) -> int:
@@ -69,9 +80,12 @@ def _suspects(observation: Observation, draft: Draft, electorate: dict[str, Repo
 def _blame(
     observation: Observation, draft: Draft, fault: str, nodes: list[str], electorate: dict[str, Report]
 ) -> Blame:
-    if len(nodes) < quorum(len(electorate)):
+    enough = quorum(len(electorate) + len(silent(observation, draft)))
+    if len(nodes) < enough:
         return Blame.NODE
-    if _backup_alike(draft, fault, nodes, electorate) or _switch_did_not_help(draft, fault):
+    # Nodes that fell back by themselves and see the same fault on the backup.
+    alike = [n for n in nodes if electorate[n].digest != draft.status.digest and electorate[n].faults.get(fault)]
+    if len(alike) >= enough or _switch_did_not_help(draft, fault):
         return Blame.INPUT
     serving = draft.version(draft.status.version)
     if backup_of(observation, draft, draft.status.version) is None and serving is not None and serving.proved_at:
@@ -79,10 +93,9 @@ def _blame(
     return Blame.VERSION
 
 
-def _backup_alike(draft: Draft, fault: str, nodes: list[str], electorate: dict[str, Report]) -> bool:
-    """Nodes that fell back by themselves see the same fault on the backup."""
-    alike = [n for n in nodes if electorate[n].digest != draft.status.digest and electorate[n].faults.get(fault)]
-    return len(alike) >= quorum(len(electorate))
+def _stale_blame(fault: FaultStatus) -> Blame:
+    """Of a fault whose nodes have all fallen silent: nothing is done about it, and it is not gone."""
+    return Blame.NODE if fault.blame is Blame.NODE else Blame.UNKNOWN
 
 
 def _switch_did_not_help(draft: Draft, fault: str) -> bool:
