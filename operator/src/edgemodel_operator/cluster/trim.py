@@ -30,11 +30,16 @@ def trim_node(body: Body) -> dict[str, Any]:
     }
 
 
+_CALM = {"ErrImagePull": "ImagePullBackOff"}
+"""Reasons that take turns while the same is tried again: one word for both, or the status would never rest."""
+
+
 def trim_pod(body: Body) -> dict[str, Any]:
     """A pod's place, readiness and address, and the message that its container left at its end."""
     metadata, status = body["metadata"], body.get("status", {})
     containers = status.get("containerStatuses", [])
     states = [{**entry.get("lastState", {}), **entry.get("state", {})} for entry in containers]
+    waits = [entry.get("state", {}).get("waiting", {}).get("reason", "") for entry in containers]
     ended = [state["terminated"] for state in states if "terminated" in state]
     return {
         "name": metadata["name"],
@@ -47,6 +52,7 @@ def trim_pod(body: Body) -> dict[str, Any]:
         "address": status.get("podIP", ""),
         "phase": status.get("phase", ""),
         "ready": condition(body, "Ready"),
+        "waiting": next((_CALM.get(reason, reason) for reason in waits if reason), ""),
         "message": ended[0].get("message", "") if ended else "",
     }
 

@@ -151,6 +151,7 @@ class World:
             ready=pod["ready"] if in_sight else None,
             revision=pod["revision"],
             address=pod["address"],
+            waiting=pod["waiting"],
         )
 
 

@@ -34,21 +34,47 @@ def ready(observation: Observation, status: Status) -> Finding:
         return ConditionType.READY, False, Reason.NOTHING_SERVES, _why_not(observation, status, waiting)
     if waiting:
         return ConditionType.READY, False, Reason.NODES_NOT_READY, _why_not(observation, status, waiting)
-    message = f"{status.version} serves on {len(ready & set(names))} of {len(names)} nodes"
+    others = _others(observation, status, ready & set(names))
+    message = f"{status.version} serves on {len(ready & set(names)) - len(others)} of {len(names)} nodes"
+    message += "".join(f"; {version or 'nothing'} on {name}" for name, version in others.items())
     if lost:
         message += f"; out of sight: {', '.join(sorted(lost))}"
     return ConditionType.READY, True, Reason.SERVING, message
 
 
+def _others(observation: Observation, status: Status, ready: set[str]) -> dict[str, str | None]:
+    """What those of the `ready` nodes serve that serve something else, by name: canaries, and nodes that fell back."""
+    reports = {name: observation.reports[name] for name in sorted(ready) if name in observation.reports}
+    return {name: report.version for name, report in reports.items() if report.digest != status.digest}
+
+
 def _why_not(observation: Observation, status: Status, waiting: list[str]) -> str:
     details = []
+    held_up = {pod.node: pod.waiting for pod in observation.pods}
     for name in waiting:
         report = observation.reports.get(name)
         refused = report.refused.get(status.digest or "") if report is not None else None
         pending = report.pending.get(status.digest or "") if report is not None else None
-        reason = refused or pending
+        reason = refused or pending or held_up.get(name, "no pod there yet")
+        if reason == CREATING:
+            reason += _needs(observation)
         details.append(f"{name} ({reason})" if reason else name)
     return f"no verified version answers yet on: {', '.join(details)}"
+
+
+CREATING = "ContainerCreating"
+"""A container's reason to wait for its image, or for what it mounts."""
+
+
+def _needs(observation: Observation) -> str:
+    """What only the user can give, and without which no container is made: its absence shows in the pod's events."""
+    registry = observation.model.spec.registry
+    needs = []
+    if registry.ca_bundle is not None:
+        needs.append(f"ConfigMap {registry.ca_bundle.config_map} of spec.registry.caBundle")
+    if registry.pull_secret is not None:
+        needs.append(f"Secret {registry.pull_secret.name} of spec.registry.pullSecret")
+    return f"; it needs {' and '.join(needs)}" if needs else ""
 
 
 def reconciling(observation: Observation, status: Status) -> Finding:

@@ -38,6 +38,8 @@ class Pod:
     revision: str
     """The wish revision it was last nudged for."""
     address: str
+    waiting: str = ""
+    """Why its container does not run: ContainerCreating, ImagePullBackOff and so on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

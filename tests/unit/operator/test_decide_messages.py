@@ -1,0 +1,82 @@
+"""What the Ready condition tells a person: who serves something else, and what a pod that does not start waits for."""
+
+from typing import Any
+
+import pytest
+
+from edgemodel_operator.cluster.trim import trim_pod
+from tests.unit.operator.world import KEY, World
+
+CA = "ConfigMap plant-ca of spec.registry.caBundle"
+LOGIN = "Secret login of spec.registry.pullSecret"
+
+
+def ready(world: World) -> str:
+    found = world.status.condition("Ready")
+    assert found is not None
+    return found.message
+
+
+def hold_up(world: World, reason: str) -> None:
+    """The pod of n1 is made anew, and its container waits."""
+    pod = world.objects["Pod", f"{KEY.name}-n1"]
+    pod["status"] = {
+        "phase": "Pending",
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "containerStatuses": [{"state": {"waiting": {"reason": reason}}}],
+    }
+    world.edges["n1"].linked = False  # or it would be told to be ready again
+    world.settle()
+
+
+def test_a_canary_is_not_counted_as_a_node_that_serves_the_old_version() -> None:
+    world = World(size=2)
+    world.until(lambda w: w.status.last_good == "v1")
+    assert ready(world) == "v1 serves on 2 of 2 nodes"
+    world.wish_for("v2")
+    world.until(lambda w: w.edges["n1"].active is not None and w.edges["n1"].active.name == "v2")
+    assert ready(world) == "v1 serves on 1 of 2 nodes; v2 on n1"
+
+
+def test_a_node_that_fell_back_is_named() -> None:
+    world = World(size=4)
+    world.until(lambda w: w.status.last_good == "v1")
+    world.wish_for("v2")
+    world.until(lambda w: w.status.last_good == "v2")
+    world.script.sick["n3"] = "low-confidence"
+    world.until(lambda w: w.status.faults != ())
+    assert ready(world) == "v2 serves on 3 of 4 nodes; v1 on n3"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("ImagePullBackOff", "n1 (ImagePullBackOff)"),
+        ("ErrImagePull", "n1 (ImagePullBackOff)"),
+        (
+            "ContainerCreating",
+            f"n1 (ContainerCreating; it needs {CA} and {LOGIN})",
+        ),
+    ],
+)
+def test_what_a_container_waits_for_is_named(reason: str, told: str) -> None:
+    world = World(size=2)
+    world.edit(
+        lambda spec: spec.update(registry={"caBundle": {"configMap": "plant-ca"}, "pullSecret": {"name": "login"}})
+    )
+    world.until(lambda w: w.status.last_good == "v1")
+    hold_up(world, reason)
+    assert ready(world) == f"no verified version answers yet on: {told}"
+
+
+def test_a_node_without_a_pod_is_told_so() -> None:
+    world = World(size=2)
+    world.until(lambda w: w.status.last_good == "v1")
+    world.remove("Pod", f"{KEY.name}-n1")
+    world.settle()
+    assert ready(world) == "no verified version answers yet on: n1 (no pod there yet)"
+
+
+def test_a_running_container_waits_for_nothing() -> None:
+    running: dict[str, Any] = {"metadata": {"name": "p"}, "status": {"containerStatuses": [{"state": {"running": {}}}]}}
+    assert trim_pod(running)["waiting"] == ""
