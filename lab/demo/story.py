@@ -9,7 +9,7 @@ from typing import Any
 import lab
 from lab import digits, shell
 from lab.demo.kube import Object
-from lab.demo.plant import MODEL, RELEASE, SYSTEM, Plant
+from lab.demo.plant import MODEL, Plant
 from lab.demo.traffic import Traffic, curl
 from lab.errors import LabError
 from lab.progress import Progress
@@ -214,12 +214,9 @@ class Story:
         return max(earlier)
 
     def _alerts_delivered(self) -> float:
-        service = self.kube.get("service", RELEASE, SYSTEM) or {}
-        address = service["spec"]["clusterIP"]
-        command = ["curl", "--silent", "--max-time", "5", f"http://{address}:8081/metrics"]
-        answer = lab.exec_on("cloud-1", command, check=True)
-        lines = [line for line in answer.stdout.splitlines() if line.startswith("edgemodel_operator_alerts_total ")]
-        return float(lines[0].split()[1]) if lines else 0.0
+        """Deliveries to the operator's webhook that were answered with 200, as Alertmanager counts them."""
+        lines = curl(f"{self.plant.lab.alertmanager_url}/metrics").splitlines()
+        return _webhook_count(lines, "notifications_total") - _webhook_count(lines, "notifications_failed_total")
 
     def _no_failures(self) -> None:
         counts = self.traffic.counts()
@@ -232,6 +229,11 @@ class Story:
     def _print_table(self) -> None:
         for line in self.kube.run("get", "edgemodel", "-n", self.namespace).splitlines():
             self.say(f"  {line}")
+
+
+def _webhook_count(lines: list[str], name: str) -> float:
+    found = [line for line in lines if line.startswith(f"alertmanager_{name}{{") and 'integration="webhook"' in line]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
 
 
 def condition(status: Object, type_: str) -> str:

@@ -23,7 +23,7 @@ def render_workload(model: EdgeModel, image: str) -> Object:
     template = _template(model, image)
     selector = {"matchLabels": labels(model.name, SERVING)}
     if model.spec.placement.mode == "EveryNode":
-        strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}}
+        strategy = {"type": "RollingUpdate", "rollingUpdate": _pace(model)}
         spec = {"selector": selector, "template": template, "updateStrategy": strategy, "minReadySeconds": 2}
         return child(model, "apps/v1", "DaemonSet", model.name, SERVING, spec=spec)
     spread = {
@@ -47,6 +47,13 @@ def render_service(model: EdgeModel) -> Object:
         "internalTrafficPolicy": "Local" if local else "Cluster",
     }
     return child(model, "v1", "Service", model.name, SERVING, spec=spec)
+
+
+def _pace(model: EdgeModel) -> Object:
+    """A node's new pod is ready before its old one goes, unless both would need the same port of the node."""
+    if model.spec.serving.host_port is None:
+        return {"maxSurge": "25%", "maxUnavailable": 0}
+    return {"maxSurge": 0, "maxUnavailable": "25%"}
 
 
 def _template(model: EdgeModel, image: str) -> Object:
