@@ -132,6 +132,19 @@ def test_a_sick_node_is_not_outvoted_into_the_version_when_the_others_fall_silen
     assert [fault.blame for fault in world.status.faults] == [Blame.NODE]
 
 
+def test_the_nodes_in_sight_decide_for_those_that_are_cut_off() -> None:
+    world = World(size=6)
+    world.until(lambda w: w.status.last_good == "v1")
+    world.wish_for("v2")
+    world.until(lambda w: w.status.last_good == "v2")
+    for name in ("n3", "n4", "n5", "n6"):
+        world.edges[name].linked = False
+    world.run(60)
+    world.script.bad[world.status.digest or ""] = "low-confidence"
+    world.until(lambda w: w.status.version == "v1")
+    assert world.told("RolledBack") != []
+
+
 def test_a_fault_is_not_cleared_by_silence(world: World) -> None:
     world.script.heal_locally = False
     world.script.sick["n3"] = "high-latency"

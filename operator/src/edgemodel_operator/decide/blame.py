@@ -49,15 +49,18 @@ def voters(observation: Observation, draft: Draft) -> dict[str, Report]:
 
 
 def silent(observation: Observation, draft: Draft) -> set[str]:
-    """Wanted nodes, but those of a rollout, of which nothing is known now: they do not vote, and they count."""
+    """Wanted nodes, but those of a rollout, of which nothing is known now: they do not vote."""
     rollout = draft.status.rollout
     canaries = rollout.nodes if rollout is not None else ()
     return {node.name for node in observation.nodes}.difference(observation.reachable, canaries)
 
 
-def quorum(total: int) -> int:
-    """How many of `total` nodes must agree before a version is blamed: half, at least two where there are two."""
-    return max(-(-total // 2), min(2, total))
+def quorum(voters: int, fleet: int) -> int:
+    """How many must agree before a version is blamed: half of those that report, two where the fleet has two.
+
+    The second bound counts the silent ones too: the last node that reports does not speak for the others.
+    """
+    return max(-(-voters // 2), min(2, fleet))
 
 
 def _suspects(observation: Observation, draft: Draft, electorate: dict[str, Report]) -> dict[str, list[str]]:
@@ -80,7 +83,7 @@ def _suspects(observation: Observation, draft: Draft, electorate: dict[str, Repo
 def _blame(
     observation: Observation, draft: Draft, fault: str, nodes: list[str], electorate: dict[str, Report]
 ) -> Blame:
-    enough = quorum(len(electorate) + len(silent(observation, draft)))
+    enough = quorum(len(electorate), len(electorate) + len(silent(observation, draft)))
     if len(nodes) < enough:
         return Blame.NODE
     # Nodes that fell back by themselves and see the same fault on the backup.

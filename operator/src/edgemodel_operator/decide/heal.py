@@ -179,7 +179,7 @@ def _evidence(observation: Observation, draft: Draft, fault: str) -> Evidence:
     serving = [report for report in electorate.values() if report.digest == draft.status.digest]
     verdicts = [report.faults.get(fault) for report in serving]
     answered = sum(report.answered for report in serving)
-    if verdicts and verdicts.count(True) >= quorum(len(verdicts)):
+    if verdicts and verdicts.count(True) >= quorum(len(verdicts), len(verdicts)):
         return Evidence(active=True, samples=answered)
     if verdicts and all(verdict is False for verdict in verdicts):
         return Evidence(active=False, samples=answered)
