@@ -224,6 +224,10 @@ def rolling_out(status: Status) -> Finding:
     """Whether a version is on its way."""
     rollout = status.rollout
     if rollout is None:
+        taken_back = next((v for v in status.versions if v.digest == status.wished and v.state in BARRED), None)
+        if taken_back is not None and not _succeeded(status):
+            message = f"{taken_back.name} was taken back: {taken_back.reason}"
+            return ConditionType.ROLLING_OUT, False, Reason.ROLLED_BACK, message
         return ConditionType.ROLLING_OUT, False, Reason.COMPLETE, "no version is on its way"
     reason = Reason.CANARY if rollout.step == 0 else Reason.WAVE
     return ConditionType.ROLLING_OUT, True, reason, f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
