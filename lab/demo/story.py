@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import lab
 from lab import digits, shell
 from lab.demo.kube import Object
 from lab.demo.plant import MODEL, Plant
+from lab.demo.reading import blamed, condition, fault_moments, in_sight, phase, seconds, version, webhook_count
 from lab.demo.traffic import Traffic, curl
 from lab.errors import LabError
 from lab.progress import Progress
@@ -216,7 +216,7 @@ class Story:
     def _alerts_delivered(self) -> float:
         """Deliveries to the operator's webhook that were answered with 200, as Alertmanager counts them."""
         lines = curl(f"{self.plant.lab.alertmanager_url}/metrics").splitlines()
-        return _webhook_count(lines, "notifications_total") - _webhook_count(lines, "notifications_failed_total")
+        return webhook_count(lines, "notifications_total") - webhook_count(lines, "notifications_failed_total")
 
     def _no_failures(self) -> None:
         counts = self.traffic.counts()
@@ -229,44 +229,3 @@ class Story:
     def _print_table(self) -> None:
         for line in self.kube.run("get", "edgemodel", "-n", self.namespace).splitlines():
             self.say(f"  {line}")
-
-
-def _webhook_count(lines: list[str], name: str) -> float:
-    found = [line for line in lines if line.startswith(f"alertmanager_{name}{{") and 'integration="webhook"' in line]
-    return sum(float(line.rpartition(" ")[2]) for line in found)
-
-
-def condition(status: Object, type_: str) -> str:
-    """The status of a condition, or nothing."""
-    return next((str(c["status"]) for c in status.get("conditions", []) if c["type"] == type_), "")
-
-
-def in_sight(status: Object) -> bool:
-    """Whether the operator can see all nodes."""
-    return not status.get("nodes", {}).get("unknown", 0)
-
-
-def version(status: Object, name: str) -> Object:
-    """What the status says of one version."""
-    return next((v for v in status.get("versions", []) if v["name"] == name), {})
-
-
-def blamed(status: Object) -> str:
-    """Who is blamed for the first active fault."""
-    return next((str(fault["blame"]) for fault in status.get("faults", [])), "")
-
-
-def phase(status: Object) -> str:
-    """How far the distillation is."""
-    return str((status.get("distillation") or {}).get("phase", ""))
-
-
-def seconds(text: str) -> float:
-    """Seconds since 1970 of an RFC 3339 time."""
-    return datetime.fromisoformat(text).timestamp()
-
-
-def fault_moments(state: Object, fault: str) -> list[float]:
-    """When a pod's own detector fired for `fault`, from the journal in its /status."""
-    journal = (state.get("worker") or {}).get("journal", [])
-    return [seconds(entry["at"]) for entry in journal if entry.get("fault") == fault and entry["kind"] == "Attempt"]

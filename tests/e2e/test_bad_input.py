@@ -12,7 +12,8 @@ from edgemodel_registry import Client, write_bundle
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import read_card
 from lab.demo.plant import MODEL, RELEASE, SYSTEM, Plant
-from lab.demo.story import Story, condition, version
+from lab.demo.reading import condition, version
+from lab.demo.story import Story
 from lab.demo.traffic import curl
 from lab.progress import Progress
 from lab.shell import until
