@@ -71,6 +71,7 @@ class Story:
         if self.status()["version"] != "v1" or self.traffic.counts().last["v2"] != counts.last["v2"]:
             raise LabError("v2 came back although it is quarantined")
         self.say("  the same spec was applied again: v2 stays out; the rollback is proved")
+        self._tell("explain")
 
     def drift(self) -> None:
         """(b) The input drifts: no version is blamed, a student is distilled, canaried and rolled to all."""
@@ -134,9 +135,7 @@ class Story:
     def finish(self) -> None:
         """Print the history and the figures of this run."""
         self._print_table()
-        for heal in self.status()["heals"]:
-            change = f"{heal.get('from')} → {heal.get('to')}"
-            self.say(f"  heal: {heal['fault']}: {heal['action']} {change}: {heal.get('verdict', 'under proof')}")
+        self._tell("history")
         self.say("figures of this run:")
         for name, value in self.figures.items():
             self.say(f"  {name:36} {value:g}" if float(value).is_integer() else f"  {name:36} {value:.3f}")
@@ -225,6 +224,14 @@ class Story:
         self.say(f"  {total} requests so far, {counts.failed} failed")
         if counts.failed:
             raise LabError(f"{counts.failed} requests failed: {counts.errors}")
+
+    def _tell(self, command: str) -> None:
+        """What ``kubectl edgemodel COMMAND`` says."""
+        argv = [str(self.plant.edgemodel), command, MODEL, "-n", self.namespace]
+        self.say(f"  kubectl edgemodel {command} {MODEL}:")
+        answer = shell.run(argv, env={"KUBECONFIG": str(self.plant.lab.kubeconfig)}, timeout_s=60).stdout
+        for line in answer.splitlines():
+            self.say(f"    {line}")
 
     def _print_table(self) -> None:
         for line in self.kube.run("get", "edgemodel", "-n", self.namespace).splitlines():
