@@ -8,10 +8,10 @@ OWN := $(foreach name,core registry operator inference distill cli,--no-emit-pac
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down images demo test test-quick check generate lock
+.PHONY: help setup up status cut restore down images demo test test-quick check generate lock
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.ready: requirements/dev.txt $(foreach m,$(MEMBERS),$(m)/pyproject.toml)
 	@echo "setup: Python environment in $(VENV) (PyTorch is large: a few minutes the first time)"
@@ -25,6 +25,12 @@ setup: $(VENV)/.ready  ## the Python environment in .venv
 
 up: setup  ## start the lab's cluster (built first where needed)
 	@$(BIN)/python -m lab up
+
+status: setup  ## what of the lab runs, and where
+	@$(BIN)/python -m lab status
+
+cut restore: setup  ## NODE=edge-1: pull a node's network cable, plug it in again
+	@$(BIN)/python -m lab $@ $(or $(NODE),$(error want a node, for example make $@ NODE=edge-1))
 
 down:  ## remove the lab's cluster and everything that runs in it
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m lab down
@@ -40,14 +46,17 @@ test: setup check  ## all tests: unit, contract, real API server, real nodes
 	@$(BIN)/python -m lab images
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/apiserver tests/e2e
 
-test-quick: setup  ## unit and contract tests only: no cluster, about a minute
+test-quick: setup  ## unit and contract tests only: no cluster, a few minutes
 	@$(BIN)/python -m pytest tests/unit tests/contract
 
-check: setup  ## what needs no cluster and no test: lint, format, types, layers
+check: setup  ## what needs no cluster and no test: lint, format, types, layers, generated files
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m edgemodel_operator.api.crd | cmp - crds/edgemodels.yaml
+	@cmp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
+	@$(BIN)/python -m edgemodel_operator.api.vocabulary | cmp - docs/status.md
 
 generate: setup  ## write the CRD (and its copy in the chart) and docs/status.md from the models
 	@$(BIN)/python -m edgemodel_operator.api.crd > crds/edgemodels.yaml
