@@ -9,9 +9,10 @@ import pytest
 
 from edgemodel.distillation import GateSettings
 from edgemodel.ladder import ActionType
+from edgemodel_operator.api.delivery import Gates
 from edgemodel_operator.api.reasons import ConditionType
 from edgemodel_operator.api.resource import EdgeModel, parse
-from edgemodel_operator.api.spec import Gates, Spec
+from edgemodel_operator.api.spec import Spec
 from edgemodel_operator.api.status import Condition, FaultStatus, HealRecord, NodesStatus, Status
 from edgemodel_operator.errors import ApiError
 

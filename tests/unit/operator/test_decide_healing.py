@@ -6,7 +6,7 @@ import pytest
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel.outcome import Gate, Outcome
-from edgemodel_operator.api.reasons import Blame, DistillationPhase, VersionState
+from edgemodel_operator.api.states import Blame, DistillationPhase, VersionState
 from tests.unit.operator.world import World, artifact, digest, student
 
 ERROR = Outcome(code="TeacherUnreadable", message="teacher: want one input, got none")

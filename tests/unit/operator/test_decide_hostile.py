@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgemodel import series
 from edgemodel.outcome import Gate, Outcome
-from edgemodel_operator.api.reasons import DistillationPhase
+from edgemodel_operator.api.states import DistillationPhase
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.decide import decide
 from edgemodel_operator.model.observation import Job, Node, Observation

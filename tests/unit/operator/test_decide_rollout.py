@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from edgemodel.ladder import Verdict
-from edgemodel_operator.api.reasons import VersionState
+from edgemodel_operator.api.states import VersionState
 from tests.unit.operator.world import World, artifact, digest
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel.outcome import Gate, Outcome
-from edgemodel_operator.api.reasons import DistillationPhase
+from edgemodel_operator.api.states import DistillationPhase
 from tests.unit.operator.world import World
 
 UNFIT = Outcome(

@@ -4,7 +4,7 @@ import pytest
 
 from edgemodel import verbs
 from edgemodel.verbs import Asked, Verb
-from edgemodel_operator.api.reasons import DistillationPhase, VerbResult, VersionState
+from edgemodel_operator.api.states import DistillationPhase, VerbResult, VersionState
 from edgemodel_operator.api.status import VERBS_KEPT, VerbAnswer
 from tests.unit.operator.world import BARRED, World, digest, student
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edgemodel.outcome import Outcome
-from edgemodel_operator.api.spec import Placement
+from edgemodel_operator.api.serving import Placement
 from edgemodel_operator.cluster.trim import condition, trim, trim_node, trim_pod
 from edgemodel_operator.cluster.world import WATCH_LAG, World, matches
 from edgemodel_operator.model import naming

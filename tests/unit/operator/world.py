@@ -15,8 +15,8 @@ from edgemodel import wish as wish_document
 from edgemodel.outcome import Outcome
 from edgemodel.wish import Wish
 from edgemodel_operator.api import resource
-from edgemodel_operator.api.reasons import DistillationPhase, VersionState
 from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.states import DistillationPhase, VersionState
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.cluster.trim import trim, trim_child, trim_node, trim_pod
 from edgemodel_operator.cluster.world import World as Indexes

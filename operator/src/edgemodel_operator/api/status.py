@@ -7,7 +7,7 @@ from pydantic import Field, computed_field
 from edgemodel.document import Digest, Document
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel.verbs import Verb
-from edgemodel_operator.api.reasons import Blame, DistillationPhase, Origin, RolloutSource, VerbResult, VersionState
+from edgemodel_operator.api.states import Blame, DistillationPhase, Origin, RolloutSource, VerbResult, VersionState
 from edgemodel_operator.api.types import Time, cut, first, last
 
 HEALS_KEPT = 20

@@ -16,6 +16,10 @@ LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
 SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
 
+KEYED_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+
+FaultName = Annotated[str, Field(min_length=1, max_length=52)]
+
 _UNITS = {
     "": 1,
     "k": 10**3,

@@ -1,4 +1,4 @@
-"""Writes docs/status.md from the words in `reasons`: ``python -m edgemodel_operator.api.vocabulary``."""
+"""Writes docs/status.md from the words in `reasons` and `states`: ``python -m edgemodel_operator.api.vocabulary``."""
 
 import ast
 import inspect
@@ -6,22 +6,23 @@ import sys
 from enum import StrEnum
 
 from edgemodel.verbs import Verb
-from edgemodel_operator.api import reasons
+from edgemodel_operator.api import reasons, states
 
 HEAD = """# What the status says
 
-Generated from `operator/src/edgemodel_operator/api/reasons.py` by `make generate`. Each word means one thing.
+Generated from `reasons.py` and `states.py` of `operator/src/edgemodel_operator/api/` by `make generate`.
+Each word means one thing.
 """
 
 TITLES: tuple[tuple[type[StrEnum], str], ...] = (
     (reasons.ConditionType, "Conditions (`status.conditions[].type`)"),
     (reasons.Reason, "Reasons of conditions"),
     (reasons.EventReason, "Reasons of events"),
-    (reasons.VersionState, "States of versions"),
-    (reasons.Blame, "Blame (`status.faults[].blame`)"),
-    (reasons.DistillationPhase, "Phases of a distillation"),
+    (states.VersionState, "States of versions"),
+    (states.Blame, "Blame (`status.faults[].blame`)"),
+    (states.DistillationPhase, "Phases of a distillation"),
     (Verb, "What people may ask for (annotations `edgemodel.dev/…`)"),
-    (reasons.VerbResult, "Answers (`status.verbs[].result`)"),
+    (states.VerbResult, "Answers (`status.verbs[].result`)"),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from edgemodel import outcome, series, wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
-from edgemodel_operator.api.spec import Placement
+from edgemodel_operator.api.serving import Placement
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Alert, Job, Node, Observation, Pod, Report, Target

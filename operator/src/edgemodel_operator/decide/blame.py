@@ -1,7 +1,8 @@
 """Whose fault a fault is: the version's, the input's, a node's. Absent signals blame nobody."""
 
 from edgemodel.ladder import ActionType, Verdict
-from edgemodel_operator.api.reasons import Blame, EventReason
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.states import Blame
 from edgemodel_operator.api.status import FaultStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import backup_of

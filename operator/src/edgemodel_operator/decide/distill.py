@@ -4,7 +4,8 @@ import math
 from itertools import count
 
 from edgemodel.ladder import ActionType, Verdict
-from edgemodel_operator.api.reasons import DistillationPhase, EventReason, Origin, RolloutSource, VersionState
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.states import DistillationPhase, Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import DistillationStatus, HealRecord, Status, VersionStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, start_rollout

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from edgemodel_operator.api.reasons import EventReason, VersionState
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status import HealRecord, Status, VersionStatus
 from edgemodel_operator.model.plan import Event
 

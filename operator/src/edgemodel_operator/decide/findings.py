@@ -5,7 +5,8 @@ from datetime import timedelta
 from edgemodel.faults import Severity
 from edgemodel.ladder import Hold, Wait
 from edgemodel.verbs import PAUSE
-from edgemodel_operator.api.reasons import Blame, ConditionType, DistillationPhase, Reason
+from edgemodel_operator.api.reasons import ConditionType, Reason
+from edgemodel_operator.api.states import Blame, DistillationPhase
 from edgemodel_operator.api.status import FaultStatus, Status
 from edgemodel_operator.api.types import format_duration
 from edgemodel_operator.decide.distill import UNDER_WAY

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from edgemodel import ladder
 from edgemodel.ladder import Act, ActionType, Attempt, Close, Evidence, Hold, Verdict, Wait
-from edgemodel_operator.api.reasons import Blame, DistillationPhase, EventReason, VersionState
-from edgemodel_operator.api.spec import Strategy
+from edgemodel_operator.api.healing import Strategy
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.states import Blame, DistillationPhase, VersionState
 from edgemodel_operator.api.status import HEALS_KEPT, DistillationStatus, FaultStatus, HealRecord
 from edgemodel_operator.decide.blame import quorum, voters
 from edgemodel_operator.decide.distill import UNDER_WAY, heal_of, next_attempt

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from edgemodel.faults import Severity
 from edgemodel.ladder import ActionType, Verdict
-from edgemodel_operator.api.reasons import EventReason, VersionState
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status import CANARIES_KEPT, HEALS_KEPT, HealRecord, RolloutStatus, VersionStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.decide.draft import Draft

@@ -4,7 +4,8 @@ One function per verb; what cannot be done is answered with a message and change
 """
 
 from edgemodel.verbs import Asked, Verb, asked
-from edgemodel_operator.api.reasons import DistillationPhase, EventReason, VerbResult, VersionState
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.states import DistillationPhase, VerbResult, VersionState
 from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VerbAnswer, VersionStatus
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
 from edgemodel_operator.decide.draft import Draft

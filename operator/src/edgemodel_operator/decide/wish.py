@@ -1,7 +1,8 @@
 """What the user wishes: another spec.version starts a rollout and wins over anything under way."""
 
 from edgemodel.ladder import Verdict
-from edgemodel_operator.api.reasons import DistillationPhase, EventReason, RolloutSource, VersionState
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.states import DistillationPhase, RolloutSource, VersionState
 from edgemodel_operator.api.status import RolloutStatus
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft

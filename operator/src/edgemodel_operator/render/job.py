@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from edgemodel import bundle, distillation
 from edgemodel.distillation import Order, SampleSource, Source
+from edgemodel_operator.api.delivery import Distillation
 from edgemodel_operator.api.resource import EdgeModel
-from edgemodel_operator.api.spec import Distillation
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child

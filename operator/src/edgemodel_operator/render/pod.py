@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from edgemodel_operator.api.spec import Registry, Resources
+from edgemodel_operator.api.serving import Registry, Resources
 from edgemodel_operator.model.plan import Object
 
 USER = 65532

@@ -2,8 +2,8 @@
 
 from edgemodel import wish
 from edgemodel.wish import Artifact, Assignment, Wish
-from edgemodel_operator.api.reasons import VersionState
 from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.model.naming import SERVING, wish_config_map
 from edgemodel_operator.model.plan import Object

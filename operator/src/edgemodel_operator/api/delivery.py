@@ -1,0 +1,72 @@
+"""`spec.distillation` and `spec.rollout`: how a successor is made, and how it reaches the nodes."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edgemodel.distillation import Compress, GateSettings, Source, Student
+from edgemodel.document import Document
+from edgemodel_operator.api.serving import Resources
+from edgemodel_operator.api.types import (
+    HOUR,
+    MINUTE,
+    Duration,
+    DurationText,
+    IntOrPercent,
+    OciUri,
+    Quantity,
+)
+
+
+class Gates(GateSettings):
+    """Bounds that a student must keep on the holdout before it may ship."""
+
+    max_size: Quantity = Field(default=2 << 20, description="Largest model.onnx, for example 2Mi.")
+
+    def settings(self) -> GateSettings:
+        """The same bounds as a Job's order has them, sizes in bytes."""
+        return GateSettings(**dict(self))
+
+
+class Distillation(Document):
+    """How a successor is trained."""
+
+    teacher: Source = Field(description="Bundle of the teacher, an ONNX model.")
+    dataset: Source = Field(description="Artifact with dataset.npz: inputs and labels.")
+    student: Student = Field(default=Student(), description="The network that is trained.")
+    temperature: float = Field(default=4.0, gt=0, le=100, description="Softens the teacher's and student's outputs.")
+    alpha: float = Field(default=0.7, ge=0, le=1, description="Weight of the soft loss; the hard loss has the rest.")
+    epochs: int = Field(default=5, ge=1, le=10_000, description="Passes over the training data.")
+    learning_rate: float = Field(default=0.001, gt=0, le=10, description="Step size of the optimiser.")
+    compress: Compress = Field(default=Compress(), description="What is tried to make the student smaller and faster.")
+    gates: Gates = Field(default=Gates(), description="What a student must reach before it may ship.")
+    push: OciUri = Field(description="Repository that students are pushed to, for example oci://registry:5000/digits.")
+    resources: Resources = Field(default=Resources(), description="Requests and limits of the Job's container.")
+
+
+class Step(Document):
+    """One wave of a rollout."""
+
+    nodes: IntOrPercent = Field(description='How many nodes have the new version after this step: 1 or "50%".')
+    hold: Duration = Field(default=60.0, description="How long the step is judged before the next, for example 60s.")
+
+
+class Judge(Document):
+    """When a step counts as good."""
+
+    min_samples: int = Field(
+        default=100, ge=1, le=1_000_000, description="Requests that the step's nodes must have answered."
+    )
+
+
+class Rollout(Document):
+    """How another version reaches the nodes."""
+
+    steps: Annotated[tuple[Step, ...], Field(max_length=10)] = Field(
+        default=(Step(nodes=1, hold=MINUTE), Step(nodes="50%", hold=MINUTE)),
+        description="Waves; after the last one every node follows. Empty: every node at once.",
+    )
+    judge: Judge = Field(default=Judge(), description="What a step must show before the next one.")
+    progress_deadline: Annotated[float, DurationText(at_least=10, at_most=24 * HOUR, example="10m")] = Field(
+        default=10 * MINUTE, description="Time without progress after which the rollout is Stalled, for example 10m."
+    )

@@ -1,0 +1,81 @@
+"""`spec.health` and `spec.healing`: what counts as a fault, and what may be done about it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edgemodel.document import Document
+from edgemodel.faults import Rule
+from edgemodel.ladder import ActionType
+from edgemodel_operator.api.types import (
+    HOUR,
+    KEYED_BY_NAME,
+    MINUTE,
+    Duration,
+    DurationText,
+    FaultName,
+)
+
+
+class Health(Document):
+    """What counts as a fault."""
+
+    interval: Annotated[float, DurationText(at_least=1, at_most=HOUR, example="10s")] = Field(
+        default=10.0, description="Time between two samples of every metric, for example 10s."
+    )
+    rules: Annotated[tuple[Rule, ...], Field(max_length=30)] = Field(
+        default=(), description="Fault rules, by name.", json_schema_extra=KEYED_BY_NAME
+    )
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule called `name`."""
+        return next((rule for rule in self.rules if rule.name == name), None)
+
+
+class Action(Document):
+    """One rung of a healing ladder."""
+
+    type: ActionType = Field(
+        description=(
+            "SwitchModel: back to the backup version. Restart: a new worker process. Redistill: train a successor. "
+            "Alert: tell a person and wait."
+        )
+    )
+    delay: Duration = Field(default=0.0, description="Time to wait before the action, for example 2s.")
+    samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Redistill: how many edge samples must be there first, for example 100."
+    )
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Redistill: epochs instead of those of spec.distillation."
+    )
+
+
+class Strategy(Document):
+    """What to do about which faults."""
+
+    faults: Annotated[tuple[FaultName, ...], Field(min_length=1, max_length=30)] = Field(
+        description="Names of rules in spec.health.rules."
+    )
+    actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=10)] = Field(
+        description="What is done, in order; each is proved before the next is tried."
+    )
+
+
+class Healing(Document):
+    """What may be done about faults, and when it counts as proved."""
+
+    strategies: Annotated[tuple[Strategy, ...], Field(max_length=30)] = Field(
+        default=(), description="The first strategy that names a fault is the one that is followed."
+    )
+    settle: Duration = Field(default=60.0, description="Time after an action before it is judged, for example 60s.")
+    min_samples: int = Field(
+        default=30, ge=1, le=1_000_000, description="Answered requests after an action before it can count as proved."
+    )
+    cooldown: Duration = Field(default=5 * MINUTE, description="Time between two heals of one fault, for example 5m.")
+    max_per_hour: int = Field(
+        default=4, ge=1, le=60, description="Heals of one fault in an hour; then a person decides."
+    )
+
+    def strategy(self, fault: str) -> Strategy | None:
+        """The first strategy that names `fault`."""
+        return next((strategy for strategy in self.strategies if fault in strategy.faults), None)

@@ -1,0 +1,82 @@
+"""`spec.versions`, `registry`, `placement` and `serving`: what serves, where and how."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edgemodel.document import Digest, Document, Uri
+from edgemodel_operator.api.references import CaBundle, PullSecret, Text63, Toleration
+from edgemodel_operator.api.types import (
+    CpuOrMemory,
+    OciUri,
+    Quantity,
+    VersionName,
+)
+
+
+class Version(Document):
+    """One version that may serve. What a name stands for never changes."""
+
+    name: VersionName = Field(description="Name of the version, for example v1; its digest never changes.")
+    uri: Uri = Field(description="Where the bundle lies: oci://host[:port]/repository, https://… or file://….")
+    digest: Digest = Field(description="sha256 digest of the bundle's manifest, as edgemodel bundle push prints it.")
+
+
+class Registry(Document):
+    """How private registries are reached; mounted into pods and Jobs, never read over the API."""
+
+    pull_secret: PullSecret | None = Field(
+        default=None, description="Secret of type kubernetes.io/dockerconfigjson to log in with."
+    )
+    ca_bundle: CaBundle | None = Field(default=None, description="Certificates to trust besides the public ones.")
+
+
+class Resources(Document):
+    """Requests and limits of one container."""
+
+    limits: Annotated[dict[str, CpuOrMemory], Field(max_length=16)] = Field(
+        default={}, description="Most of each resource that the container may use, for example memory: 512Mi."
+    )
+    requests: Annotated[dict[str, CpuOrMemory], Field(max_length=16)] = Field(
+        default={}, description="What the scheduler sets aside for the container, for example cpu: 250m."
+    )
+
+
+class Placement(Document):
+    """Where the model serves."""
+
+    mode: Literal["EveryNode", "Replicas"] = Field(
+        default="EveryNode",
+        description="EveryNode: a pod on each node that matches (DaemonSet). Replicas: that many pods (Deployment).",
+    )
+    replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="How many pods; only with mode Replicas, where it must be set. Autoscalers write it."
+    )
+    node_selector: Annotated[dict[str, Text63], Field(max_length=20)] = Field(
+        default={}, description="Labels that a node must carry, for example node-role.kubernetes.io/edge: ''."
+    )
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=20)] = Field(
+        default=(), description="Taints that the pods tolerate besides unreachable and not-ready nodes."
+    )
+    resources: Resources = Field(default=Resources(), description="Requests and limits of the inference container.")
+
+
+class Samples(Document):
+    """Keeping the inputs the model was least sure of."""
+
+    keep_hardest: int = Field(default=500, ge=1, le=10_000, description="How many inputs each node keeps.")
+    sink: OciUri = Field(description="Repository that nodes push them to, for example oci://registry:5000/samples.")
+
+
+class Serving(Document):
+    """How a node serves."""
+
+    threads: int = Field(default=1, ge=1, le=256, description="Threads of the inference session.")
+    host_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None,
+        description="Port of the node that answers too, for example 8080; needs more than the restricted standard.",
+    )
+    cache_size: Quantity = Field(
+        default=100 << 20, description="Disk for artifacts on each node; what serves and the last good one stay."
+    )
+    samples: Samples | None = Field(default=None, description="Keep hard inputs for re-distillation; absent: off.")

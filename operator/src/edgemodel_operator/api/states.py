@@ -1,0 +1,73 @@
+"""The words of the status for what becomes of versions, faults, rollouts and distillations."""
+
+from enum import StrEnum
+
+
+class Origin(StrEnum):
+    """Where a version comes from."""
+
+    SPEC = "Spec"
+    DISTILLED = "Distilled"
+
+
+class VersionState(StrEnum):
+    """What became of a version."""
+
+    AVAILABLE = "Available"
+    """May serve."""
+    CANARY = "Canary"
+    """Serves on the nodes of a rollout's steps."""
+    SERVING = "Serving"
+    """Serves on every node but the exceptions."""
+    QUARANTINED = "Quarantined"
+    """Failed while serving; serves again only after a person clears it."""
+    REJECTED = "Rejected"
+    """Did not pass its gates, or nodes refuse it."""
+
+
+class Blame(StrEnum):
+    """Whose fault a fault is."""
+
+    VERSION = "Version"
+    """Enough nodes that serve it report the fault, and there is something good to compare with, or it is new."""
+    NODE = "Node"
+    """Too few of the nodes that serve the version report the fault."""
+    INPUT = "Input"
+    """The backup shows the fault as well, or a version that had been proved good drifts everywhere."""
+    UNKNOWN = "Unknown"
+    """Too little is known to say."""
+
+
+class RolloutSource(StrEnum):
+    """Who asked for a rollout."""
+
+    SPEC = "Spec"
+    """spec.version changed."""
+    DISTILLED = "Distilled"
+    """A student passed its gates."""
+
+
+class VerbResult(StrEnum):
+    """What became of something that a person asked for."""
+
+    DONE = "Done"
+    """It was carried out; the message says what was done."""
+    REFUSED = "Refused"
+    """Nothing was done; the message says why."""
+
+
+class DistillationPhase(StrEnum):
+    """How far a distillation is."""
+
+    WAITING_FOR_SAMPLES = "WaitingForSamples"
+    """The nodes have not pushed enough samples yet."""
+    PENDING = "Pending"
+    """The Job is made; its pod has not started."""
+    RUNNING = "Running"
+    """The Job trains."""
+    ACCEPTED = "Accepted"
+    """There is a candidate."""
+    REJECTED = "Rejected"
+    """The student did not pass its gates."""
+    FAILED = "Failed"
+    """The Job ended without a result."""
