@@ -8,7 +8,7 @@ OWN := $(foreach name,core registry operator inference distill cli,--no-emit-pac
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status cut restore down images demo test test-quick check generate lock
+.PHONY: help setup up status cut restore down images demo test test-quick test-long check generate lock
 
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ test: setup check  ## all tests: unit, contract, real API server, real nodes
 
 test-quick: setup  ## unit and contract tests only: no cluster, a few minutes
 	@$(BIN)/python -m pytest tests/unit tests/contract
+
+test-long: setup  ## the tests that take minutes, and are not in `make test`: long simulations, every kill point
+	@$(BIN)/python -m lab build
+	@$(BIN)/python -m pytest -m long tests/unit tests/apiserver
 
 check: setup  ## what needs no cluster and no test: lint, format, types, layers, generated files
 	@$(BIN)/ruff check
