@@ -88,10 +88,20 @@ class Judgement:
 
 
 def judge(rule: Rule, window: Sequence[float]) -> Judgement | None:
-    """Compare the last `rule.window` samples of `window`; None where they give no verdict."""
+    """Compare the last `rule.window` samples of `window`; None where they give no verdict.
+
+    Samples too large to compute with give none either: they must stop neither the detector nor the others.
+    """
     if len(window) < rule.window:
         return None
-    samples = list(window)[-rule.window :]
+    try:
+        judgement = _judge(rule, list(window)[-rule.window :])
+    except OverflowError:
+        return None
+    return judgement if judgement is not None and math.isfinite(judgement.value) else None
+
+
+def _judge(rule: Rule, samples: Sequence[float]) -> Judgement | None:
     match rule.operator:
         case ">" | ">=" | "<" | "<=":
             value = _statistic(rule.statistic, samples)

@@ -143,7 +143,7 @@ class Client:
 
 
 def _check_digest(digest: str) -> None:
-    if not re.match(DIGEST_PATTERN, digest):
+    if not re.fullmatch(DIGEST_PATTERN, digest):
         raise SettingsInvalid(f"digest: want sha256:<64 hex digits>, got {digest!r:.80}")
 
 

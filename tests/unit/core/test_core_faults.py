@@ -62,6 +62,20 @@ def test_fewer_samples_than_the_window_give_no_verdict(operator: str) -> None:
     assert judge(rule(operator, window=4), [1e6, -1e6, 1e6]) is None
 
 
+@pytest.mark.parametrize(
+    ("operator", "samples"),
+    [
+        (">", [1e308, 1e308, 1e308]),
+        ("trend_up", [-1e308, 1e308, 1e308]),
+        ("trend_down", [1e308, 1e308, -1e308]),
+        ("change_rate", [1e-320, 1e308]),
+        ("variance", [-1e308, 1e308]),
+    ],
+)
+def test_samples_too_large_to_compute_with_give_no_verdict(operator: str, samples: list[float]) -> None:
+    assert hit(operator, samples, statistic="mean") is None
+
+
 def test_only_the_last_window_is_looked_at() -> None:
     assert judge(rule("<", window=2, statistic="max"), [1e9, 1.0, 2.0]) == Judgement(hit=True, value=2.0)
 

@@ -226,3 +226,9 @@ def test_an_unknown_authority_is_not_trusted(guarded_registry: RealRegistry, bun
 def test_a_missing_login_file_is_named(registry: RealRegistry, tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"nowhere\.json"):
         Client(docker_config=tmp_path / "nowhere.json").resolve(registry.uri(), "v1")
+
+
+@pytest.mark.parametrize("digest", ["v1", "sha256:" + "a" * 63, "sha256:" + "A" * 64, "sha256:" + "a" * 64 + "\n"])
+def test_what_is_no_digest_is_not_asked_for(digest: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="want sha256:<64 hex digits>"):
+        Client().pull("oci://127.0.0.1:1/digits", digest, tmp_path / "p")
