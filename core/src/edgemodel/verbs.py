@@ -24,6 +24,12 @@ class Verb(StrEnum):
     """`VERSION[@TOKEN]`: serves another version on every node at once and ends the rollout under way; blames nobody."""
     REDISTILL = "redistill"
     """`[@]TOKEN`: trains a successor now, if spec.distillation says how."""
+    APPROVE = "approve"
+    """`[SUBJECT]@TOKEN`: says yes to what waits for a person; SUBJECT is needed where more than one thing waits."""
+    REJECT = "reject"
+    """`[SUBJECT]@TOKEN`: says no to what waits for a person; it is not done, and not asked again."""
+    PROMOTE = "promote"
+    """`next@TOKEN` or `all@TOKEN`: the rollout under way goes to its next step or to every node; hold and gate end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,3 +292,36 @@ def test_a_value_is_an_argument_and_a_token(annotation: str, value: str, wanted:
 def test_what_is_written_is_what_is_read() -> None:
     for wanted in (Asked(Verb.ROLLBACK_TO, "v1", "t"), Asked(Verb.REDISTILL, "", "t")):
         assert verbs.asked({verbs.annotation(wanted.verb): wanted.value}) == (wanted,)
+
+
+def test_a_person_sends_a_version_on_before_its_step_has_held(plant: Plant) -> None:
+    plant.script.requests = 0
+    plant.wish_for("v3")
+    plant.until(lambda w: "v3" in w.serving())
+    plant.annotate(promote="all@1")
+    assert (plant.answer.result, plant.answer.message) == (VerbResult.DONE, "v3 goes on to every node")
+    plant.until(lambda w: w.serving() == {"v3"})
+
+
+def test_a_version_that_was_promoted_is_still_taken_back_where_it_fails(plant: Plant) -> None:
+    plant.script.heal_locally = False
+    plant.script.bad[digest(3)] = "high-latency"
+    plant.wish_for("v3")
+    plant.until(lambda w: "v3" in w.serving())
+    plant.annotate(promote="all@1")
+    plant.until(lambda w: w.state("v3") is VersionState.QUARANTINED)
+    plant.until(lambda w: w.serving() == {"v2"})
+
+
+@pytest.mark.parametrize(
+    ("verb", "value", "message"),
+    [
+        ("promote", "all@1", "no version is on its way"),
+        ("promote", "v3@1", "want next (step) or all (nodes), got 'v3'"),
+        ("approve", "@1", "nothing waits for a person"),
+        ("reject", "v2@1", "nothing waits for a person"),
+    ],
+)
+def test_what_there_is_nothing_to_say_about_is_refused(plant: Plant, verb: str, value: str, message: str) -> None:
+    plant.annotate(**{verb: value})
+    assert (plant.answer.result, plant.answer.message) == (VerbResult.REFUSED, message)

@@ -20,6 +20,8 @@ class ConditionType(StrEnum):
     """A Job trains a successor."""
     ROLLING_OUT = "RollingOut"
     """A version is on its way to the nodes."""
+    AWAITING_APPROVAL = "AwaitingApproval"
+    """Something waits for a person; the message says what, why, and how to answer."""
     TELEMETRY_FRESH = "TelemetryFresh"
     """The nodes' figures are recent enough to decide on."""
     PAUSED = "Paused"
@@ -122,6 +124,18 @@ class Reason(StrEnum):
     """The version failed on its nodes and was taken back."""
     COMPLETE = "Complete"
     """Every node has the version."""
+
+    # AwaitingApproval (beside LadderExhausted, TooManyHeals and PersonAsked)
+    BEFORE_SWITCH = "BeforeSwitch"
+    """The operator would leave a blamed version for the backup."""
+    BEFORE_REDISTILL = "BeforeRedistill"
+    """The operator would train a successor."""
+    BEFORE_PROMOTE = "BeforePromote"
+    """A student passed its gates and would go to its first node."""
+    BEFORE_STEP = "BeforeStep"
+    """A step of the rollout was good; the next one waits."""
+    NOTHING_WAITS = "NothingWaits"
+    """Nothing waits for a person."""
 
     # TelemetryFresh
     FRESH = "Fresh"

@@ -56,6 +56,28 @@ class VerbResult(StrEnum):
     """Nothing was done; the message says why."""
 
 
+class Gate(StrEnum):
+    """What waits for a person's word."""
+
+    SWITCH_MODEL = "SwitchModel"
+    """The operator would leave a blamed version for the backup; spec.healing.approval is Always."""
+    REDISTILL = "Redistill"
+    """The operator would train a successor; spec.healing.approval is BeforeRedistill or Always."""
+    PROMOTE = "Promote"
+    """A student passed its gates and would go to its first node; spec.healing.approval is BeforePromote or Always."""
+    ROLLOUT_STEP = "RolloutStep"
+    """A step of the rollout was good, and the next one waits for a person."""
+    LADDER = "Ladder"
+    """The ladder of a fault has come to an end, or to an Alert; approve goes on with it or begins it anew."""
+
+
+class Decision(StrEnum):
+    """What a person said."""
+
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+
+
 class DistillationPhase(StrEnum):
     """How far a distillation is."""
 

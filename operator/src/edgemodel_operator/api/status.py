@@ -7,11 +7,21 @@ from pydantic import Field, computed_field
 from edgemodel.document import Digest, Document
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel.verbs import Verb
-from edgemodel_operator.api.states import Blame, DistillationPhase, Origin, RolloutSource, VerbResult, VersionState
+from edgemodel_operator.api.states import (
+    Blame,
+    Decision,
+    DistillationPhase,
+    Gate,
+    Origin,
+    RolloutSource,
+    VerbResult,
+    VersionState,
+)
 from edgemodel_operator.api.types import Time, cut, first, last
 
 HEALS_KEPT = 20
 VERBS_KEPT = 20
+APPROVALS_KEPT = 40
 NAMES_SHOWN = 100
 """How many nodes a list that is only shown names; counts are exact."""
 CANARIES_KEPT = 1000
@@ -146,6 +156,17 @@ class VerbAnswer(Document):
     message: Message = Field(default="", description="What was done, or why nothing was.")
 
 
+class ApprovalStatus(Document):
+    """Something that waits for a person, or waited."""
+
+    gate: Gate = Field(description="What would be done.")
+    subject: Name = Field(description="What approve and reject name: a fault, or a version.")
+    since: Time = Field(description="When it was asked.")
+    message: Message = Field(default="", description="What would be done, why, and what was tried before.")
+    decision: Decision | None = Field(default=None, description="Approved or Rejected; absent: it waits.")
+    decided_at: Time | None = Field(default=None, description="When a person decided.")
+
+
 class Status(Document):
     """Everything the operator knows; a restart reads it and goes on."""
 
@@ -178,6 +199,9 @@ class Status(Document):
     rollout: RolloutStatus | None = Field(default=None, description="The rollout under way.")
     verbs: Annotated[tuple[VerbAnswer, ...], Field(max_length=VERBS_KEPT)] = Field(
         default=(), description="The last 20 answers to what people asked for by annotation, newest last."
+    )
+    approvals: Annotated[tuple[ApprovalStatus, ...], Field(max_length=APPROVALS_KEPT), first(APPROVALS_KEPT)] = Field(
+        default=(), description="What waits for a person, and what a person said of what is still under way."
     )
     wish_revision: int = Field(default=0, ge=0, description="Revision of the wish that was written last.")
 

@@ -22,6 +22,7 @@ TITLES: tuple[tuple[type[StrEnum], str], ...] = (
     (states.Blame, "Blame (`status.faults[].blame`)"),
     (states.DistillationPhase, "Phases of a distillation"),
     (Verb, "What people may ask for (annotations `edgemodel.dev/…`)"),
+    (states.Gate, "What waits for a person (`status.approvals[].gate`)"),
     (states.VerbResult, "Answers (`status.verbs[].result`)"),
 )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgemodel.distillation import Source
 from edgemodel.wish import Wish
 from edgemodel_operator.api.status import DistillationStatus, Status
-from edgemodel_operator.decide import blame, distill, heal, report, rollout, verbs, versions, wish
+from edgemodel_operator.decide import approval, blame, distill, heal, report, rollout, verbs, versions, wish
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import SERVING, labels
 from edgemodel_operator.model.observation import Observation
@@ -28,6 +28,7 @@ STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     heal.prove,
     blame.assess,
     heal.climb,
+    approval.tidy,
     versions.confirm,
     versions.remember_last_good,
     report.conclude,

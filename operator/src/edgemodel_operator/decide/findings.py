@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from edgemodel.faults import Severity
 from edgemodel.ladder import Hold, Wait
-from edgemodel.verbs import PAUSE
 from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.states import Blame, DistillationPhase
 from edgemodel_operator.api.status import FaultStatus, Status
@@ -232,12 +231,6 @@ def rolling_out(status: Status) -> Finding:
         return ConditionType.ROLLING_OUT, False, Reason.COMPLETE, "no version is on its way"
     reason = Reason.CANARY if rollout.step == 0 else Reason.WAVE
     return ConditionType.ROLLING_OUT, True, reason, f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
-
-
-def paused(observation: Observation) -> Finding:
-    """Whether a person wants nothing to be decided."""
-    message = f"nothing is decided while the annotation {PAUSE} is there; nodes still heal themselves"
-    return ConditionType.PAUSED, observation.paused, Reason.PAUSED_BY_PERSON, message
 
 
 def telemetry(observation: Observation) -> Finding:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from edgemodel.ladder import Wait
 from edgemodel_operator.api.reasons import ConditionType
 from edgemodel_operator.api.status import Condition, NodeException, NodesStatus, Status
-from edgemodel_operator.decide import findings
+from edgemodel_operator.decide import findings, findings_people
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.heal import next_for
 from edgemodel_operator.model.observation import Observation
@@ -26,8 +26,9 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
         findings.healing(observation, draft),
         findings.distilling(draft.status),
         findings.rolling_out(draft.status),
+        findings_people.awaiting_approval(observation, draft),
         findings.telemetry(observation),
-        findings.paused(observation),
+        findings_people.paused(observation),
     ]
     old = {condition.type: condition for condition in draft.status.conditions}
     conditions = [_condition(observation, finding, old.get(finding[0])) for finding in found]

@@ -5,8 +5,9 @@ One function per verb; what cannot be done is answered with a message and change
 
 from edgemodel.verbs import Asked, Verb, asked
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import DistillationPhase, VerbResult, VersionState
+from edgemodel_operator.api.states import Decision, DistillationPhase, VerbResult, VersionState
 from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VerbAnswer, VersionStatus
+from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, CLEARED, serve
@@ -46,8 +47,20 @@ def _answer(observation: Observation, draft: Draft, wanted: Asked, present: tupl
 
 
 def _outcome(observation: Observation, draft: Draft, wanted: Asked) -> Outcome:
-    if wanted.verb is Verb.REDISTILL:
-        return _redistill(observation, draft)
+    match wanted.verb:
+        case Verb.REDISTILL:
+            return _redistill(observation, draft)
+        case Verb.APPROVE:
+            return _say(observation, draft, wanted.argument, Decision.APPROVED)
+        case Verb.REJECT:
+            return _say(observation, draft, wanted.argument, Decision.REJECTED)
+        case Verb.PROMOTE:
+            return _promote(observation, draft, wanted.argument)
+        case Verb.ROLLBACK_TO | Verb.CLEAR_QUARANTINE:
+            return _about_version(observation, draft, wanted)
+
+
+def _about_version(observation: Observation, draft: Draft, wanted: Asked) -> Outcome:
     version = draft.version(wanted.argument)
     if version is None:
         known = ", ".join(version.name for version in draft.status.versions)
@@ -127,3 +140,30 @@ def _redistill(observation: Observation, draft: Draft) -> Outcome:
     message = f"{started.job}: {started.candidate} from {started.samples} edge samples"
     draft = draft.set(distillation=started).tell("Normal", EventReason.DISTILLATION_STARTED, message)
     return draft, f"{started.job} trains {started.candidate}"
+
+
+def _say(observation: Observation, draft: Draft, subject: str, decision: Decision) -> Outcome:
+    open_ones = approval.waiting(draft)
+    named = [question for question in open_ones if subject in ("", question.subject)]
+    if not open_ones:
+        return None, "nothing waits for a person"
+    if len(named) != 1:
+        return None, f"want one of {', '.join(question.subject for question in open_ones)}, got {subject!r}"
+    (question,) = named
+    draft = approval.decide(observation, draft, question, decision)
+    return draft, f"{question.gate.value} of {question.subject} is {decision.value}"
+
+
+def _promote(observation: Observation, draft: Draft, how_far: str) -> Outcome:
+    """Go on without what the present step still waits for; nodes that fail take the version back as ever."""
+    rollout, last = draft.status.rollout, len(observation.model.spec.rollout.steps)
+    if how_far not in ("next", "all"):
+        return None, f"want next (step) or all (nodes), got {how_far!r}"
+    if rollout is None:
+        return None, "no version is on its way"
+    if rollout.step >= last:
+        return None, f"{rollout.to} goes to every node already"
+    step = last if how_far == "all" else rollout.step + 1
+    changed = rollout.model_copy(update={"step": step, "since": observation.now, "held_since": None, "reason": None})
+    whom = "every node" if step == last else f"step {step + 1}"
+    return draft.set(rollout=changed), f"{rollout.to} goes on to {whom}"
