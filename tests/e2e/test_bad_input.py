@@ -8,11 +8,12 @@ import pytest
 
 import lab
 from edgemodel.bundle import Card
+from edgemodel.verbs import Verb, annotation
 from edgemodel_registry import Client, write_bundle
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import read_card
 from lab.demo.plant import MODEL, RELEASE, SYSTEM, Plant
-from lab.demo.reading import condition, version
+from lab.demo.reading import condition, phase, version
 from lab.demo.story import Story
 from lab.demo.traffic import curl
 from lab.progress import Progress
@@ -99,6 +100,19 @@ def test_an_artifact_that_is_not_onnx_is_rejected_and_v1_keeps_serving(served: S
     status = served.await_status("junk is rejected", lambda s: version(s, "junk").get("state") == "Rejected", 60)
     assert version(status, "junk")["reason"] == "NotOnnx"
     assert "junk is Rejected (NotOnnx)" in message(status, "Stalled")
+    assert status["version"] == "v1"
+    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+
+
+def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(served: Story) -> None:
+    body = served.plant.sample(served.namespace)
+    body["spec"]["distillation"]["teacher"]["digest"] = MISSING
+    body["metadata"]["annotations"] = {annotation(Verb.REDISTILL): "with-a-missing-teacher"}
+    served.kube.apply(body)
+    status = served.await_status("the distillation failed", lambda s: phase(s) == "Failed", 120)
+    told = status["distillation"]
+    assert (told["reason"], MISSING in told["message"]) == ("TeacherMissing", True), told
+    assert len(served.kube.list("jobs", served.namespace)) == 1
     assert status["version"] == "v1"
     assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
 
