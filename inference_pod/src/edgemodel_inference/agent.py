@@ -4,11 +4,9 @@ A pass that meets a refused artifact notes the refusal, and the next plan passes
 unreachable origin is repeated after a growing pause. Neither touches what serves.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edgemodel.wish import Artifact, Wish
 from edgemodel_inference import logs
@@ -16,6 +14,7 @@ from edgemodel_inference.errors import InferenceError, Refused, Unreachable
 from edgemodel_inference.loader import Loader
 from edgemodel_inference.models import Model
 from edgemodel_inference.news import WishSource
+from edgemodel_inference.pending import LONGEST_PAUSE, Pending, pause_after
 from edgemodel_inference.plan import Target, plan
 from edgemodel_inference.refusals import Refusals
 from edgemodel_inference.serving import Serving
@@ -23,7 +22,6 @@ from edgemodel_inference.store import Store
 
 POLL = 0.2
 """Seconds between two looks at the wish file."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 FORGIVE_AFTER = 60.0
 """Seconds after which an artifact that was refused for a passing reason is tried again."""
 
@@ -32,17 +30,6 @@ log = logs.Log("edgemodel.agent")
 
 class Superseded(InferenceError):
     """A newer wish, or the end, has come during a download; what was loaded is kept for the next one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What is wanted and not here yet, and why. `reason` is CamelCase."""
-
-    artifact: Artifact
-    reason: str
-    message: str = ""
-    attempts: int = 0
-    retry_at: float = 0.0
 
 
 class Agent:
@@ -219,9 +206,10 @@ class Agent:
             if not error.lasting:
                 self._passing[artifact.digest] = now + FORGIVE_AFTER
         except Unreachable as error:
-            # Jitter: a thousand nodes do not knock on a registry's door together when it is back.
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempts) * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
+            pause = pause_after(attempts)
             self.pending = Pending(artifact, error.code, str(error), attempts + 1, time.monotonic() + pause)
+            if error.code == "DiskFull":
+                self._store.make_room({*self._pinned(), artifact.digest})
             log.warning("unreachable", digest=artifact.digest, error=str(error), retry_in=round(pause, 2))
         return None
 

@@ -179,4 +179,4 @@ def _people(name: str, inference: Inference) -> AsgiApp:
 def _client(settings: Settings) -> "Client":
     from edgemodel_registry import Client  # noqa: PLC0415 (a third of the start, and not needed to serve from disk)
 
-    return Client(settings.registry_ca, settings.docker_config)
+    return Client(settings.registry_ca, settings.docker_config, bandwidth=settings.bandwidth)

@@ -23,6 +23,7 @@ class Settings:
     wish: Path
     state: Path
     cache_size: int
+    bandwidth: int | None
     threads: int
     registry_ca: Path | None
     docker_config: Path | None
@@ -53,6 +54,10 @@ def _size(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise ValueError("want a size in bytes, for example 104857600")
     return int(value)
+
+
+def _optional_size(value: str) -> int | None:
+    return _size(value) if value else None
 
 
 def _threads(value: str) -> int:
@@ -116,6 +121,7 @@ VARIABLES = (
         "EDGEMODEL_STATE", _folder, _is("/var/lib/edgemodel"), "writable folder: models, journal", "--state", "DIR"
     ),
     Variable("EDGEMODEL_CACHE_SIZE", _size, _is("104857600"), "bytes of models to keep on disk"),
+    Variable("EDGEMODEL_BANDWIDTH", _optional_size, _is(""), "bytes per second to fetch models with"),
     Variable("EDGEMODEL_THREADS", _threads, _is("1"), "threads of one inference"),
     Variable("EDGEMODEL_REGISTRY_CA", _optional_path, _is(""), "CA bundle of the registry"),
     Variable("EDGEMODEL_DOCKER_CONFIG", _optional_path, _is(""), "registry logins, a .dockerconfigjson"),

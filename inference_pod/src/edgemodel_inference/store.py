@@ -1,5 +1,6 @@
 """Bundles on disk, one folder per digest: whole or not there, bounded, what is in use pinned."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Collection
@@ -60,7 +61,8 @@ class Store:
             kind = Unreachable if error.retryable else Refused
             raise kind(type(error).__name__, str(error)) from error
         except OSError as error:
-            raise Unreachable("DiskTrouble", str(error)) from error
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            raise Unreachable("DiskFull" if full else "DiskTrouble", str(error)) from error
         for name, code in ((MODEL, "ModelMissing"), (CARD, "CardInvalid"), (GOLDEN, "GoldenMissing")):
             if name not in manifest.files:
                 raise Refused(code, f"{name}: not in the artifact")
@@ -83,13 +85,20 @@ class Store:
         self._proof(digest).unlink(missing_ok=True)
         shutil.rmtree(self.folder(digest), ignore_errors=True)
 
+    def make_room(self, pinned: Collection[str]) -> None:
+        """Discard every bundle but those in `pinned`, and what is left of downloads that broke off."""
+        self._shrink(0, pinned)
+
     def evict(self, pinned: Collection[str]) -> None:
         """Discard the longest unused bundles beyond the limit, never one of the digests in `pinned`."""
+        self._shrink(self._limit, pinned)
+
+    def _shrink(self, limit: int, pinned: Collection[str]) -> None:
         sizes = {path: _size(path) for path in self._folder.iterdir() if path.is_dir()}
         total = sum(sizes.values())
         keep = {self.folder(digest) for digest in pinned}
         for path in sorted(sizes.keys() - keep, key=lambda p: p.stat().st_mtime):
-            if total <= self._limit:
+            if total <= limit:
                 return
             log.info("evicted", digest=path.name, bytes=sizes[path])
             self.discard(path.name)

@@ -9,7 +9,7 @@ from typing import assert_never
 from edgemodel.bundle import CONFIG, MANIFEST, Blob, BundleError, Manifest, digest_of, parse_manifest
 from edgemodel.document import DIGEST_PATTERN
 from edgemodel_registry.address import Address, check_tag, parse_address
-from edgemodel_registry.download import PARTIAL, fetch, is_whole, write_whole
+from edgemodel_registry.download import PARTIAL, fetch, is_whole, need_room, write_whole
 from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing, DigestMismatch, SettingsInvalid, TooLarge
 from edgemodel_registry.folder import check_folder
 from edgemodel_registry.login import read_login
@@ -27,11 +27,22 @@ class Client:
     Two pulls into one folder at a time are the caller's mistake.
     """
 
-    def __init__(self, ca_file: Path | None = None, docker_config: Path | None = None, timeout: float = 30) -> None:
-        """`ca_file` replaces the system's authorities; `timeout` is in seconds, for each connect and each read."""
+    def __init__(
+        self,
+        ca_file: Path | None = None,
+        docker_config: Path | None = None,
+        timeout: float = 30,
+        *,
+        bandwidth: int | None = None,
+    ) -> None:
+        """`ca_file` replaces the system's authorities; `timeout` is in seconds, for each connect and each read.
+
+        `bandwidth`: bytes per second that a pull may take of the network (None: as fast as it goes).
+        """
         self._ca_file = ca_file
         self._docker_config = docker_config
         self._timeout = timeout
+        self._bandwidth = bandwidth
 
     def pull(  # noqa: PLR0913 - what, where to, and three options
         self,
@@ -60,7 +71,7 @@ class Client:
 
         Raises:
             RegistryError: see `edgemodel_registry.errors`.
-            OSError: the local disk.
+            OSError: the local disk; with ENOSPC before anything is fetched where it lacks the room.
         """
         _check_digest(digest)
         address = parse_address(uri)
@@ -139,7 +150,7 @@ class Client:
             yield Repository(address, session, login)
 
     def _session(self, *, plain_http: bool) -> Session:
-        return Session(timeout=self._timeout, ca_file=self._ca_file, plain_http=plain_http)
+        return Session(timeout=self._timeout, ca_file=self._ca_file, plain_http=plain_http, bandwidth=self._bandwidth)
 
 
 def _check_digest(digest: str) -> None:
@@ -177,6 +188,7 @@ def _fill(folder: Path, wanted: Mapping[str, Blob], source: Source, progress: Pr
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     missing = _missing(folder, wanted)
+    need_room(folder, missing)
     done = _size(wanted) - _size(missing)
     for name, blob in missing.items():
         fetch(source, name, blob, folder, _reporter(progress, done, _size(wanted)))

@@ -1,9 +1,11 @@
 """A file from a source to the disk: resumable, bounded, verified, and whole or not there at all."""
 
+import errno
 import hashlib
 import os
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,18 @@ def fetch(source: "Source", name: str, blob: Blob, folder: Path, report: Callabl
         fetch(source, name, blob, folder, report)
         return
     keep(partial, folder / name)
+
+
+def need_room(folder: Path, missing: Mapping[str, Blob]) -> None:
+    """Check that the disk of `folder` can take what is missing: better not begun than broken off half-way.
+
+    Raises:
+        OSError: ENOSPC, with the bytes that are needed and those that are free.
+    """
+    there = sum(min(_size(folder / (name + PARTIAL)), blob.size) for name, blob in missing.items())
+    needed, free = sum(blob.size for blob in missing.values()) - there, shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(errno.ENOSPC, f"{needed} more bytes are needed and {free} are free", str(folder))
 
 
 def keep(temporary: Path, path: Path) -> None:

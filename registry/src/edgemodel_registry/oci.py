@@ -26,6 +26,7 @@ class Repository:
 
     def __init__(self, address: Address, session: Session, login: Login | None) -> None:
         self.address = address
+        self._session = session
         self._oras = _Oras(address, session, login)
         # oras takes a first path segment for the registry only when it has a dot or a port.
         host = address.host if ":" in address.host else f"{address.host}:443"
@@ -45,7 +46,7 @@ class Repository:
         url = f"{self._oras.prefix}://{self._container.get_blob_url(blob.digest)}"
         what = f"{self.address} {name}"
         with self._oras.do_request(url, "GET", headers=range_headers(offset), stream=True) as response:
-            yield part_of(response, offset, what)
+            yield part_of(response, offset, what, self._session)
 
     def write_blob(self, path: Path, blob: Blob) -> None:
         """Upload the file unless the repository has it."""

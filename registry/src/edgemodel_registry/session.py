@@ -21,6 +21,7 @@ from edgemodel_registry.errors import (
     Unauthorised,
     Unreachable,
 )
+from edgemodel_registry.pace import Pace
 
 CHUNK = 64 * 1024
 
@@ -34,9 +35,10 @@ class Session(requests.Session):
     a token service that a registry names can lead a login or a download out of TLS.
     """
 
-    def __init__(self, *, timeout: float, ca_file: Path | None, plain_http: bool) -> None:
+    def __init__(self, *, timeout: float, ca_file: Path | None, plain_http: bool, bandwidth: int | None = None) -> None:
         super().__init__()
         self.timeout = timeout
+        self._pace = Pace(bandwidth) if bandwidth is not None else None
         if ca_file is not None and not ca_file.is_file():
             raise SettingsInvalid(f"{ca_file}: no such CA file")
         self.ca = str(ca_file) if ca_file is not None else True
@@ -56,6 +58,10 @@ class Session(requests.Session):
             return super().request(method, url, *args, **kwargs)
         except requests.RequestException as error:
             raise Unreachable(f"{urlsplit(str(url)).netloc}: {_reason(error)}") from error
+
+    def paced(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """`chunks`, no faster than the bandwidth that this session may use."""
+        return chunks if self._pace is None else self._pace.passing(chunks)
 
 
 def speaks_tls(host: str, timeout: float) -> bool:

@@ -53,7 +53,7 @@ class HttpsFolder:
     def open(self, name: str, blob: Blob, offset: int) -> Iterator[Part]:  # noqa: ARG002 - a folder knows names
         headers = range_headers(offset)
         with self._session.request("GET", self._url(name), headers=headers, stream=True) as response:
-            yield part_of(response, offset, f"{self.address}/{name}")
+            yield part_of(response, offset, f"{self.address}/{name}", self._session)
 
     def _url(self, name: str) -> str:
         return f"{self.address}/{quote(name)}"
@@ -92,8 +92,8 @@ def range_headers(offset: int) -> dict[str, str]:
     return headers | {"Range": f"bytes={offset}-"} if offset else headers
 
 
-def part_of(response: requests.Response, offset: int, what: str) -> Part:
-    """The bytes of a streamed answer to a request with `range_headers`.
+def part_of(response: requests.Response, offset: int, what: str, session: Session) -> Part:
+    """The bytes of a streamed answer to a request with `range_headers`, at the pace of `session`.
 
     Raises:
         the errors of `check_status`
@@ -103,4 +103,4 @@ def part_of(response: requests.Response, offset: int, what: str) -> Part:
     partial = response.status_code == requests.codes.partial_content
     if partial and not ranged:
         raise ArtifactInvalid(f"{what}: the server answered with another range than the one asked for")
-    return Part(offset if partial else 0, chunks_of(response, what))
+    return Part(offset if partial else 0, session.paced(chunks_of(response, what)))

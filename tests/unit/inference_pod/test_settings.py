@@ -26,6 +26,7 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ("EDGEMODEL_PORT", "http", "want a port"),
         ("EDGEMODEL_PORT", "70000", "want a port"),
         ("EDGEMODEL_CACHE_SIZE", "100Mi", "want a size in bytes"),
+        ("EDGEMODEL_BANDWIDTH", "1Mi", "want a size in bytes"),
         ("EDGEMODEL_THREADS", "0", "want a number of threads"),
         ("EDGEMODEL_WISH", "wish.json", "want an absolute path"),
         ("EDGEMODEL_REGISTRY_CA", "ca.pem", "want an absolute path"),

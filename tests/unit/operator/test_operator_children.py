@@ -258,3 +258,9 @@ def test_what_is_no_longer_wanted_changes_the_stamp() -> None:
 )
 def test_what_is_missing_or_differs_is_a_difference(actual: object) -> None:
     assert not covers(actual, {"a": [1, 2]})
+
+
+def test_a_bandwidth_cap_reaches_the_pods_in_bytes_per_second() -> None:
+    pod = render_workload(model(registry={"bandwidth": "1Mi"}), "image")["spec"]["template"]["spec"]
+    environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    assert environment["EDGEMODEL_BANDWIDTH"] == str(1 << 20)

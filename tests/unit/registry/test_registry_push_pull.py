@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,13 @@ from edgemodel_registry import (
     Unreachable,
     write_manifest,
 )
+from edgemodel_registry.pace import SLACK
+from edgemodel_registry.session import CHUNK
 from tests.unit.registry.real_registry import PASSWORD, USER, BreakingProxy, Certificate, RealRegistry
 
 NOWHERE = "sha256:" + "0" * 64
+BESIDES = CHUNK + 20_000
+"""Bytes: the piece that was on its way at the cut, and more than a pull's headers and manifest."""
 
 
 def login_file(folder: Path, host: str, password: str = PASSWORD) -> Path:
@@ -232,3 +237,24 @@ def test_a_missing_login_file_is_named(registry: RealRegistry, tmp_path: Path) -
 def test_what_is_no_digest_is_not_asked_for(digest: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="want sha256:<64 hex digits>"):
         Client().pull("oci://127.0.0.1:1/digits", digest, tmp_path / "p")
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_pull_that_was_cut_at_any_tenth_fetches_only_the_rest(
+    registry: RealRegistry, bundle: Path, tmp_path: Path, tenth: int
+) -> None:
+    digest, size = Client().push(bundle, registry.uri("tenths")), (bundle / MODEL).stat().st_size
+    with BreakingProxy(registry.host, budget=size * tenth // 10) as proxy, pytest.raises(Unreachable):
+        Client(timeout=5).pull(f"oci://{proxy.host}/tenths", digest, tmp_path / "p", names={MODEL})
+    assert not (tmp_path / "p" / MANIFEST).exists()
+    with BreakingProxy(registry.host) as proxy:
+        Client().pull(f"oci://{proxy.host}/tenths", digest, tmp_path / "p", names={MODEL})
+    assert (tmp_path / "p" / MODEL).read_bytes() == (bundle / MODEL).read_bytes()
+    assert proxy.forwarded < size * (10 - tenth) // 10 + BESIDES
+
+
+def test_a_pull_takes_no_more_bandwidth_than_it_may(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    digest, size = Client().push(bundle, registry.uri("thin")), (bundle / MODEL).stat().st_size
+    began = time.monotonic()
+    Client(bandwidth=size).pull(registry.uri("thin"), digest, tmp_path / "p")
+    assert time.monotonic() - began > 1 - SLACK

@@ -29,6 +29,9 @@ class Registry(Document):
         default=None, description="Secret of type kubernetes.io/dockerconfigjson to log in with."
     )
     ca_bundle: CaBundle | None = Field(default=None, description="Certificates to trust besides the public ones.")
+    bandwidth: Quantity | None = Field(
+        default=None, description="Bytes per second that one node fetches models with, for example 1Mi; absent: all."
+    )
 
 
 class Resources(Document):

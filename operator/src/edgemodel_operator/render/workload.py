@@ -107,6 +107,8 @@ def _container(model: EdgeModel, image: str) -> Object:
 
 def _environment(model: EdgeModel) -> list[Object]:
     own_name = "spec.nodeName" if model.spec.placement.mode == "EveryNode" else "metadata.name"
+    bandwidth = model.spec.registry.bandwidth
+    capped = [] if bandwidth is None else [{"name": "EDGEMODEL_BANDWIDTH", "value": str(bandwidth)}]
     return [
         {"name": "EDGEMODEL_NAME", "value": model.name},
         {"name": "EDGEMODEL_NAMESPACE", "value": model.namespace},
@@ -114,6 +116,7 @@ def _environment(model: EdgeModel) -> list[Object]:
         {"name": "EDGEMODEL_WISH", "value": f"{WISH_FOLDER}/{wish.FILE_NAME}"},
         {"name": "EDGEMODEL_CACHE_SIZE", "value": str(model.spec.serving.cache_size)},
         {"name": "EDGEMODEL_THREADS", "value": str(model.spec.serving.threads)},
+        *capped,
     ]
 
 
