@@ -1,7 +1,9 @@
 """A node of the simulated world: carries out the wish, detects scripted faults, heals itself, reports."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from edgemodel import series
 from edgemodel.ladder import ActionType
@@ -13,8 +15,23 @@ FETCH_STEPS = 2
 """Steps from a new wish to the flip."""
 VERDICT_STEPS = 3
 """Steps with traffic after a flip until the rules have a verdict."""
+BOOT_STEPS = 2
+"""Steps from the power switch to the first answer."""
 SIGHT_STEPS = 3
 """Steps without a link until the control plane calls the node's state unknown."""
+
+
+class Lie(Enum):
+    """What may be wrong with what a node exports."""
+
+    SILENT = auto()
+    """It cannot be scraped."""
+    NAN = auto()
+    """Every value is NaN."""
+    STALE = auto()
+    """The same samples as before, for ever."""
+    BOAST = auto()
+    """It says that it serves what it was told to, and that all is well."""
 
 
 @dataclass
@@ -35,6 +52,8 @@ class Script:
     telemetry: bool = True
     heal_locally: bool = True
     job_steps: int = 3
+    lies: dict[str, Lie] = field(default_factory=dict)
+    """By node: what is wrong with what it exports."""
     outcomes: dict[int, Outcome | None] = field(default_factory=dict)
     """By attempt; None: the Job fails without a result. Absent: a good student."""
 
@@ -50,6 +69,9 @@ class Edge:
 
     name: str
     linked: bool = True
+    powered: bool = True
+    booting: int = 0
+    """Steps until it answers again."""
     silent: int = 0
     """Steps since the link was cut."""
     installed: bool = False
@@ -64,16 +86,42 @@ class Edge:
     samples: int = 0
     served: list[str] = field(default_factory=list)
     """Names of versions in the order in which they served here."""
+    exported: tuple[Sample, ...] = ()
+    """What was scraped last."""
 
     @property
     def in_sight(self) -> bool:
         """Whether the control plane hears of the node."""
         return self.silent < SIGHT_STEPS
 
+    @property
+    def reachable(self) -> bool:
+        """Whether anything gets through to it."""
+        return self.linked and self.powered
+
+    @property
+    def answers(self) -> bool:
+        """Whether a request to it is answered."""
+        return self.powered and not self.booting and self.active is not None
+
+    def power(self, on: bool) -> None:
+        """Pull the plug, or put it in again: what is on the disk stays, what was counted is forgotten."""
+        self.powered, self.booting = on, BOOT_STEPS
+        self.answered = self.judged = 0
+        self.fetching = ("", 0)
+
+    def remove(self) -> None:
+        """The pod and what it had are gone."""
+        fresh = Edge(self.name, linked=self.linked, powered=self.powered, silent=self.silent)
+        self.__dict__.update(fresh.__dict__)
+
     def step(self, script: Script, wish: Wish | None) -> None:
         """Live through one step; `wish` is the ConfigMap's, which only a linked node sees."""
-        self.silent = 0 if self.linked else self.silent + 1
-        if not self.installed:
+        self.silent = 0 if self.reachable else self.silent + 1
+        if not self.installed or not self.powered:
+            return
+        if self.booting:
+            self.booting -= 1
             return
         if self.linked and wish is not None:
             self.wish = wish
@@ -93,6 +141,20 @@ class Edge:
         fault = script.fault_of(self.name, self.active.digest)
         return {rule.name: rule.name == fault for rule in self.wish.rules}
 
+    def scrape(self, namespace: str, model: str, script: Script) -> tuple[Sample, ...]:
+        """What a scrape gets."""
+        lie = script.lies.get(self.name)
+        if lie is Lie.SILENT or not self.installed or not self.reachable or self.booting:
+            return ()
+        if lie is not Lie.STALE:
+            self.exported = tuple(self.report(namespace, model, script))
+        match lie:
+            case Lie.NAN:
+                return tuple(replace(sample, value=math.nan) for sample in self.exported)
+            case Lie.BOAST:
+                return tuple(self._boast(series.identity(model, namespace, self.name)))
+        return self.exported
+
     def report(self, namespace: str, model: str, script: Script) -> Iterator[Sample]:
         """What the pod exports."""
         labels = series.identity(model, namespace, self.name)
@@ -107,6 +169,17 @@ class Edge:
         for digest, (version, reason) in self.refused.items():
             yield Sample(series.REFUSED_INFO, labels | {"digest": digest, "version": version, "reason": reason}, 1)
         yield Sample(series.SAMPLES_PUSHED, labels, self.samples)
+
+    def _boast(self, labels: dict[str, str]) -> Iterator[Sample]:
+        told = None if self.wish is None else self.wish.for_node(self.name)
+        if self.wish is None or told is None:
+            return
+        serving = {"version": told.active.name, "digest": told.active.digest, "reason": "Wish"}
+        yield Sample(series.WISH_REVISION, labels, self.wish.revision)
+        yield Sample(series.SERVING_INFO, labels | serving, 1)
+        yield Sample(series.ANSWERED_SINCE_SWITCH, labels | {"version": told.active.name}, 1e6)
+        for rule in self.wish.rules:
+            yield Sample(series.FAULT_ACTIVE, labels | {"fault": rule.name}, 0)
 
     def _follow(self, script: Script, wish: Wish) -> None:
         for digest in wish.cleared:

@@ -1,5 +1,6 @@
 """What holds whatever happens: crashes, weather of all kinds, inputs in any order. `World` checks each plan."""
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +9,7 @@ import pytest
 
 from edgemodel_operator.decide import decide
 from edgemodel_operator.model.plan import Nudge
-from tests.unit.operator.world import IMAGES, World, digest, student
+from tests.unit.operator.world import IMAGES, Mishap, World, digest, student
 
 
 def install(world: World) -> None:
@@ -53,15 +54,18 @@ def end_of(world: World) -> tuple[object, ...]:
     return world.status.version, world.serving(), states, heals, world.jobs, world.status.last_good
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_an_operator_killed_within_any_plan_comes_to_the_same_end(scenario: Callable[[World], None]) -> None:
+@pytest.mark.parametrize(
+    "scenario",
+    [install, bad_version, *(pytest.param(s, marks=pytest.mark.long) for s in (good_version, fleet_turns_bad, drift))],
+)
+def test_an_operator_killed_before_or_after_any_write_comes_to_the_same_end(scenario: Callable[[World], None]) -> None:
     whole = World(size=2)
     scenario(whole)
-    points = [(i, cut) for i, plan in enumerate(whole.plans) for cut in range(min(len(plan.actions), 4))]
-    for point in points:
-        world = World(size=2, crash=point)
+    for number, when in itertools.product(range(whole.api.calls), (Mishap.KILL_BEFORE, Mishap.KILL_AFTER)):
+        world = World(size=2)
+        world.mishap(when, after=number)
         scenario(world)
-        assert end_of(world) == end_of(whole), f"killed in plan {point[0]} after {point[1]} actions"
+        assert end_of(world) == end_of(whole), f"{when.name} write {number}"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -88,8 +92,8 @@ def test_deciding_does_not_depend_on_the_order_of_what_is_seen(scenario: Callabl
 def test_the_memory_is_written_before_what_follows_from_it(scenario: Callable[[World], None]) -> None:
     world = World()
     scenario(world)
-    for plan in world.plans:
-        names = [type(action).__name__ for action in plan.actions]
+    for observation in world.audited:
+        names = [type(action).__name__ for action in decide(observation, IMAGES).actions]
         assert "WriteStatus" not in names[1:]
 
 
@@ -157,8 +161,8 @@ def _wish(world: World, weather: random.Random) -> None:
     world.edit(lambda spec: spec.update(version=wanted, backup=backup))
 
 
-def _crash(world: World, weather: random.Random) -> None:
-    world.crash = (len(world.plans), weather.randint(0, 3))
+def _mishap(world: World, weather: random.Random) -> None:
+    world.mishap(weather.choice(list(Mishap)), after=weather.randint(0, 3))
 
 
 def _child(world: World, weather: random.Random) -> None:
@@ -189,7 +193,7 @@ CHANGES: tuple[Callable[[World, random.Random], None], ...] = (
     _link,
     _wish,
     _wish,
-    _crash,
+    _mishap,
     _child,
     _local,
     _node,

@@ -19,13 +19,15 @@ def ready(world: World) -> str:
 
 def hold_up(world: World, reason: str) -> None:
     """The pod of n1 is made anew, and its container waits."""
-    pod = world.objects["Pod", f"{KEY.name}-n1"]
-    pod["status"] = {
+    place = ("Pod", f"{KEY.name}-n1")
+    status = {
         "phase": "Pending",
         "conditions": [{"type": "Ready", "status": "False"}],
         "containerStatuses": [{"state": {"waiting": {"reason": reason}}}],
     }
+    world.api.put(place, {**world.objects[place], "status": status})
     world.edges["n1"].linked = False  # or it would be told to be ready again
+    world.operator.watches.deliver()
     world.settle()
 
 
@@ -73,6 +75,7 @@ def test_a_node_without_a_pod_is_told_so() -> None:
     world = World(size=2)
     world.until(lambda w: w.status.last_good == "v1")
     world.remove("Pod", f"{KEY.name}-n1")
+    world.operator.watches.deliver()
     world.settle()
     assert ready(world) == "no verified version answers yet on: n1 (no pod there yet)"
 

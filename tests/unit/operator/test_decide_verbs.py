@@ -6,28 +6,11 @@ from edgemodel import verbs
 from edgemodel.verbs import Asked, Verb
 from edgemodel_operator.api.states import DistillationPhase, VerbResult, VersionState
 from edgemodel_operator.api.status import VERBS_KEPT, VerbAnswer
-from tests.unit.operator.world import BARRED, World, digest, student
+from tests.unit.operator.world import World, digest, student
 
 
 class Plant(World):
-    """A world in which people annotate."""
-
-    def annotate(self, **values: str | None) -> None:
-        """``kubectl annotate``: None removes; the generation stays."""
-        annotations = self.model["metadata"].setdefault("annotations", {})
-        for name, value in values.items():
-            key = verbs.PREFIX + name.replace("_", "-")
-            if value is None:
-                annotations.pop(key, None)
-            else:
-                annotations[key] = value
-        self._wrote()
-        self.step()
-
-    def check(self) -> None:
-        """A digest that a person cleared may serve again."""
-        self.barred -= {v.digest for v in self.status.versions if v.cleared_in and v.state not in BARRED}
-        super().check()
+    """A world in which people ask."""
 
     @property
     def answer(self) -> VerbAnswer:
@@ -260,7 +243,7 @@ def test_an_edgemodel_that_is_born_paused_has_no_children_before_it_is_resumed()
     plant = Plant()
     plant.annotate(pause="")
     plant.run(60)
-    assert plant.objects == {}
+    assert plant.children == []
     assert plant.status.observed_generation == -1
     plant.annotate(pause=None)
     plant.until(lambda w: w.serving() == {"v1"})

@@ -1,91 +1,37 @@
-"""A small deterministic world around the real `decide`: an API server in memory, nodes, Jobs, telemetry, a clock.
+"""A small deterministic world around the real operator: an API server in memory, nodes, Jobs, telemetry, a clock.
 
 The operator is woken by events and deadlines only, as the real one is; where nobody woke it, it must have nothing
-to do. After every plan the invariants are checked.
+to do. After every tick the invariants are checked.
 """
 
 import copy
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
 
+from edgemodel import verbs
 from edgemodel import wish as wish_document
-from edgemodel.outcome import Outcome
 from edgemodel.wish import Wish
 from edgemodel_operator.api import resource
 from edgemodel_operator.api.resource import EdgeModel
-from edgemodel_operator.api.states import DistillationPhase, VersionState
+from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status import Status
-from edgemodel_operator.cluster.trim import trim, trim_child, trim_node, trim_pod
-from edgemodel_operator.cluster.world import World as Indexes
-from edgemodel_operator.decide import Images, decide
+from edgemodel_operator.decide import decide
 from edgemodel_operator.model import naming
-from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Observation
-from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Event, Nudge, Plan, WriteStatus
-from edgemodel_operator.render.children import covers
-from edgemodel_operator.signals.board import Board
+from edgemodel_operator.model.observation import Alert, Observation
+from edgemodel_operator.model.plan import Event
+from tests.unit.operator.api_in_memory import ApiInMemory, Body, KilledError, Mishap, Place
 from tests.unit.operator.edge import Edge, Script
+from tests.unit.operator.kubelets import Kubelets
+from tests.unit.operator.plant import BARRED, IMAGES, KEY, SPEC, STEP, UID, artifact, digest, student
+from tests.unit.operator.simulated_operator import SimulatedOperator
+from tests.unit.operator.world_checks import Checks, audit
 
-STEP = 5.0
-"""Seconds of a step."""
-KEY = Key("plant-a", "digits")
-UID = "11111111-2222-3333-4444-555555555555"
-IMAGES = Images(inference="registry/inference:1", distill="registry/distill:1")
-BARRED = (VersionState.QUARANTINED, VersionState.REJECTED)
+__all__ = ["BARRED", "IMAGES", "KEY", "SPEC", "STEP", "UID", "Mishap", "World", "artifact", "digest", "student"]
 
-Body = dict[str, Any]
-
-
-def digest(number: int) -> str:
-    """A digest that is easy to tell from others."""
-    return f"sha256:{number:08x}{'0' * 56}"
-
-
-def artifact(name: str, number: int) -> Body:
-    """An entry of spec.versions."""
-    return {"name": name, "uri": "oci://registry:5000/digits", "digest": digest(number)}
-
-
-def student(attempt: int) -> str:
-    """Digest of the student that a Job makes unless scripted otherwise."""
-    return digest(900 + attempt)
-
-
-SPEC: Body = {
-    "versions": [artifact("v1", 1), artifact("v2", 2), artifact("v3", 3)],
-    "version": "v1",
-    "placement": {"nodeSelector": {"edge": ""}},
-    "serving": {"samples": {"sink": "oci://registry:5000/samples"}},
-    "health": {
-        "interval": "2s",
-        "rules": [
-            {"name": "low-confidence", "metric": "model_confidence_mean", "operator": "<", "threshold": 0.7},
-            {"name": "high-latency", "metric": "inference_latency_ms", "operator": ">", "threshold": 100},
-        ],
-    },
-    "healing": {
-        "strategies": [
-            {
-                "faults": ["low-confidence"],
-                "actions": [{"type": "SwitchModel"}, {"type": "Redistill", "samples": 10}, {"type": "Alert"}],
-            },
-            {"faults": ["high-latency"], "actions": [{"type": "SwitchModel"}]},
-        ],
-        "settle": "20s",
-        "minSamples": 30,
-        "cooldown": "60s",
-        "maxPerHour": 6,
-    },
-    "distillation": {
-        "teacher": {"uri": "oci://registry:5000/teacher", "digest": digest(800)},
-        "dataset": {"uri": "oci://registry:5000/dataset", "digest": digest(801)},
-        "push": "oci://registry:5000/digits",
-    },
-    "rollout": {"steps": [{"nodes": 1, "hold": "20s"}], "judge": {"minSamples": 50}, "progressDeadline": "5m"},
-}
+MODEL: Place = ("EdgeModel", KEY.name)
+TICKS = 10
+"""Ticks in a row until the operator must have nothing more to do."""
 
 
 @dataclass
@@ -94,57 +40,79 @@ class World:
 
     size: int = 4
     script: Script = field(default_factory=Script)
-    events: list[Event] = field(default_factory=list)
-    plans: list[Plan] = field(default_factory=list)
-    crash: tuple[int, int] | None = None
-    """The operator dies in this plan (counted from 0, plans without actions do not count) after that many actions."""
 
     def __post_init__(self) -> None:
         """Nodes, an EdgeModel that no operator has seen, an operator that just started."""
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.edges = {f"n{i}": Edge(f"n{i}") for i in range(1, self.size + 1)}
-        metadata = {"namespace": KEY.namespace, "name": KEY.name, "uid": UID, "generation": 1, "resourceVersion": "1"}
-        self.model: Body = {"metadata": metadata, "spec": copy.deepcopy(SPEC), "status": {"observedGeneration": -1}}
-        self.objects: dict[tuple[str, str], Body] = {}
-        self.writes = 0
-        self._parsed = (0, resource.parse(self.model))
-        self.barred: set[str] = set()
+        self.api = ApiInMemory()
+        self.kubelets = Kubelets(self.api, self.edges)
+        self.checks = Checks()
         self.audited: list[Observation] = []
-        """What the last plans with actions were decided from."""
-        self._sights: dict[str, bool] = {}
-        self._job_age: dict[str, int] = {}
-        self._wake: datetime | None = None
-        self._seen = -1
-        self.board = Board(10.0)
-        self.restart()
+        """What the ticks that wrote something were decided on."""
+        self.down = 0
+        """Steps until the operator is started again."""
+        self._parsed: tuple[int, EdgeModel] | None = None
+        self.create_model()
+        self.kubelets.step(self.script)
+        self.operator = SimulatedOperator(self.api, self.now)
 
     # What people and the weather do
 
+    def create_model(self, uid: str = UID) -> None:
+        """The user applies the EdgeModel for the first time."""
+        metadata = {"namespace": KEY.namespace, "name": KEY.name, "uid": uid, "generation": 1, "annotations": {}}
+        body = {"kind": "EdgeModel", "metadata": metadata, "spec": copy.deepcopy(SPEC)}
+        self.api.put(MODEL, {**body, "status": {"observedGeneration": -1}})
+        self.checks = Checks()
+
     def restart(self) -> None:
         """The operator starts with nothing but what the API server has."""
-        self.board = Board(10.0)
-        self._fresh: bool | None = None
-        self._seen = -1
+        lag = self.operator.watches.lag
+        self.operator = SimulatedOperator(self.api, self.now)
+        self.operator.watches.lag = lag
 
     def edit(self, change: Callable[[Body], object]) -> None:
         """The user edits spec."""
-        change(self.model["spec"])
-        self.model["metadata"]["generation"] += 1
-        self._wrote()
+        body = copy.deepcopy(self.model)
+        change(body["spec"])
+        body["metadata"]["generation"] += 1
+        self.api.put(MODEL, body)
 
     def wish_for(self, version: str) -> None:
         """The user wishes another version."""
         self.edit(lambda spec: spec.update(version=version))
 
+    def annotate(self, **values: str | None) -> None:
+        """``kubectl annotate``: None removes; the generation stays."""
+        body = copy.deepcopy(self.model)
+        changes = {verbs.PREFIX + name.replace("_", "-"): value for name, value in values.items()}
+        annotations = {**body["metadata"].get("annotations", {}), **changes}
+        body["metadata"]["annotations"] = {key: value for key, value in annotations.items() if value is not None}
+        self.api.put(MODEL, body)
+        self.step()
+
+    def alert(self, fault: str, node: str = "", firing: bool = True) -> None:
+        """Alertmanager delivers: the webhook's alert is the level where there is no Prometheus."""
+        fingerprint = f"{fault}/{node}"
+        if firing:
+            alert = Alert(fault=fault, node=node, since=self.now, source="Alertmanager")
+            self.operator.board.ring(KEY, fingerprint, alert, self.now + timedelta(hours=4))
+        else:
+            self.operator.board.resolve(KEY, fingerprint)
+        self.operator.ring()
+
     def add_node(self, name: str) -> None:
         """Another node joins."""
         self.edges[name] = Edge(name)
-        self._seen = -1
 
     def remove(self, kind: str, name: str) -> None:
         """Somebody deletes a child."""
-        del self.objects[kind, name]
-        self._wrote()
+        self.api.remove((kind, name))
+
+    def mishap(self, kind: Mishap, after: int = 0) -> None:
+        """Something befalls a write of the operator: the next one, or one of those `after` it."""
+        self.api.mishaps[self.api.calls + after] = kind
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -162,6 +130,26 @@ class World:
     # What is there
 
     @property
+    def objects(self) -> dict[Place, Body]:
+        """What is stored, by kind and name."""
+        return self.api.objects
+
+    @property
+    def model(self) -> Body:
+        """The EdgeModel as it is stored."""
+        return self.api.objects[MODEL]
+
+    @property
+    def writes(self) -> int:
+        """Rises with each change of anything that is stored."""
+        return self.api.revision
+
+    @property
+    def events(self) -> list[Event]:
+        """What was told."""
+        return self.api.events
+
+    @property
     def status(self) -> Status:
         """The status as the API server has it."""
         return self.parsed.status
@@ -169,7 +157,7 @@ class World:
     @property
     def parsed(self) -> EdgeModel:
         """The EdgeModel as the API server has it."""
-        if self._parsed[0] != self.writes:
+        if self._parsed is None or self._parsed[0] != self.writes:
             self._parsed = (self.writes, resource.parse(self.model))
         return self._parsed[1]
 
@@ -183,6 +171,11 @@ class World:
     def live_jobs(self) -> list[str]:
         """Names of Jobs that have not ended."""
         return [name for (kind, name), body in self.objects.items() if kind == "Job" and "status" not in body]
+
+    @property
+    def children(self) -> list[Place]:
+        """What the operator has made."""
+        return [place for place, body in self.objects.items() if UID in _owners(body)]
 
     @property
     def jobs(self) -> list[str]:
@@ -210,190 +203,54 @@ class World:
 
     def observe(self) -> Observation:
         """What the operator knows at this moment."""
-        found: dict[str, dict[Any, list[Body]]] = {"EdgeModel": {KEY: [trim(self.model)]}}
-        for kind in ("ConfigMap", "Service", "DaemonSet", "Deployment"):
-            found[kind] = {KEY: [trim_child(body) for (k, _), body in self.objects.items() if k == kind]}
-        found["Job"] = {KEY: [trim(body) for (k, _), body in self.objects.items() if k == "Job"]}
-        found["Pod"] = {KEY: [trim_pod(body) for (k, _), body in self.objects.items() if k == "Pod"]}
-        found["Node"] = {name: [trim_node(_node(edge))] for name, edge in self.edges.items()}
-        indexes = Indexes()
-        indexes.bind(found)
-        return indexes.observe(self.parsed, self.board, self.now)
+        return self.operator.observe(self.parsed)
 
     # How time passes
 
     def step(self) -> None:
         """Five seconds in the life of everything."""
         self.now += timedelta(seconds=STEP)
+        wish = self.wish
         for edge in self.edges.values():
-            edge.step(self.script, self.wish)
-        self._kubelets()
-        self._train()
-        woken = self._listen() or self._seen != self.writes or (self._wake is not None and self._wake <= self.now)
-        if not woken:
-            idle = decide(self.observe(), IMAGES)
-            assert idle.actions == (), f"nobody would have woken the operator for {idle.actions}"
-        else:
-            self.settle()
+            edge.step(self.script, wish)
+        self.kubelets.step(self.script)
+        self._run_operator()
 
     def settle(self) -> None:
-        """The operator ticks until it has nothing to do; ten ticks are plenty."""
-        for _ in range(10):
-            self._seen = self.writes
-            before = self.status
-            observation = self.observe()
-            plan = decide(observation, IMAGES)
-            self._wake = plan.wake
-            self._audit(observation, before, plan)
-            if not plan.actions:
-                self.check()
-                return
-            self.plans.append(plan)
-            self.audited.append(observation)
-            if self.crash is not None and self.crash[0] == len(self.plans) - 1:
-                for action in plan.actions[: self.crash[1]]:
-                    self.perform(action)
+        """The operator ticks until it has nothing to do."""
+        for _ in range(TICKS):
+            written, before, jobs = self.api.calls, self.status, set(self.jobs)
+            try:
+                self.operator.tick()
+            except KilledError:
                 self.restart()
                 return  # until the next step, when a new operator finds what is there
-            self.events += plan.events
-            for action in plan.actions:
-                self.perform(action)
-            self.check()
-        raise AssertionError(f"the operator does not come to rest: {plan.actions}")
+            if self.operator.observed is not None:
+                audit(self.operator.observed, before, self.status, bool(set(self.jobs) - jobs))
+            self.checks.safe(self.status, self.wish, self.edges, self.live_jobs)
+            if not self.operator.watches.deliver() and self.api.calls == written:
+                return
+            if self.operator.observed is not None:
+                self.audited.append(self.operator.observed)
+        assert self.operator.watches.lag or self.api.mishaps, "the operator does not come to rest"
 
-    def perform(self, action: Action) -> None:
-        """What the API server does with one action."""
-        match action:
-            case WriteStatus(status):
-                wire = json.loads(status.model_dump_json(by_alias=True, exclude_none=True))
-                self.model["status"] = wire
-                self._wrote()
-                assert self.status == status, "the status does not survive being stored"
-            case Ensure(wanted):
-                self._put(wanted)
-            case Create(wanted):
-                if (wanted["kind"], wanted["metadata"]["name"]) not in self.objects:
-                    self._put(wanted)
-            case Delete(kind, name):
-                if self.objects.pop((kind, name), None) is not None:
-                    self._wrote()
-            case Nudge(pod, revision):
-                annotations = self.objects["Pod", pod]["metadata"].setdefault("annotations", {})
-                annotations[naming.ANNOTATION_REVISION] = str(revision)
-                self._wrote()
-            case _:
-                assert_never(action)
-
-    # What must be true whatever happens
-
-    def check(self) -> None:
-        """The invariants of reliability.md that concern decisions."""
-        status, wish = self.status, self.wish
-        assert len(self.live_jobs) <= 1, f"two live Jobs: {self.live_jobs}"
-        self.barred |= {version.digest for version in status.versions if version.state in BARRED}
-        self.barred -= {version.digest for version in status.versions if version.reason == "Exonerated"}
-        wanted = [] if wish is None else [wish.default, *wish.exceptions.values()]
-        for assignment in wanted:
-            assert assignment is not None, "nodes are told to serve nothing"
-            assert assignment.active.digest not in self.barred, f"{assignment.active.name} is barred and wished"
-            assert assignment.backup is None or assignment.backup.digest not in self.barred, "a backup is barred"
-        for edge in self.edges.values():
-            assert edge.active is not None or not edge.served, f"{edge.name} served once and does not any more"
-
-    def _audit(self, observation: Observation, before: Status, plan: Plan) -> None:
-        """One plan: it says why, and it takes nothing from figures that are not there."""
-        after = next((a.status for a in plan.actions if isinstance(a, WriteStatus)), before)
-        if before.version is not None and after.version != before.version:
-            assert plan.events, f"{before.version} → {after.version} without a word"
-        wished = observation.model.spec.find_version(observation.model.spec.version)
-        if observation.reports or wished is None or wished.digest != before.wished:
+    def _run_operator(self) -> None:
+        self.operator.now = self.now
+        self.operator.watches.age()
+        if self.down:
+            self.down -= 1
+            if not self.down:
+                self.restart()
             return
-        assert (after.version, after.digest) == (before.version, before.digest), "switched without telemetry"
-        assert [h.verdict for h in after.heals if h.verdict == "Proved"] == [
-            h.verdict for h in before.heals if h.verdict == "Proved"
-        ], "a heal was proved without telemetry"
-        if before.rollout is not None and after.rollout is not None:
-            assert after.rollout.step <= before.rollout.step, "a rollout advanced without telemetry"
-        waiting = before.distillation is None or before.distillation.phase not in (
-            DistillationPhase.PENDING,
-            DistillationPhase.RUNNING,
-        )
-        assert not (waiting and any(isinstance(a, Create) for a in plan.actions)), "a Job was made without telemetry"
-
-    # How the world works
-
-    def _wrote(self) -> None:
-        self.writes += 1
-        self.model["metadata"]["resourceVersion"] = str(self.writes + 1)
-
-    def _put(self, wanted: Body) -> None:
-        place = (wanted["kind"], wanted["metadata"]["name"])
-        if place in self.objects and covers(self.objects[place], wanted):
+        edges = self.edges.values()
+        samples = [sample for edge in edges for sample in edge.scrape(KEY.namespace, KEY.name, self.script)]
+        self.operator.listen(samples if self.script.telemetry else None)
+        if self.operator.woken():
+            self.settle()
             return
-        body = json.loads(json.dumps(wanted))
-        body["metadata"] |= {"uid": f"uid-{place}", "resourceVersion": str(self.writes + 1)}
-        self.objects[place] = body
-        self._wrote()
-
-    def _listen(self) -> bool:
-        changed = False
-        if self.script.telemetry:
-            edges = [edge for edge in self.edges.values() if edge.linked and edge.installed]
-            samples = [s for edge in edges for s in edge.report(KEY.namespace, KEY.name, self.script)]
-            changed = KEY in self.board.take(samples, self.now)
-        fresh, self._fresh = self._fresh, self.board.telemetry(self.now)
-        return changed or fresh is not self._fresh
-
-    def _kubelets(self) -> None:
-        """Linked nodes run what the DaemonSet says; the control plane sees pods as ready as it last heard."""
-        for edge in self.edges.values():
-            if edge.linked and not edge.installed and ("DaemonSet", KEY.name) in self.objects:
-                edge.installed = True
-            place = ("Pod", f"{KEY.name}-{edge.name}")
-            known = self.objects.get(place)
-            body = _pod(edge, known)
-            if edge.installed and (edge.linked or known is not None) and body != known:
-                self.objects[place] = body
-                self._wrote()
-            if edge.in_sight is not self._sights.get(edge.name):
-                self._sights[edge.name] = edge.in_sight
-                self._seen = -1  # the node's Ready condition has changed
-
-    def _train(self) -> None:
-        for name in self.live_jobs:
-            body = self.objects["Job", name]
-            self._job_age[name] = age = self._job_age.get(name, 0) + 1
-            attempt = int(body["metadata"]["labels"]["edgemodel.dev/attempt"])
-            pod = {
-                "metadata": {
-                    "name": f"{name}-x",
-                    "labels": body["spec"]["template"]["metadata"]["labels"] | {"batch.kubernetes.io/job-name": name},
-                },
-                "status": {"phase": "Running"},
-            }
-            if age > self.script.job_steps:
-                good = Outcome(code="Accepted", digest=student(attempt), edge_samples=20, scores={"accuracy": 0.9})
-                outcome = self.script.outcomes.get(attempt, good)
-                ended = outcome is not None and outcome.code in ("Accepted", "Rejected")
-                message = outcome.dump() if outcome is not None else "Killed"
-                body["status"] = {"conditions": [{"type": "Complete" if ended else "Failed", "status": "True"}]}
-                terminated = {"state": {"terminated": {"message": message}}}
-                pod["status"] = {"phase": "Succeeded" if ended else "Failed", "containerStatuses": [terminated]}
-            self.objects["Pod", f"{name}-x"] = pod
-            self._wrote()
+        idle = decide(self.observe(), IMAGES)
+        assert idle.actions == (), f"nobody would have woken the operator for {idle.actions}"
 
 
-def _node(edge: Edge) -> Body:
-    condition = {"type": "Ready", "status": "True" if edge.in_sight else "Unknown"}
-    return {"metadata": {"name": edge.name, "labels": {"edge": ""}}, "status": {"conditions": [condition]}}
-
-
-def _pod(edge: Edge, known: Body | None) -> Body:
-    """The pod as the API server shows it: a node without a link brings no news."""
-    if known is not None and not edge.linked:
-        return known
-    metadata: Body = {"name": f"{KEY.name}-{edge.name}", "labels": naming.labels(KEY.name, naming.SERVING)}
-    metadata["annotations"] = dict(known["metadata"].get("annotations", {})) if known is not None else {}
-    ready = {"type": "Ready", "status": "True" if edge.active is not None else "False"}
-    status = {"podIP": "10.0.0.1", "phase": "Running", "conditions": [ready]}
-    return {"metadata": metadata, "spec": {"nodeName": edge.name}, "status": status}
+def _owners(body: Body) -> set[str]:
+    return {owner["uid"] for owner in body["metadata"].get("ownerReferences", [])}

@@ -1,0 +1,94 @@
+"""The operator from its reconciler down, around an API server in memory: what kopf and HTTP do is done here."""
+
+from collections.abc import Coroutine, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.cluster.world import Signals
+from edgemodel_operator.cluster.world import World as Indexes
+from edgemodel_operator.model.observation import Observation
+from edgemodel_operator.reconcile import Reconciler
+from edgemodel_operator.signals.board import Board
+from edgemodel_operator.signals.reports import Sample
+from tests.unit.operator.api_in_memory import ApiInMemory
+from tests.unit.operator.plant import IMAGES, KEY
+from tests.unit.operator.watches import Watches
+
+
+class SimulatedOperator:
+    """One process: it is woken by watches, signals and its own deadlines only, and remembers nothing else."""
+
+    def __init__(self, api: ApiInMemory, now: datetime) -> None:
+        """Start: list, and look at everything once."""
+        self.now = now
+        self.board = Board(10.0)
+        self._eyes = _Eyes()
+        self.watches = Watches(api, self._eyes)
+        self._reconciler = Reconciler(api, self._eyes, self.board, IMAGES, self.clock)
+        self._deadline: datetime | None = None
+        self._fresh: bool | None = None
+        self._rung = True
+        api.notify = self.watches.changed
+
+    def clock(self) -> datetime:
+        """The time that it believes it is (a method, so that a copy of a world has its own)."""
+        return self.now
+
+    @property
+    def observed(self) -> Observation | None:
+        """What the last tick decided on; None where there was nothing to decide."""
+        return self._eyes.observed
+
+    def observe(self, model: EdgeModel) -> Observation:
+        """What it knows at this moment."""
+        return self._eyes.observe(model, self.board, self.now)
+
+    def listen(self, samples: Iterable[Sample] | None) -> None:
+        """One reading of the signals (None: their source did not answer)."""
+        changed = samples is not None and KEY in self.board.take(samples, self.now)
+        fresh, self._fresh = self._fresh, self.board.telemetry(self.now)
+        self._rung |= changed or fresh is not self._fresh
+
+    def ring(self) -> None:
+        """Somebody wants it to look."""
+        self._rung = True
+
+    def woken(self) -> bool:
+        """Whether it has a reason to tick; asking uses the reason up."""
+        due = self._deadline is not None and self._deadline <= self.now
+        if due:
+            self._deadline = None
+        woken = self.watches.deliver() or self._rung or due
+        self._rung = False
+        return woken
+
+    def tick(self) -> None:
+        """Look once, and do what there is to do."""
+        self._eyes.observed = None
+        delay: float | None = _finish(self._reconciler.tick(KEY))
+        if delay is not None:
+            moment = self.now + timedelta(seconds=delay)
+            self._deadline = moment if self._deadline is None else min(self._deadline, moment)
+
+
+class _Eyes(Indexes):
+    """The operator's indexes; what was observed last is kept for the audit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observed: Observation | None = None
+
+    def observe(self, model: EdgeModel, signals: Signals, now: datetime) -> Observation:
+        """See `World.observe`."""
+        self.observed = super().observe(model, signals, now)
+        return self.observed
+
+
+def _finish(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run what never has to wait for anything."""
+    try:
+        work.send(None)
+    except StopIteration as result:
+        return result.value
+    raise AssertionError("an API server in memory lets nobody wait")

@@ -1,0 +1,68 @@
+"""What must be true whatever happens: the invariants of reliability.md, as far as deciding is concerned."""
+
+from dataclasses import dataclass, field
+
+from edgemodel.wish import Wish
+from edgemodel_operator.api.states import DistillationPhase
+from edgemodel_operator.api.status import Status
+from edgemodel_operator.model.observation import Observation
+from tests.unit.operator.edge import Edge
+from tests.unit.operator.plant import BARRED
+
+PROBE_STEPS = 3
+"""Steps (15 s) for which the status may claim what a probe denies."""
+
+
+@dataclass
+class Checks:
+    """Judges the world after each tick; remembers what was barred and since when a claim is wrong."""
+
+    barred: set[str] = field(default_factory=set)
+    denied: int = 0
+
+    def safe(self, status: Status, wish: Wish | None, edges: dict[str, Edge], live_jobs: list[str]) -> None:
+        """One Job; what failed does not serve; what served once serves."""
+        assert len(live_jobs) <= 1, f"two live Jobs: {live_jobs}"
+        self.barred |= {version.digest for version in status.versions if version.state in BARRED}
+        self.barred -= {version.digest for version in status.versions if version.reason == "Exonerated"}
+        self.barred -= {v.digest for v in status.versions if v.cleared_in and v.state not in BARRED}
+        for assignment in [] if wish is None else [wish.default, *wish.exceptions.values()]:
+            assert assignment is not None, "nodes are told to serve nothing"
+            assert assignment.active.digest not in self.barred, f"{assignment.active.name} is barred and wished"
+            assert assignment.backup is None or assignment.backup.digest not in self.barred, "a backup is barred"
+        for edge in edges.values():
+            assert edge.active is not None or not edge.served, f"{edge.name} served once and does not any more"
+
+    def honest(self, status: Status, edges: dict[str, Edge]) -> None:
+        """Once per step in which the operator could know: the status claims nothing that a probe denies for long."""
+        ready = status.condition("Ready")
+        claimed = ready is not None and ready.status == "True"
+        silent = [edge.name for edge in edges.values() if edge.in_sight and not edge.answers]
+        more = status.nodes.ready > sum(edge.answers or not edge.in_sight for edge in edges.values())
+        self.denied = self.denied + 1 if (claimed and silent) or more else 0
+        assert self.denied <= PROBE_STEPS, f"{ready}, {status.nodes.summary} ready, but {silent} do not answer"
+
+
+def audit(observation: Observation, before: Status, after: Status, new_job: bool) -> None:
+    """One tick that was decided on `observation`: it says why, and it takes nothing from figures that are not there."""
+    for heal in after.heals:
+        assert heal.evidence, f"{heal.action} for no reason"
+    for version in after.versions:
+        assert version.state not in BARRED or version.reason, f"{version.name} is {version.state} for no reason"
+    wished = observation.model.spec.find_version(observation.model.spec.version)
+    asked = len(after.verbs) > len(before.verbs) or after.verbs[-1:] != before.verbs[-1:]
+    if observation.reports or asked or wished is None or wished.digest != before.wished:
+        return
+    assert (after.version, after.digest) == (before.version, before.digest), "switched without telemetry"
+    assert _proved(after) == _proved(before), "a heal was proved without telemetry"
+    if before.rollout is not None and after.rollout is not None:
+        assert after.rollout.step <= before.rollout.step, "a rollout advanced without telemetry"
+    decided = before.distillation is not None and before.distillation.phase in (
+        DistillationPhase.PENDING,
+        DistillationPhase.RUNNING,
+    )
+    assert decided or not new_job, "a Job was made without telemetry"
+
+
+def _proved(status: Status) -> list[str]:
+    return [f"{heal.at} {heal.fault}" for heal in status.heals if heal.verdict == "Proved"]
