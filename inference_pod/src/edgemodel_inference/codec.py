@@ -2,27 +2,24 @@
 
 Protocol: https://github.com/kserve/open-inference-protocol (specification/protocol/inference_rest.md) and its
 binary tensor data extension. Every problem is a `BadRequest` that says what was expected; no input raises
-anything else, and no array is made before its size is known to match its data.
+anything else, and no array is made before its size is known to match its data. Numbers are finite, in JSON and in
+binary: JSON has no others, and one NaN from a caller would look like a model that is unsure of everything.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from edgemodel.bundle import Tensor
-from edgemodel_inference.datatypes import NAMES, NUMPY, VALUE_TYPES
-from edgemodel_inference.errors import BadRequest
+from edgemodel_inference.datatypes import NAMES, NUMPY
+from edgemodel_inference.errors import BadRequest, Unprocessable
 from edgemodel_inference.texts import pack_texts, parse_texts
+from edgemodel_inference.values import MAX_RANK, Array, array_of, need_finite, not_finite
 
-Array = NDArray[Any]
-
-MAX_RANK = 16
 MAX_TENSORS = 256
 
 
@@ -44,13 +41,14 @@ class InferRequest:
     binary: bool
 
 
-def decode(body: bytes, json_length: int | None, inputs: Sequence[Tensor]) -> InferRequest:
+def decode(body: bytes, json_length: int | None, inputs: Sequence[Tensor], outputs: Collection[str]) -> InferRequest:
     """Read an infer body.
 
     Args:
         body: all of it.
         json_length: value of the header ``Inference-Header-Content-Length``; binary tensors follow so many bytes.
         inputs: what the model eats; every one must be there, in its datatype and a shape that fits.
+        outputs: names of what it answers.
 
     Raises:
         BadRequest: says what was expected.
@@ -66,7 +64,7 @@ def decode(body: bytes, json_length: int | None, inputs: Sequence[Tensor]) -> In
     return InferRequest(
         identity,
         _feeds(document.get("inputs"), rest, inputs),
-        _wanted(document.get("outputs"), parameters.get("binary_data_output") is True),
+        _wanted(document.get("outputs"), outputs, parameters.get("binary_data_output") is True),
         parameters.get("binary_data_output") is True,
     )
 
@@ -77,7 +75,7 @@ def encode(
     """The body that answers `request` with `arrays`, and its JSON part's length where binary tensors follow.
 
     Raises:
-        BadRequest: the request names an output that the model does not have.
+        Unprocessable: a value is not finite, and is to go out as JSON.
     """
     outputs, blobs = [], []
     for name, array, binary in _choose(arrays, request):
@@ -88,6 +86,8 @@ def encode(
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
             flat = np.ascontiguousarray(array).reshape(-1)
+            if (index := not_finite(flat)) is not None:
+                raise Unprocessable(f"{name}: value {index} is {flat[index]}, which JSON cannot say; ask for binary")
             output["data"] = flat.tolist() if texts else flat
         outputs.append(output)
     document = {**head, "outputs": outputs}
@@ -102,40 +102,6 @@ def fits(shape: Sequence[int], tensor: Tensor) -> bool:
     return len(shape) == len(tensor.shape) and all(
         want == got or (want < 0 and got > 0) for want, got in zip(tensor.shape, shape, strict=True)
     )
-
-
-def array_of(data: list[Any], dtype: "np.dtype[Any]", where: str) -> Array:
-    """A list of numbers, nested or not, as an array of `dtype` with the nesting's shape.
-
-    The values' types are looked at one by one: numpy would take text and None for numbers, and give a list of
-    texts as many bytes per item as the longest one has.
-
-    Raises:
-        BadRequest: not numbers, ragged, too deep, or beyond the datatype's range.
-    """
-    values, shape = _flatten(data, where)
-    name = NAMES[dtype]
-    if not set(map(type, values)) <= VALUE_TYPES[dtype.kind]:
-        raise BadRequest(f"{where}: want {name} values only")
-    try:
-        with np.errstate(over="ignore"):
-            array = np.array(values, dtype=dtype)
-    except OverflowError as error:
-        raise BadRequest(f"{where}: a value is beyond the range of {name}") from error
-    if dtype.kind == "f" and not np.isfinite(array).all():
-        raise BadRequest(f"{where}: a value is beyond the range of {name}")
-    return array.reshape(shape)
-
-
-def _flatten(data: list[Any], where: str) -> tuple[list[Any], tuple[int, ...]]:
-    shape = [len(data)]
-    while data and type(data[0]) is list:
-        width = len(data[0])
-        if len(shape) == MAX_RANK or not all(type(row) is list and len(row) == width for row in data):
-            raise BadRequest(f"{where}: want equally long lists, at most {MAX_RANK} deep")
-        shape.append(width)
-        data = list(chain.from_iterable(data))
-    return data, tuple(shape)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -219,22 +185,25 @@ def _from_bytes(rest: "bytes | memoryview", size: object, tensor: Tensor, shape:
     if dtype.kind == "b":
         truths: Array = np.frombuffer(rest[:size], dtype=np.uint8) != 0  # any byte but zero is true
         return truths.reshape(shape)
-    return np.frombuffer(rest[:size], dtype=dtype).reshape(shape)
+    array: Array = np.frombuffer(rest[:size], dtype=dtype)
+    need_finite(array, f"{where} ({tensor.name})")
+    return array.reshape(shape)
 
 
-def _wanted(value: object, binary: bool) -> tuple[Wanted, ...] | None:
+def _wanted(value: object, known: Collection[str], binary: bool) -> tuple[Wanted, ...] | None:
     if value is None:
         return None
     wanted = []
     for index, item in enumerate(_items(value, "outputs")):
         where = f"outputs[{index}]"
-        if not isinstance(item.get("name"), str):
-            raise BadRequest(f"{where}.name: want a string")
+        name = item.get("name")
+        if not isinstance(name, str) or name not in known:
+            raise BadRequest(f"{where}.name: want one of {sorted(known)}, got {name!r:.80}")
         parameters = _parameters(item, where)
         if parameters.get("classification"):
             raise BadRequest(f"{where}.parameters.classification: not offered; POST /predict gives labels")
         chosen = parameters.get("binary_data", binary)
-        wanted.append(Wanted(item["name"], chosen is True))
+        wanted.append(Wanted(name, chosen is True))
     return tuple(wanted)
 
 
@@ -242,7 +211,4 @@ def _choose(arrays: Sequence[tuple[str, Array]], request: InferRequest) -> list[
     if not request.outputs:
         return [(name, array, request.binary) for name, array in arrays]
     known = dict(arrays)
-    for index, wanted in enumerate(request.outputs):
-        if wanted.name not in known:
-            raise BadRequest(f"outputs[{index}].name: want one of {sorted(known)}, got {wanted.name!r:.80}")
     return [(wanted.name, known[wanted.name], wanted.binary) for wanted in request.outputs]

@@ -8,6 +8,7 @@ InferenceError
 │   ├── NotAllowed           405
 │   ├── BodyTooSlow          408
 │   ├── BodyTooLarge         413
+│   ├── WrongMediaType       415
 │   ├── Unprocessable        422: well-formed, but the model fails on these values
 │   │   └── TooMuchMemory    … because there is not as much memory as it asks for
 │   └── Unavailable          503 with Retry-After: no model yet, queue full, out of time
@@ -60,6 +61,12 @@ class BodyTooLarge(RequestError):
     """The body is larger than this server reads."""
 
     status = 413
+
+
+class WrongMediaType(RequestError):
+    """The body is of a kind that is not read here."""
+
+    status = 415
 
 
 class Unprocessable(RequestError):

@@ -1,12 +1,14 @@
 """One inference on behalf of a caller: run it, and write down how it went."""
 
 import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from edgemodel_inference.engine import Engine, Result
-from edgemodel_inference.errors import RequestError, Unavailable, Unprocessable
+from edgemodel_inference.errors import BadRequest, RequestError, Unavailable, Unprocessable
 from edgemodel_inference.models import Array, Model
+
+Answer = TypeVar("Answer")
 
 
 class Recorder(Protocol):
@@ -41,18 +43,32 @@ class Inference:
         """Take note of a request that was malformed."""
         self._recorder.refused(model, "invalid", self._engine.queue_length)
 
-    async def run(self, model: Model, feeds: Mapping[str, Array], started: float) -> Result:
-        """Run `model`; `started` is when the request was there, on the monotonic clock.
+    async def run(
+        self, model: Model, feeds: Mapping[str, Array], started: float, finish: Callable[[Result], Answer]
+    ) -> Answer:
+        """Run `model`, and make the answer of its result by `finish`.
+
+        Args:
+            model: to be run.
+            feeds: its inputs.
+            started: when the request was there, on the monotonic clock.
+            finish: raises what belongs to the outcome: values that cannot be sent are no good answer.
 
         Raises:
-            RequestError: Unavailable or Unprocessable.
+            RequestError: Unavailable, Unprocessable, or of `finish`.
         """
         queue = self._engine.queue_length
         try:
             result = await self._engine.infer(model, feeds)
+            answer = finish(result)
         except RequestError as error:
-            outcome = "error" if isinstance(error, Unprocessable) else "rejected"
-            self._recorder.refused(model, outcome, queue)
+            self._recorder.refused(model, _outcome(error), queue)
             raise
         self._recorder.answered(model, feeds, result, time.monotonic() - started, queue)
-        return result
+        return answer
+
+
+def _outcome(error: RequestError) -> str:
+    if isinstance(error, Unprocessable):
+        return "error"
+    return "invalid" if isinstance(error, BadRequest) else "rejected"

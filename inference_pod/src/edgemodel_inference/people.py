@@ -1,107 +1,187 @@
-"""Routes for people: FastAPI with ``/predict`` and its documentation."""
+"""Routes for people: FastAPI with ``/predict`` and ``/batch_predict``, a page to try them, and documentation."""
 
+import asyncio
 import math
-from typing import Annotated, Any
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, TypeVar
 
 import numpy as np
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from edgemodel.bundle import Tensor
-from edgemodel_inference.codec import Array, array_of
+from edgemodel_inference import pages
 from edgemodel_inference.datatypes import NUMPY
-from edgemodel_inference.errors import BadRequest, RequestError
+from edgemodel_inference.engine import Result
+from edgemodel_inference.errors import BadRequest, RequestError, WrongMediaType
+from edgemodel_inference.forms import Answer, Answers, Guess, Health, ModelCard, One, Prediction, Several
 from edgemodel_inference.inference import Inference
 from edgemodel_inference.models import Model
+from edgemodel_inference.openapi import PICTURES, REFUSALS, describe
+from edgemodel_inference.values import Array, array_of
 
 TOP = 5
+SOURCE = "edge"
+"""Who answered: this node's own model."""
 
 
-class Question(BaseModel):
-    """One input, or several."""
-
-    input: Annotated[list[Any] | None, Field(description="One input, nested as its shape says, or flat.")] = None
-    inputs: Annotated[list[Any] | None, Field(description="Several inputs.")] = None
-
-
-class Guess(BaseModel):
-    """A class and its probability."""
-
-    label: str
-    confidence: float
-
-
-class Prediction(Guess):
-    """The most likely class, and the runners-up."""
-
-    top: list[Guess]
-
-
-class Source(BaseModel):
-    """Which model said so."""
-
-    model: str
-    version: str
-    digest: str
-
-
-class One(Prediction, Source):
-    """The answer to `input`."""
-
-
-class Several(Source):
-    """The answer to `inputs`, in their order."""
-
-    predictions: list[Prediction]
+Body = TypeVar("Body", bound=BaseModel)
+_Reply = TypeVar("_Reply", Answer, Answers)
 
 
 def build(name: str, inference: Inference) -> FastAPI:
     """The application for the model called `name`."""
-    app = FastAPI(title=f"edgemodel {name}", summary="Ask the model; machines use the Open Inference Protocol at /v2.")
+    app = FastAPI(title=f"edgemodel {name}", version=version("edgemodel-inference"), docs_url=None, redoc_url=None)
     app.add_exception_handler(RequestError, _request_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-
-    @app.post("/predict", responses={400: {}, 413: {}, 422: {}, 503: {}})
-    async def predict(question: Question, request: Request) -> One | Several:
-        """Class, probability and runners-up for one input or several."""
-        model = inference.need(request.scope["state"]["model"])
-        try:
-            tensor, array = _read(question, model)
-        except BadRequest:
-            inference.invalid(model)
-            raise
-        result = await inference.run(model, {tensor.name: array}, request.scope["state"]["started"])
-        probabilities = model.probabilities(result.outputs)
-        if probabilities is None:
-            raise BadRequest(f"{name} gives no class probabilities; ask it at /v2/models/{name}/infer")
-        source = {"model": name, "version": model.version, "digest": model.digest}
-        predictions = [_prediction(row, model.card.labels) for row in probabilities]
-        if question.input is not None:
-            return One(**predictions[0].model_dump(), **source)
-        return Several(predictions=predictions, **source)
-
+    desk = _Desk(name, inference)
+    routes = APIRouter(tags=["people"])
+    routes.post("/predict", openapi_extra=_body(One, *PICTURES), responses=REFUSALS)(desk.predict)
+    routes.post("/batch_predict", openapi_extra=_body(Several), responses=REFUSALS)(desk.batch_predict)
+    routes.get("/health", response_model=Health, responses={503: {"model": Health}})(desk.health)
+    routes.get("/card", responses={s: REFUSALS[s] for s in (401, 503)})(desk.card)
+    app.include_router(routes)
+    pages.add(app)
+    describe(app, name)
     return app
 
 
-def _read(question: Question, model: Model) -> tuple[Tensor, Array]:
+def _body(model: type[BaseModel], *kinds: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": model.model_json_schema()}}
+    content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+class _Desk:
+    """What the routes do."""
+
+    def __init__(self, name: str, inference: Inference) -> None:
+        self._name = name
+        self._inference = inference
+        self._decoding = asyncio.Semaphore(1)
+        """One picture at a time: each may take 100 MB."""
+
+    async def predict(self, request: Request) -> Answer:
+        """Class, probability and runners-up for one input: JSON, or a PNG or JPEG picture."""
+
+        def finish(predictions: list[Prediction], origin: dict[str, Any]) -> Answer:
+            return Answer(**predictions[0].model_dump(), **origin)
+
+        return await self._answer(request, self._read_one, finish)
+
+    async def batch_predict(self, request: Request) -> Answers:
+        """Class, probability and runners-up for each of several inputs."""
+
+        def finish(predictions: list[Prediction], origin: dict[str, Any]) -> Answers:
+            return Answers(predictions=predictions, **origin)
+
+        return await self._answer(request, self._read_several, finish)
+
+    async def health(self, request: Request) -> JSONResponse:
+        """Whether a verified model answers, and which."""
+        model: Model | None = request.scope["state"]["model"]
+        seen = Health(
+            status="ok" if model else "no model is served yet",
+            model=self._name,
+            version=model.version if model else None,
+            digest=model.digest if model else None,
+        )
+        return JSONResponse(seen.model_dump(), 200 if model else 503)
+
+    async def card(self, request: Request) -> ModelCard:
+        """What the model is: its inputs, labels, scores and lineage, as its bundle says."""
+        model = self._inference.need(request.scope["state"]["model"])
+        pictures = False
+        if len(model.card.inputs) == 1:
+            from edgemodel_inference.pictures import eats_pictures  # noqa: PLC0415 (see _read_one)
+
+            pictures = eats_pictures(model.card)
+        return ModelCard(
+            model=self._name, version=model.version, digest=model.digest, pictures=pictures, card=model.card
+        )
+
+    async def _answer(
+        self,
+        request: Request,
+        read: "Callable[[Request, Model], Any]",
+        finish: Callable[[list[Prediction], dict[str, Any]], _Reply],
+    ) -> _Reply:
+        model, started = self._inference.need(request.scope["state"]["model"]), request.scope["state"]["started"]
+        try:
+            _need_classes(model, self._name)
+            array: Array = await read(request, model)
+        except (BadRequest, WrongMediaType):
+            self._inference.invalid(model)
+            raise
+
+        def answer(result: Result) -> _Reply:
+            probabilities = model.probabilities(result.outputs)
+            if probabilities is None:
+                raise BadRequest(_no_classes(self._name))
+            predictions = [_prediction(row, model.card.labels) for row in probabilities]
+            return finish(predictions, self._origin(model, started))
+
+        return await self._inference.run(model, {model.card.inputs[0].name: array}, started, answer)
+
+    def _origin(self, model: Model, started: float) -> dict[str, Any]:
+        return {
+            "model": self._name,
+            "version": model.version,
+            "digest": model.digest,
+            "source": SOURCE,
+            "latency_ms": round(1000 * (time.monotonic() - started), 3),
+        }
+
+    async def _read_one(self, request: Request, model: Model) -> Array:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not kind.startswith("image/"):
+            return _rows([_parse(One, await request.body(), model).input], "input", model)
+        if kind not in PICTURES:
+            raise WrongMediaType(f"Content-Type: want {' or '.join(PICTURES)} or JSON, got {kind:.80}")
+        from edgemodel_inference.pictures import picture_to_input  # noqa: PLC0415 (Pillow: many never see a picture)
+
+        async with self._decoding:
+            return await asyncio.to_thread(picture_to_input, await request.body(), kind, model.card)
+
+    async def _read_several(self, request: Request, model: Model) -> Array:
+        return _rows(_parse(Several, await request.body(), model).inputs, "inputs", model)
+
+
+def _need_classes(model: Model, name: str) -> None:
+    if model.card.output_kind == "other":
+        raise BadRequest(_no_classes(name))
     if len(model.card.inputs) != 1:
-        raise BadRequest("this model has several inputs; ask it at /v2")
+        raise BadRequest(f"this model has several inputs; ask it at /v2/models/{name}/infer")
+
+
+def _no_classes(name: str) -> str:
+    return f"this model gives no class probabilities; ask it at /v2/models/{name}/infer"
+
+
+def _parse(kind: type[Body], body: bytes, model: Model) -> Body:
+    shape = list(model.card.inputs[0].shape[1:])
+    want = f'{{"input": one of shape {shape}}}' if kind is One else f'{{"inputs": [several of shape {shape}]}}'
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:5])
+        raise BadRequest(f"body: want {want}: {problems:.500}") from error
+
+
+def _rows(rows: list[Any], where: str, model: Model) -> Array:
+    """`rows` as a batch for the model's only input."""
     tensor = model.card.inputs[0]
-    want = f"shape {list(tensor.shape[1:])}"
-    if (question.input is None) == (question.inputs is None):
-        raise BadRequest(f'body: want {{"input": one input of {want}}} or {{"inputs": [several]}}')
-    where, rows = ("input", [question.input]) if question.input is not None else ("inputs", question.inputs or [])
-    if not rows:
-        raise BadRequest("inputs: want at least one")
     array = array_of(rows, NUMPY[tensor.datatype], where)
     shape = (len(rows), *_row_shape(array.shape[1:], tensor, where))
     if math.prod(shape) != array.size or tensor.shape[0] not in (-1, len(rows)):
-        raise BadRequest(f"{where}: want {want} with a batch of {tensor.shape[0]}, got {list(array.shape)}")
-    return tensor, array.reshape(shape)
+        raise BadRequest(
+            f"{where}: want shape {list(tensor.shape[1:])} in a batch of {tensor.shape[0]}, got {list(array.shape)}"
+        )
+    return array.reshape(shape)
 
 
 def _row_shape(got: tuple[int, ...], tensor: Tensor, where: str) -> tuple[int, ...]:
@@ -124,12 +204,6 @@ async def _request_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)  # noqa: S101 (registered for this class alone)
     headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else None
     return JSONResponse({"error": str(error)}, error.status, headers)
-
-
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this class alone)
-    problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-    return JSONResponse({"error": f'want {{"input": [...]}} or {{"inputs": [[...], ...]}}: {problems:.500}'}, 400)
 
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:

@@ -6,8 +6,9 @@ https://github.com/kserve/open-inference-protocol (specification/protocol/infere
 from importlib.metadata import version
 
 from edgemodel.bundle import Tensor
-from edgemodel_inference.app import Request, Response, error_response, json_response
+from edgemodel_inference.app import JSON, Headers, Request, Response, error_response, json_response
 from edgemodel_inference.codec import decode, encode
+from edgemodel_inference.engine import Result
 from edgemodel_inference.errors import BadRequest, NotAllowed, NotFound, RequestError
 from edgemodel_inference.inference import Inference
 from edgemodel_inference.models import Model
@@ -73,17 +74,21 @@ class Routes:
     async def _infer(self, request: Request, model: Model) -> Response:
         try:
             _need_plain(request)
-            wanted = decode(request.body, _json_length(request), model.card.inputs)
-            result = await self._inference.run(model, wanted.feeds, request.started)
-            head = {"model_name": self._name, "model_version": model.version}
-            body, json_length = encode(head, list(zip(model.output_names, result.outputs, strict=True)), wanted)
+            wanted = decode(request.body, _json_length(request), model.card.inputs, model.output_names)
         except BadRequest:
             self._inference.invalid(model)
             raise
-        if json_length is None:
-            return Response(200, body)
-        kind = (b"content-type", b"application/octet-stream")
-        return Response(200, body, (kind, (_JSON_LENGTH, b"%d" % json_length)))
+
+        def finish(result: Result) -> Response:
+            head = {"model_name": self._name, "model_version": model.version}
+            body, json_length = encode(head, list(zip(model.output_names, result.outputs, strict=True)), wanted)
+            return Response(200, body, (JSON,) if json_length is None else _binary(json_length))
+
+        return await self._inference.run(model, wanted.feeds, request.started, finish)
+
+
+def _binary(json_length: int) -> Headers:
+    return (b"content-type", b"application/octet-stream"), (_JSON_LENGTH, b"%d" % json_length)
 
 
 def _need(request: Request, method: str) -> None:

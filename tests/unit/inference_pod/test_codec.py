@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgemodel.bundle import Tensor
-from edgemodel_inference.codec import InferRequest, decode, encode
+from edgemodel_inference import codec
+from edgemodel_inference.codec import InferRequest, encode
 from edgemodel_inference.datatypes import NAMES, NUMPY
-from edgemodel_inference.errors import BadRequest
+from edgemodel_inference.errors import BadRequest, Unprocessable
 
 FREE = {name: Tensor(name="x", datatype=name, shape=(-1, -1)) for name in NUMPY}
 MATRICES = st.sampled_from([dtype for dtype in NUMPY.values() if dtype.kind != "O"]).flatmap(
@@ -32,6 +33,11 @@ def _no_surrogates() -> Any:
 
 
 TEXTS = hnp.arrays(np.object_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=4), elements=_no_surrogates())
+
+
+def decode(data: bytes, json_length: int | None, inputs: list[Tensor]) -> InferRequest:
+    """Read a request to a model with the output y."""
+    return codec.decode(data, json_length, inputs, ["y"])
 
 
 def body(array: Any, **changed: Any) -> dict[str, Any]:
@@ -158,7 +164,7 @@ WRONG = {
     "truth values": ({"data": [True, False, True, False]}, r"data: want FP32 values only"),
     "nothing where a number should be": ({"data": [1, 2, 3, None]}, r"data: want FP32 values only"),
     "ragged lists": ({"data": [[1, 2, 3], [4]]}, r"data: want equally long lists"),
-    "a value beyond the datatype": ({"data": [1, 2, 3, 1e300]}, r"a value is beyond the range of FP32"),
+    "a value beyond the datatype": ({"data": [1, 2, 3, 1e300]}, r"want finite FP32 values, number 3 is inf"),
     "a wrong binary size": ({"parameters": {"binary_data_size": 12}}, r"binary_data_size: want 16"),
     "more binary than there is": ({"parameters": {"binary_data_size": 16}}, r"want 16 bytes of binary data, got 0"),
 }
@@ -187,6 +193,24 @@ def test_an_integer_beyond_its_datatype_is_refused() -> None:
 
 
 def test_an_output_that_the_model_does_not_have_is_refused() -> None:
-    request = decode(orjson.dumps({**body(SOUND), "outputs": [{"name": "z"}]}), None, [FOUR])
     with pytest.raises(BadRequest, match=r"outputs\[0\].name: want one of \['y'\], got 'z'"):
-        encode({}, [("y", SOUND)], request)
+        decode(orjson.dumps({**body(SOUND), "outputs": [{"name": "z"}]}), None, [FOUR])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["FP16", "FP32", "FP64"])
+def test_a_binary_number_that_is_not_finite_is_refused_as_in_json(name: str, value: float) -> None:
+    array = np.array([[0, 0, value, 0]], dtype=NUMPY[name])
+    head = body(array, parameters={"binary_data_size": array.nbytes})
+    del head["inputs"][0]["data"]
+    text = orjson.dumps(head)
+    with pytest.raises(BadRequest, match=rf"inputs\[0\] \(x\): want finite {name} values, number 2 is {value}"):
+        decode(text + array.tobytes(), len(text), [FREE[name]])
+
+
+def test_an_answer_that_is_not_finite_goes_out_as_binary_and_is_refused_as_json() -> None:
+    array = np.array([[1, np.nan]], dtype=np.float32)
+    text, length = encode({}, [("y", array)], InferRequest(None, {}, None, binary=True))
+    assert text[length:] == array.tobytes()
+    with pytest.raises(Unprocessable, match="y: value 1 is nan, which JSON cannot say; ask for binary"):
+        encode({}, [("y", array)], ALL)

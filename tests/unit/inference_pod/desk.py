@@ -1,0 +1,31 @@
+"""A whole application without a server, and its books."""
+
+from edgemodel.series import identity
+from edgemodel_inference.app import App, Later
+from edgemodel_inference.engine import Engine
+from edgemodel_inference.inference import Inference
+from edgemodel_inference.metrics import Metrics, Readings
+from edgemodel_inference.models import Model
+from edgemodel_inference.people import build
+from edgemodel_inference.recorder import Recorder
+from edgemodel_inference.routes import Routes
+from edgemodel_inference.samples import HardSamples
+from edgemodel_inference.traffic import Traffic
+
+
+class Desk:
+    """An application around an engine, with all its books."""
+
+    def __init__(self, model: Model | None) -> None:
+        self.engine = Engine()
+        if model is not None:
+            self.engine.install(model)
+        self.metrics = Metrics(identity("tiny", "plant-a", "edge-1"), Readings)
+        self.traffic = Traffic()
+        self.traffic.switched(model.digest if model else None)
+        inference = Inference(self.engine, Recorder(self.traffic, self.metrics, HardSamples()))
+        self.app = App(self.engine, Routes("tiny", inference), Later(lambda: build("tiny", inference)))
+
+    def count(self, outcome: str) -> float:
+        lines = self.metrics.render().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if f'outcome="{outcome}"' in line)
