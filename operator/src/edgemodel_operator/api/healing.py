@@ -1,5 +1,6 @@
 """`spec.health` and `spec.healing`: what counts as a fault, and what may be done about it."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -61,6 +62,15 @@ class Strategy(Document):
     )
 
 
+class Approval(StrEnum):
+    """What waits for a person's word."""
+
+    NEVER = "Never"
+    BEFORE_REDISTILL = "BeforeRedistill"
+    BEFORE_PROMOTE = "BeforePromote"
+    ALWAYS = "Always"
+
+
 class Healing(Document):
     """What may be done about faults, and when it counts as proved."""
 
@@ -74,6 +84,14 @@ class Healing(Document):
     cooldown: Duration = Field(default=5 * MINUTE, description="Time between two heals of one fault, for example 5m.")
     max_per_hour: int = Field(
         default=4, ge=1, le=60, description="Heals of one fault in an hour; then a person decides."
+    )
+    approval: Approval = Field(
+        default=Approval.NEVER,
+        description=(
+            "What waits for a person's edgemodel.dev/approve. Never: nothing. BeforeRedistill: a training. "
+            "BeforePromote: a student's first node. Always: both, and the rollback of a blamed version. "
+            "What nodes do by themselves never waits."
+        ),
     )
 
     def strategy(self, fault: str) -> Strategy | None:

@@ -94,6 +94,8 @@ class Reason(StrEnum):
     """Every action of the strategy was tried and failed; a person decides."""
     PERSON_ASKED = "PersonAsked"
     """The strategy's next action is Alert."""
+    DELAYED = "Delayed"
+    """The delay of the strategy's next action is not over."""
     NO_STRATEGY = "NoStrategy"
     """No strategy names the fault."""
     NOTHING_TO_HEAL = "NothingToHeal"

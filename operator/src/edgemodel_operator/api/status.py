@@ -108,6 +108,9 @@ class HealRecord(Document):
     fault: Name = Field(description="Name of the rule.")
     evidence: Message = Field(default="", description="What was known when it was decided.")
     action: ActionType = Field(description="What was done.")
+    rung: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Index of the action in its strategy; absent: it followed none."
+    )
     from_: Name | None = Field(default=None, alias="from", description="Version that served before.")
     to: Name | None = Field(default=None, description="Version that serves after.")
     verdict: Verdict | None = Field(default=None, description="How it ended; absent: under proof.")

@@ -4,12 +4,20 @@ A step that needs a person's word calls `ask` in every tick and acts on what it 
 status for as long as the fault, the student or the rollout's step is there that it was asked about.
 """
 
+from edgemodel_operator.api.healing import Approval
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, Gate
 from edgemodel_operator.api.status import ApprovalStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED
 from edgemodel_operator.model.observation import Observation
+
+ASKED_AT = {
+    Gate.SWITCH_MODEL: {Approval.ALWAYS},
+    Gate.REDISTILL: {Approval.ALWAYS, Approval.BEFORE_REDISTILL},
+    Gate.PROMOTE: {Approval.ALWAYS, Approval.BEFORE_PROMOTE},
+}
+"""The values of spec.healing.approval that make a person be asked."""
 
 
 def ask(
@@ -22,6 +30,14 @@ def ask(
     question = ApprovalStatus(gate=gate, subject=subject, since=observation.now, message=message)
     draft = draft.set(approvals=(*draft.status.approvals, question))
     return draft.tell("Warning", EventReason.PERSON_NEEDED, f"{message}: {how_to_answer(observation, question)}"), None
+
+
+def may(observation: Observation, draft: Draft, gate: Gate, subject: str, message: str) -> tuple[Draft, bool]:
+    """Whether it may be done now: nobody has to be asked, or a person has said yes, which this uses up."""
+    if observation.model.spec.healing.approval not in ASKED_AT[gate]:
+        return forget(draft, gate, subject), True
+    draft, decision = ask(observation, draft, gate, subject, message)
+    return (forget(draft, gate, subject), True) if decision is Decision.APPROVED else (draft, False)
 
 
 def find(draft: Draft, gate: Gate, subject: str) -> ApprovalStatus | None:

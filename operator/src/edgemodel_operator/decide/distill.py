@@ -5,10 +5,11 @@ from itertools import count
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import DistillationPhase, Origin, RolloutSource, VersionState
+from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import DistillationStatus, HealRecord, Status, VersionStatus
+from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, start_rollout
+from edgemodel_operator.decide.versions import BARRED, bar, start_rollout
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Job, Observation
 
@@ -26,6 +27,8 @@ def follow(observation: Observation, draft: Draft) -> Draft:
         return _gather(observation, draft, distillation)
     if distillation.phase in RUNNING:
         return _watch(observation, draft, distillation)
+    if approval.find(draft, Gate.PROMOTE, distillation.candidate or "") is not None:
+        return _promote(observation, draft, distillation)
     return draft
 
 
@@ -110,9 +113,26 @@ def _accept(observation: Observation, draft: Draft, distillation: DistillationSt
     others = tuple(v for v in draft.status.versions if v.name != candidate.name)
     draft = draft.set(versions=(*others, candidate), distillation=distillation.model_copy(update=update))
     draft = draft.tell("Normal", EventReason.DISTILLATION_ACCEPTED, f"{candidate.name}: {candidate.digest}")
-    heal = heal_of(draft.status, distillation)
-    fault = None if heal is None else heal.fault
-    return start_rollout(observation, draft, candidate, RolloutSource.DISTILLED, fault)
+    return _promote(observation, draft, distillation)
+
+
+def _promote(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:
+    """Bring the student to its first node, once a person has said yes where one is asked."""
+    student = draft.version(distillation.candidate)
+    if student is None or draft.status.rollout is not None:
+        return draft
+    scores = ", ".join(f"{name} {score:.4g}" for name, score in list(student.scores.items())[:6])
+    about = f"{student.name} passed its gates ({scores or 'no scores'}) and would go to its first node"
+    draft, may = approval.may(observation, draft, Gate.PROMOTE, student.name, about)
+    if may:
+        heal = heal_of(draft.status, distillation)
+        fault = None if heal is None else heal.fault
+        return start_rollout(observation, draft, student, RolloutSource.DISTILLED, fault)
+    asked = approval.find(draft, Gate.PROMOTE, student.name)
+    if asked is None or asked.decision is not Decision.REJECTED:
+        return draft
+    draft = bar(draft, student, VersionState.REJECTED, observation, "RejectedByPerson")
+    return _close(observation, draft, distillation)
 
 
 def _reject(observation: Observation, draft: Draft, distillation: DistillationStatus, job: Job) -> Draft:
@@ -144,6 +164,7 @@ def _close(observation: Observation, draft: Draft, distillation: DistillationSta
 def _setting(observation: Observation, heal: HealRecord, name: str) -> int | None:
     strategy = observation.model.spec.healing.strategy(heal.fault)
     actions = () if strategy is None else strategy.actions
-    action = next((action for action in actions if action.type is ActionType.REDISTILL), None)
+    own = actions[heal.rung : heal.rung + 1] if heal.rung is not None else ()
+    action = next((action for action in (*own, *actions) if action.type is ActionType.REDISTILL), None)
     value: int | None = None if action is None else getattr(action, name)
     return value

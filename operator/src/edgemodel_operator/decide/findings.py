@@ -5,9 +5,10 @@ from datetime import timedelta
 from edgemodel.faults import Severity
 from edgemodel.ladder import Hold, Wait
 from edgemodel_operator.api.reasons import ConditionType, Reason
-from edgemodel_operator.api.states import Blame, DistillationPhase
+from edgemodel_operator.api.states import Blame, DistillationPhase, Gate
 from edgemodel_operator.api.status import FaultStatus, Status
 from edgemodel_operator.api.types import format_duration
+from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.heal import next_for
@@ -197,6 +198,8 @@ def healing(observation: Observation, draft: Draft) -> Finding:
 def _why_nothing(observation: Observation, draft: Draft, fault: FaultStatus) -> Reason:
     if observation.model.spec.healing.strategy(fault.name) is None:
         return Reason.NO_STRATEGY
+    if any(a.subject == fault.name and a.gate is not Gate.LADDER for a in approval.waiting(draft)):
+        return Reason.PERSON_ASKED
     step, _ = next_for(observation, draft, fault)
     return Reason(step.reason) if isinstance(step, Hold | Wait) else Reason.LADDER_EXHAUSTED
 

@@ -1,25 +1,29 @@
-"""The operator's ladder: act about a blamed fault, prove that it is gone, else climb."""
+"""The operator's ladder: act about a blamed fault, prove that it is gone, else climb; the last rung is a person."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from edgemodel import ladder
 from edgemodel.ladder import Act, ActionType, Attempt, Close, Evidence, Hold, Verdict, Wait
-from edgemodel_operator.api.healing import Strategy
-from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import Blame, DistillationPhase, VersionState
-from edgemodel_operator.api.status import HEALS_KEPT, DistillationStatus, FaultStatus, HealRecord
+from edgemodel_operator.api.healing import Action
+from edgemodel_operator.api.states import Blame, Decision, Gate
+from edgemodel_operator.api.status import FaultStatus, HealRecord
+from edgemodel_operator.decide import approval
+from edgemodel_operator.decide.act import act, close
 from edgemodel_operator.decide.blame import quorum, voters
-from edgemodel_operator.decide.distill import UNDER_WAY, heal_of, next_attempt
+from edgemodel_operator.decide.distill import UNDER_WAY, heal_of
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, bar, serve
-from edgemodel_operator.model import naming
+from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation
+
+REFUSABLE = {ActionType.SWITCH_MODEL: Gate.SWITCH_MODEL, ActionType.REDISTILL: Gate.REDISTILL}
+"""Actions that a person can be asked about before."""
 
 
 def prove(observation: Observation, draft: Draft) -> Draft:
     """Close the open heals that can be judged. Redistillations are closed by their Job or their rollout.
 
-    An alert stays open until the fault is gone: a person has been asked, and is asked once.
+    An alert stays open until the fault is gone, or a person says that the ladder goes on.
     """
     for heal in draft.status.heals:
         if heal.verdict is not None or heal.action is ActionType.REDISTILL:
@@ -28,7 +32,7 @@ def prove(observation: Observation, draft: Draft) -> Draft:
         evidence = _evidence(observation, draft, heal.fault)
         match ladder.next_step([heal.action], [attempt], evidence, limits(observation), observation.now.timestamp()):
             case Close(verdict) if verdict is Verdict.PROVED or heal.action is not ActionType.ALERT:
-                draft = _close(observation, draft, heal, verdict)
+                draft = close(observation, draft, heal, verdict)
             case Wait(until, _):
                 draft = draft.wake_at(datetime.fromtimestamp(until, UTC))
     return draft
@@ -55,17 +59,55 @@ def limits(observation: Observation) -> ladder.Limits:
     )
 
 
-def next_for(observation: Observation, draft: Draft, fault: FaultStatus) -> tuple[ladder.Step, list[ActionType]]:
-    """The ladder's next step about `fault`, and the actions that apply to it."""
+def next_for(observation: Observation, draft: Draft, fault: FaultStatus) -> tuple[ladder.Step, Sequence[Action]]:
+    """The ladder's next step about `fault`, and the actions that apply to it.
+
+    Once a person has said that a ladder which came to its end is to begin anew, what was tried before counts no more.
+    """
+    actions = applicable(observation, draft, fault)
+    step = _step(observation, fault, actions, draft.status.heals)
+    asked = approval.find(draft, Gate.LADDER, fault.name)
+    if isinstance(step, Hold) and asked is not None and asked.decision is Decision.APPROVED:
+        since = [heal for heal in draft.status.heals if asked.decided_at is not None and heal.at >= asked.decided_at]
+        step = _step(observation, fault, actions, since)
+    return step, actions
+
+
+def applicable(observation: Observation, draft: Draft, fault: FaultStatus) -> tuple[Action, ...]:
+    """What of the strategy can help and is the operator's to do.
+
+    Another version only if the version is to blame, a successor only if it is not; nothing that a person rejected.
+    """
     strategy = observation.model.spec.healing.strategy(fault.name)
-    actions = [] if strategy is None else _applicable(observation, draft, fault, strategy)
+    backup = backup_of(observation, draft, draft.status.version)
+    helps = {
+        ActionType.SWITCH_MODEL: fault.blame is Blame.VERSION and backup is not None,
+        ActionType.REDISTILL: observation.model.spec.distillation is not None
+        and (fault.blame is Blame.INPUT or backup is None),
+        ActionType.ALERT: True,
+    }
+    for type_, gate in REFUSABLE.items():
+        asked = approval.find(draft, gate, fault.name)
+        helps[type_] = helps[type_] and not (asked is not None and asked.decision is Decision.REJECTED)
+    return () if strategy is None else tuple(a for a in strategy.actions if helps.get(a.type, False))
+
+
+def _step(
+    observation: Observation, fault: FaultStatus, actions: Sequence[Action], heals: Sequence[HealRecord]
+) -> ladder.Step:
+    types = [action.type for action in actions]
+    tried = [heal for heal in heals if heal.fault == fault.name and heal.action in types]
     attempts = [
         Attempt(action=heal.action, at=heal.at.timestamp(), verdict=_verdict(observation, heal, fault))
-        for heal in draft.status.heals
-        if heal.fault == fault.name and heal.action in actions
+        for heal in tried
     ]
-    evidence = Evidence(active=True)
-    return ladder.next_step(actions, attempts, evidence, limits(observation), observation.now.timestamp()), actions
+    now = observation.now.timestamp()
+    step = ladder.next_step(types, attempts, Evidence(active=True), limits(observation), now)
+    if isinstance(step, Act) and actions[step.index].delay:
+        ended = tried[-1].verified_at if tried else None
+        due = max(fault.since, ended or fault.since).timestamp() + actions[step.index].delay
+        return Wait(due, "Delayed") if now < due else step
+    return step
 
 
 def _verdict(observation: Observation, heal: HealRecord, fault: FaultStatus) -> Verdict | None:
@@ -78,101 +120,55 @@ def _verdict(observation: Observation, heal: HealRecord, fault: FaultStatus) -> 
 def _climb(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
     if fault.blame not in (Blame.VERSION, Blame.INPUT):
         return draft
+    draft = _go_on_after_alert(observation, draft, fault)
     step, actions = next_for(observation, draft, fault)
     match step:
         case Act(index):
-            return _act(observation, draft, fault, actions[index])
+            return act(observation, draft, fault, actions[index])
+        case Hold(reason) if observation.model.spec.healing.strategy(fault.name) is not None:
+            return _ask_person(observation, draft, fault, reason)
         case Wait() | Hold() | Close() | ladder.Rest():
             return draft
 
 
-def _applicable(observation: Observation, draft: Draft, fault: FaultStatus, strategy: Strategy) -> list[ActionType]:
-    """What can help: another version only if the version is to blame; a successor only if it is not."""
-    backup = backup_of(observation, draft, draft.status.version)
-    helps = {
-        ActionType.SWITCH_MODEL: fault.blame is Blame.VERSION and backup is not None,
-        ActionType.REDISTILL: observation.model.spec.distillation is not None
-        and (fault.blame is Blame.INPUT or backup is None),
-        ActionType.ALERT: True,
-        ActionType.RESTART: False,
-    }
-    return [action.type for action in strategy.actions if helps[action.type]]
-
-
-def _act(observation: Observation, draft: Draft, fault: FaultStatus, action: ActionType) -> Draft:
-    match action:
-        case ActionType.SWITCH_MODEL:
-            return _switch(observation, draft, fault)
-        case ActionType.REDISTILL:
-            return _redistill(observation, draft, fault)
-        case _:
-            message = f"{fault.name} ({fault.blame.value} is blamed): look at the nodes, then wish another version"
-            draft = _record(observation, draft, fault, ActionType.ALERT, draft.status.version)
-            return draft.tell("Warning", EventReason.PERSON_NEEDED, message)
-
-
-def _switch(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
-    serving = draft.version(draft.status.version)
-    backup = backup_of(observation, draft, draft.status.version)
-    if serving is None or backup is None:
+def _go_on_after_alert(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
+    """A person was alerted, and has said that the ladder is to go on."""
+    asked = approval.find(draft, Gate.LADDER, fault.name)
+    open_alerts = [h for h in draft.status.heals if is_open_alert(h, fault.name)]
+    if asked is None or asked.decision is not Decision.APPROVED or not open_alerts:
         return draft
-    draft = _record(observation, draft, fault, ActionType.SWITCH_MODEL, backup.name)
-    draft = serve(draft, backup, observation)
-    draft = bar(draft, serving, VersionState.QUARANTINED, observation, fault.name)
-    message = f"{serving.name} → {backup.name}: {fault.name}; {serving.digest} is Quarantined"
-    return draft.tell("Warning", EventReason.ROLLED_BACK, message)
+    for heal in open_alerts:
+        draft = draft.change_heal(heal, verdict=Verdict.FAILED, verified_at=observation.now)
+    left = _step(observation, fault, applicable(observation, draft, fault), draft.status.heals)
+    return draft if isinstance(left, Hold) else approval.forget(draft, Gate.LADDER, fault.name)
 
 
-def _redistill(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
-    running = draft.status.distillation
-    if running is not None and running.phase in UNDER_WAY:  # a person asked for it: one student at a time
-        return draft
-    attempt = next_attempt(observation, draft)
-    candidate = naming.distilled(attempt)
-    started = DistillationStatus(
-        phase=DistillationPhase.WAITING_FOR_SAMPLES, attempt=attempt, candidate=candidate, started=observation.now
-    )
-    draft = _record(observation, draft, fault, ActionType.REDISTILL, candidate).set(distillation=started)
-    message = f"{fault.name}: {candidate} is to be distilled ({fault.blame.value} is blamed)"
-    return draft.tell("Normal", EventReason.HEAL_STARTED, message)
+def is_open_alert(heal: HealRecord, fault: str) -> bool:
+    """Whether a person was alerted about `fault` and has not said anything yet."""
+    return (heal.fault, heal.action, heal.verdict) == (fault, ActionType.ALERT, None)
 
 
-def _record(observation: Observation, draft: Draft, fault: FaultStatus, action: ActionType, to: str | None) -> Draft:
-    alerts = sorted({alert.source for alert in observation.alerts if alert.fault == fault.name})
-    heard = f"; alert by {', '.join(alerts)}" if alerts else ""
-    heal = HealRecord(
-        at=observation.now,
-        fault=fault.name,
-        evidence=f"{fault.name} on {', '.join(fault.nodes)}; {fault.blame.value} is blamed{heard}",
-        action=action,
-        from_=draft.status.version,
-        to=to,
-    )
-    return draft.set(heals=(*draft.status.heals, heal)[-HEALS_KEPT:])
+def _ask_person(observation: Observation, draft: Draft, fault: FaultStatus, reason: str) -> Draft:
+    """Nothing more is done by itself: say what was tried, and that approve begins the ladder anew."""
+    asked = approval.find(draft, Gate.LADDER, fault.name)
+    if asked is not None and asked.decision is Decision.APPROVED:  # it was begun anew, and has ended again
+        draft = approval.forget(draft, Gate.LADDER, fault.name)
+    why = "no action is left"
+    if reason == "TooManyHeals":
+        why = f"{observation.model.spec.healing.max_per_hour} heals in an hour (spec.healing.maxPerHour)"
+    elif not applicable(observation, draft, fault):
+        why = "no action of its strategy applies"
+    message = f"{fault.name} ({fault.blame.value} is blamed): {why}; {tried_about(draft, fault.name)}"
+    return approval.ask(observation, draft, Gate.LADDER, fault.name, message)[0]
 
 
-def _close(observation: Observation, draft: Draft, heal: HealRecord, verdict: Verdict) -> Draft:
-    draft = draft.change_heal(heal, verdict=verdict, verified_at=observation.now)
-    message = f"{heal.fault}: {heal.action.value} ({heal.from_} → {heal.to}): {verdict.value}"
-    match verdict:
-        case Verdict.PROVED:
-            return draft.tell("Normal", EventReason.HEAL_PROVED, message)
-        case Verdict.UNPROVED:
-            return draft.tell("Warning", EventReason.HEAL_UNPROVED, message)
-        case Verdict.FAILED:
-            draft = draft.tell("Warning", EventReason.HEAL_FAILED, message)
-            return _exonerate(observation, draft, heal)
-
-
-def _exonerate(observation: Observation, draft: Draft, heal: HealRecord) -> Draft:
-    """A version that had been proved good is not to blame for a fault that its backup shows as well."""
-    left = draft.version(heal.from_)
-    if left is None or left.proved_at is None or left.state not in BARRED:
-        return draft
-    for twin in draft.status.versions:
-        if twin.digest == left.digest:
-            draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, EXONERATED)
-    return draft
+def tried_about(draft: Draft, fault: str) -> str:
+    """What was tried about `fault`, in words."""
+    heals = [heal for heal in draft.status.heals if heal.fault == fault]
+    words = [f"{heal.action.value} {heal.verdict.value if heal.verdict else 'under proof'}" for heal in heals]
+    no = [a for a in draft.status.approvals if a.subject == fault and a.decision is Decision.REJECTED]
+    words += [f"{a.gate.value} rejected by a person" for a in no]
+    return f"tried: {', '.join(words[-6:]) or 'nothing'}"
 
 
 def _evidence(observation: Observation, draft: Draft, fault: str) -> Evidence:
@@ -188,7 +184,13 @@ def _evidence(observation: Observation, draft: Draft, fault: str) -> Evidence:
 
 
 def _busy(draft: Draft) -> bool:
+    """One action at a time is under proof; what waits for a person does not hold up the rest."""
     distillation = draft.status.distillation
     training = distillation is not None and distillation.phase in UNDER_WAY and heal_of(draft.status, distillation)
-    proving = any(h.verdict is None and h.action is not ActionType.ALERT for h in draft.status.heals)
+    proving = any(
+        heal.verdict is None
+        and heal.action is not ActionType.ALERT
+        and approval.find(draft, Gate.PROMOTE, heal.to or "") is None
+        for heal in draft.status.heals
+    )
     return bool(training) or proving

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from edgemodel.ladder import Wait
-from edgemodel_operator.api.reasons import ConditionType
+from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.status import Condition, NodeException, NodesStatus, Status
 from edgemodel_operator.decide import findings, findings_people
 from edgemodel_operator.decide.draft import Draft
@@ -13,6 +13,10 @@ from edgemodel_operator.model.observation import Observation
 ALWAYS = frozenset({ConditionType.READY})
 """Shown whatever they are; those of ONLY_WHILE_TRUE are shown only then, the others once they were true."""
 ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.PAUSED})
+
+HELD = (Reason.DELAYED, Reason.COOLING_DOWN, Reason.TOO_MANY_HEALS, Reason.LADDER_EXHAUSTED, Reason.NO_STRATEGY)
+TOLD = frozenset({(ConditionType.HEALING, reason) for reason in (*HELD, Reason.PERSON_ASKED)})
+"""Shown from the start: why nothing is done about a fault."""
 
 
 def conclude(observation: Observation, draft: Draft) -> Draft:
@@ -44,7 +48,8 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
 
 def _condition(observation: Observation, finding: findings.Finding, old: Condition | None) -> Condition | None:
     type_, status, reason, message = finding
-    if status is not True and (type_ in ONLY_WHILE_TRUE or (old is None and status is False and type_ not in ALWAYS)):
+    quiet = type_ not in ALWAYS and (type_, reason) not in TOLD
+    if status is not True and (type_ in ONLY_WHILE_TRUE or (old is None and status is False and quiet)):
         return None
     word = "Unknown" if status is None else str(status)
     flipped = old is None or old.status != word

@@ -5,7 +5,7 @@ One function per verb; what cannot be done is answered with a message and change
 
 from edgemodel.verbs import Asked, Verb, asked
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import Decision, DistillationPhase, VerbResult, VersionState
+from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, VerbResult, VersionState
 from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VerbAnswer, VersionStatus
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
@@ -126,6 +126,8 @@ def _redistill(observation: Observation, draft: Draft) -> Outcome:
         return None, "spec.distillation is not set: it says what to train from"
     if running is not None and running.phase in UNDER_WAY:
         return None, f"{running.candidate} is being distilled already"
+    if running is not None and approval.find(draft, Gate.PROMOTE, running.candidate or "") is not None:
+        return None, f"{running.candidate} waits for a person: approve or reject it first"
     if draft.status.rollout is not None:
         return None, f"{draft.status.rollout.to} is being rolled out: ask again when it has ended"
     attempt = next_attempt(observation, draft)

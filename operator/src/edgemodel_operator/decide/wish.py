@@ -2,7 +2,7 @@
 
 from edgemodel.ladder import Verdict
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import DistillationPhase, RolloutSource, VersionState
+from edgemodel_operator.api.states import DistillationPhase, Gate, RolloutSource, VersionState
 from edgemodel_operator.api.status import RolloutStatus
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
@@ -53,6 +53,8 @@ def supersede(observation: Observation, draft: Draft, why: str) -> Draft:
     if distillation is not None and distillation.phase in UNDER_WAY:
         update = {"phase": DistillationPhase.FAILED, "reason": "Superseded", "message": why}
         draft = draft.set(distillation=distillation.model_copy(update=update))
+    waits = tuple(a for a in draft.status.approvals if a.gate is not Gate.PROMOTE)
+    draft = draft.set(approvals=waits) if waits != draft.status.approvals else draft
     for heal in draft.status.heals:
         if heal.verdict is None:
             draft = draft.change_heal(heal, verdict=Verdict.UNPROVED, verified_at=observation.now)
