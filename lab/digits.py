@@ -25,13 +25,13 @@ from sklearn.datasets import load_digits
 
 import edgemodel_distill
 from edgemodel.bundle import MODEL, Card, Scores, Tensor
-from edgemodel.distillation import Architecture
 from edgemodel_distill import export, measure, students
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import HOLDOUT, Recipe
 from edgemodel_distill.data import Floats, Labelled, in_holdout
 from edgemodel_distill.errors import InternalError
-from edgemodel_distill.train import Material, seed_everything, train
+from edgemodel_distill.train import seed_everything, train
+from edgemodel_distill.views import Material
 from edgemodel_registry import write_bundle, write_dataset
 from edgemodel_registry.arrays import pack_arrays, read_arrays
 from edgemodel_registry.folder import read_card
@@ -177,7 +177,7 @@ def _write_models(out: Path, images: Images) -> dict[str, str]:
     return {name: _write_model(out / name, *plan, images.exam) for name, plan in plans.items()}
 
 
-def _recipe(architecture: Architecture, width: int, *, epochs: int, rate: float = 0.005, batch: int = 64) -> Recipe:
+def _recipe(architecture: str, width: int, *, epochs: int, rate: float = 0.005, batch: int = 64) -> Recipe:
     return Recipe(
         architecture=architecture,
         width=width,
@@ -194,7 +194,7 @@ def _write_model(folder: Path, labelled: Labelled, recipe: Recipe, exam: Labelle
     """Train on `labelled` without a teacher, and write the bundle `folder`."""
     seed_everything(recipe)
     student = students.build(recipe.architecture, recipe.width, SHAPE, CLASSES)
-    train(student, Material(labelled, exam.inputs[:0], None), recipe, lambda _: None)
+    train(student, Material(labelled, exam.inputs[:0], None), recipe, lambda *_: None)
     model = export.to_onnx(student, SHAPE)
     card = Card(
         name=f"digits-{folder.name}",
@@ -230,7 +230,7 @@ def _read_stamp(out: Path, stamp: str) -> Prepared | None:
 def _code_digest() -> str:
     digest = hashlib.sha256(f"{torch.__version__} {np.__version__}".encode())
     digest.update(Path(__file__).read_bytes())
-    for name in ("config", "data", "export", "losses", "students", "train"):
+    for name in ("batches", "config", "data", "export", "losses", "running", "students", "train", "views", "zoo"):
         digest.update((Path(edgemodel_distill.__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()
 

@@ -9,7 +9,9 @@ from edgemodel.document import Digest, Document, Uri, describe
 ORDER_VARIABLE = "EDGEMODEL_DISTILL_ORDER"
 """Environment variable of the Job's container that holds the order as JSON."""
 
-Architecture = Literal["mlp", "tiny-cnn"]
+Loss = Literal["Plain", "Decoupled"]
+Optimizer = Literal["Adam", "SGD"]
+Schedule = Literal["Cosine", "Step"]
 Quantize = Literal["None", "Static", "Dynamic"]
 
 
@@ -27,9 +29,12 @@ class Source(Document):
 class Student(Document):
     """The network that is trained; input and output shapes come from the teacher."""
 
-    architecture: Architecture = Field(default="tiny-cnn", description="mlp or tiny-cnn.")
+    architecture: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", max_length=63)] = Field(
+        default="tiny-cnn",
+        description="mlp, tiny-cnn, separable, resnet8, resnet20, or one that the Job's image was extended with.",
+    )
     width: int = Field(
-        default=16, ge=1, le=1024, description="mlp: hidden units; tiny-cnn: channels of the first convolution."
+        default=16, ge=1, le=1024, description="mlp: hidden units; the others: channels of the first convolution."
     )
 
 
@@ -66,6 +71,61 @@ class GateSettings(Document):
     )
 
 
+class Augment(Document):
+    """Other views of the training's images, new ones in each epoch; teacher and student see the same view."""
+
+    shift: int = Field(default=0, ge=0, le=64, description="Images move by up to so many pixels.")
+    flip: bool = Field(default=False, description="Left and right change places in half of the images.")
+    erase: int = Field(default=0, ge=0, le=512, description="A square of so many pixels' side is blanked out.")
+    noise: float = Field(
+        default=0.25,
+        ge=0,
+        le=10,
+        description="Gaussian noise on unlabelled samples, in their standard deviations; also what the teacher is "
+        "judged with.",
+    )
+
+
+class Method(Document):
+    """How the student is taught, beyond temperature, alpha, epochs and learning rate."""
+
+    loss: Loss = Field(
+        default="Plain",
+        description="Soft loss. Plain: KL divergence. Decoupled: what the teacher says of other classes weighs more.",
+    )
+    optimizer: Optimizer = Field(
+        default="Adam", description="Adam, or SGD with momentum, which wants a learningRate near 0.05."
+    )
+    schedule: Schedule = Field(
+        default="Cosine", description="Of the learning rate. Step: a tenth after half and after three quarters."
+    )
+    warm_up: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the training in which the learning rate, and a decoupled loss, rise; for example 0.1.",
+    )
+    mixup: float = Field(
+        default=0.0, ge=0, le=10, description="Mixes pairs of samples; Beta(mixup, mixup) gives the shares; 0: off."
+    )
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Ship a moving average of the weights with this decay per step, for example 0.998; 0: off.",
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Stop after so many epochs without gain on a part of the training set, and take the best; 0: off.",
+    )
+    min_confidence: float = Field(
+        default=0.0, ge=0, le=1, description="Unlabelled samples of which the teacher is less sure are not trained on."
+    )
+    augment: Augment = Field(default=Augment(), description="Other views of the training's images.")
+
+
 class Compress(Document):
     """What is tried to make the trained student smaller and faster; it ships so only where that is a gain."""
 
@@ -95,6 +155,7 @@ class Training(Document):
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     seed: int = 0
+    method: Method = Method()
     gates: GateSettings = GateSettings()
     compress: Compress = Compress()
 

@@ -24,6 +24,7 @@ from edgemodel.outcome import Outcome
 from edgemodel_distill import result
 from edgemodel_distill.config import Settings
 from edgemodel_distill.errors import BadOrder, InternalError, Terminated, classify
+from edgemodel_distill.stopping import STOP
 
 if TYPE_CHECKING:
     from edgemodel_registry import Client
@@ -149,7 +150,9 @@ def _work_folder(settings: Settings) -> Iterator[Path]:
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.dump_traceback_later(GRACE_S, exit=True)
-    raise Terminated
+    if not STOP.gently:
+        raise Terminated
+    STOP.asked = True
 
 
 if __name__ == "__main__":

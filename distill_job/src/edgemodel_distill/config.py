@@ -1,22 +1,25 @@
 """What a run is configured by: the recipe, which goes into the result, and the settings of this machine."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgemodel.distillation import Architecture, Order
+from edgemodel.distillation import Method, Order
 from edgemodel_distill.errors import BadSettings
 
 HOLDOUT = 0.2
 """Share of the labelled set, and of the edge samples, that is never trained on."""
+
+VALIDATION = 0.1
+"""Share of the labelled set that tells when to stop early; trained on where nobody asks that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that the student's weights depend on, apart from the data; recorded in the bundle's lineage."""
 
-    architecture: Architecture
+    architecture: str
     width: int
     temperature: float
     alpha: float
@@ -26,8 +29,7 @@ class Recipe:
     seed: int
     threads: int = 1
     """Sums in another order round differently, so the thread count is part of the recipe."""
-    edge_noise: float = 0.25
-    """Gaussian noise on edge samples, in their standard deviations; the teacher labels the noisy view."""
+    method: Method = field(default_factory=Method)
 
     @classmethod
     def of(cls, order: Order, threads: int) -> "Recipe":
@@ -42,11 +44,12 @@ class Recipe:
             batch_size=order.batch_size,
             seed=order.seed,
             threads=threads,
+            method=order.method,
         )
 
     def dump(self) -> dict[str, Any]:
         """As plain data for the bundle's lineage."""
-        return {**asdict(self), "holdout": HOLDOUT}
+        return {**asdict(self), "method": self.method.model_dump(), "holdout": HOLDOUT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,12 +71,18 @@ def unique(inputs: Floats) -> Floats:
 
 
 def in_holdout(inputs: Floats, share: float) -> Mask:
-    """Which samples belong to the holdout: about `share` of them, decided by each sample's own bytes.
+    """Which samples belong to the holdout: about `share` of them; see `in_share`."""
+    return in_share(inputs, 0, share)
 
-    A sample is on the same side in every round, whatever else is in the set, and whether it comes labelled or
+
+def in_share(inputs: Floats, start: float, end: float) -> Mask:
+    """Which samples belong to the share from `start` to `end` of all there could be, by each sample's own bytes.
+
+    A sample is in the same share in every round, whatever else is in the set, and whether it comes labelled or
     from the edge: so the student is never trained on what it is examined with.
     """
-    return np.less(_keys(inputs), np.uint64(share * 2**64))
+    keys = _keys(inputs)
+    return (keys >= np.uint64(start * 2**64)) & (keys < np.uint64(end * 2**64))
 
 
 def _keys(inputs: Floats) -> NDArray[np.uint64]:

@@ -4,10 +4,11 @@ import numpy as np
 from torch import nn
 
 from edgemodel.bundle import Scores
+from edgemodel.distillation import Method
 from edgemodel_distill import measure
 from edgemodel_distill.classifier import Classifier
-from edgemodel_distill.config import HOLDOUT, Recipe
-from edgemodel_distill.data import Floats, Labelled, in_holdout
+from edgemodel_distill.config import HOLDOUT, VALIDATION, Recipe
+from edgemodel_distill.data import Floats, Labelled, in_holdout, in_share
 from edgemodel_distill.errors import DatasetInvalid
 from edgemodel_distill.fetch import Ingredients
 from edgemodel_distill.gates import Measured
@@ -24,17 +25,20 @@ CALIBRATION = 256
 class Examiner:
     """Holds out what the student is never trained on, and measures with it."""
 
-    def __init__(self, things: Ingredients) -> None:
+    def __init__(self, things: Ingredients, method: Method) -> None:
         """Split the labelled set and the edge samples, each sample by its own bytes.
 
         Raises:
             DatasetInvalid: too few samples to train and to examine with.
         """
-        held_out, edge_held_out = in_holdout(things.dataset.inputs, HOLDOUT), in_holdout(things.edge.inputs, HOLDOUT)
-        self.training = things.dataset.where(~held_out)
-        self.holdout = things.dataset.where(held_out)
-        self.edge_training: Floats = things.edge.inputs[~edge_held_out]
-        self.edge_holdout: Floats = things.edge.inputs[edge_held_out]
+        known, edge = things.dataset, things.edge.inputs
+        held_out, edge_held_out = in_holdout(known.inputs, HOLDOUT), in_holdout(edge, HOLDOUT)
+        validating = in_share(known.inputs, HOLDOUT, HOLDOUT + (VALIDATION if method.patience else 0))
+        self.training = known.where(~held_out & ~validating)
+        self.holdout = known.where(held_out)
+        self.validation = known.where(validating) if validating.any() else None
+        self.edge_training = _sure_ones(things.teacher, edge[~edge_held_out], method.min_confidence)
+        self.edge_holdout: Floats = edge[edge_held_out]
         if len(self.training) < 2 or not len(self.holdout):  # noqa: PLR2004 (batch norm needs two)
             raise DatasetInvalid(
                 f"want enough samples to train and to examine with, got {len(self.training)} and {len(self.holdout)}"
@@ -63,7 +67,8 @@ class Examiner:
         if len(inputs) < ENOUGH_TO_TELL:
             return None
         confidence = measure.confidence(self._teacher.logits(inputs))
-        return confidence, measure.self_agreement(self._teacher.logits, inputs, recipe.edge_noise, recipe.seed)
+        noise = recipe.method.augment.noise
+        return confidence, measure.self_agreement(self._teacher.logits, inputs, noise, recipe.seed)
 
     def report(self, student: nn.Module, losses: EpochLosses, epochs: int) -> EpochReport:
         """Where the student stands after an epoch."""
@@ -133,6 +138,12 @@ class Examiner:
 
     def _agreement(self, logits: Floats) -> float | None:
         return measure.agreement(logits, self._edge_targets) if len(self.edge_holdout) else None
+
+
+def _sure_ones(teacher: Classifier, inputs: Floats, least: float) -> Floats:
+    if not least or not len(inputs):
+        return inputs
+    return inputs[measure.confidences(teacher.logits(inputs)) >= least]
 
 
 def _accuracy(classifier: Classifier, holdout: Labelled) -> float:

@@ -20,7 +20,8 @@ from edgemodel_distill.examine import Examiner
 from edgemodel_distill.fetch import Ingredients, Parent, fetch
 from edgemodel_distill.gates import judge_teacher
 from edgemodel_distill.progress import Watch
-from edgemodel_distill.train import EpochLosses, Material, seed_everything, train
+from edgemodel_distill.train import EpochLosses, seed_everything, train
+from edgemodel_distill.views import Material
 from edgemodel_registry import Client
 
 
@@ -44,7 +45,7 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     recipe = Recipe.of(order, threads)
     watch.stage("Fetching")
     things = fetch(order, client, work, threads)
-    examiner = Examiner(things)
+    examiner = Examiner(things, order.method)
     watch.data(examiner.data_report())
     teacher_gates, scores = _judge_teacher(examiner, order, recipe)
     if not all(gate.passed for gate in teacher_gates):
@@ -101,11 +102,11 @@ def _train(  # noqa: PLR0913, PLR0917 (what, from what, where, and who watches)
     seed_everything(recipe)
     student = _build(order, things.teacher)
     warm = _warm_start(student, things.parent)
-    material = Material(examiner.training, examiner.edge_training, things.teacher.logits)
+    material = Material(examiner.training, examiner.edge_training, things.teacher.logits, examiner.validation)
     checkpoint = Checkpoint(work / "checkpoint.safetensors", _fingerprint(order, recipe, things))
 
-    def after_epoch(losses: EpochLosses) -> None:
-        report = examiner.report(student, losses, recipe.epochs)
+    def after_epoch(losses: EpochLosses, network: nn.Module) -> None:
+        report = examiner.report(network, losses, recipe.epochs)
         checkpoint.notes.append(asdict(report))
         watch.epoch(report)
 

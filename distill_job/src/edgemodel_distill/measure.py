@@ -34,7 +34,7 @@ def agreement(one: Floats, other: Floats) -> float:
 
 def confidence(logits: Floats) -> float:
     """Mean probability of the top class: what a node reports as `model_confidence_mean`."""
-    return float(_top_probabilities(logits).mean())
+    return float(confidences(logits).mean())
 
 
 def calibration_error(logits: Floats, labels: Labels) -> float:
@@ -42,7 +42,7 @@ def calibration_error(logits: Floats, labels: Labels) -> float:
 
     Guo et al., On Calibration of Modern Neural Networks, 2017, section 2; 15 bins as there.
     """
-    sure, right = _top_probabilities(logits), logits.argmax(axis=1) == labels
+    sure, right = confidences(logits), logits.argmax(axis=1) == labels
     bins = np.minimum((sure * _BINS).astype(np.int64), _BINS - 1)
     gaps = [abs(float((sure - right)[bins == number].sum())) for number in np.unique(bins)]
     return sum(gaps) / len(labels)
@@ -59,7 +59,8 @@ def drop_p_value(ours: Floats, theirs: Floats, labels: Labels) -> float:
     return sum(math.comb(tosses, count) for count in range(lost, tosses + 1)) / (1 << tosses)
 
 
-def _top_probabilities(logits: Floats) -> Floats:
+def confidences(logits: Floats) -> Floats:
+    """Each row's probability of its top class."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     top: Floats = 1 / np.exp(shifted).sum(axis=1)
     return top

@@ -1,38 +1,22 @@
-"""The training, top to bottom.
-
-Each step mixes a batch of labelled samples with a batch of unlabelled ones from the edge. The teacher labels the very
-view that the student sees ("consistent" distillation: Beyer et al., Knowledge distillation: A good teacher is patient
-and consistent, 2022).
-"""
+"""The training, top to bottom: each step a batch of labelled samples and one of unlabelled ones from the edge."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgemodel_distill.batches import EndlessRows
-from edgemodel_distill.checkpoint import Checkpoint, Running
+from edgemodel_distill import device, measure, running, stopping
+from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.config import Recipe
-from edgemodel_distill.data import Floats, Labelled
-from edgemodel_distill.errors import NanLoss
-from edgemodel_distill.losses import Loss, distillation_loss, hard_loss
+from edgemodel_distill.data import Floats
+from edgemodel_distill.errors import NanLoss, Terminated
+from edgemodel_distill.losses import Loss, decoupled_loss, distillation_loss, hard_loss, soft_loss
+from edgemodel_distill.running import Running
+from edgemodel_distill.views import Batch, Material, Views
 
 PREDICT_BATCH = 256
-
-Teacher = Callable[[Floats], Floats]
-"""From inputs (N, *shape) to logits (N, classes)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What is trained on. Without a teacher the loss is the cross entropy of the labelled samples alone."""
-
-    labelled: Labelled
-    edge: Floats
-    """Unlabelled; may be empty."""
-    teacher: Teacher | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +27,10 @@ class EpochLosses:
     loss: float
     soft: float
     hard: float
+
+
+AfterEpoch = Callable[[EpochLosses, nn.Module], None]
+"""Is told the losses, and shown the network that would ship if this were the last epoch, in evaluation mode."""
 
 
 def seed_everything(recipe: Recipe) -> None:
@@ -56,73 +44,86 @@ def train(
     student: nn.Module,
     material: Material,
     recipe: Recipe,
-    after_epoch: Callable[[EpochLosses], None],
+    after_epoch: AfterEpoch,
     checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train `student` in place, and leave it in evaluation mode; go on from `checkpoint` where that has begun.
+    """Train `student` in place, leave it on the CPU in evaluation mode; go on from `checkpoint` where that has begun.
 
     Raises:
         NanLoss: the loss stopped being a finite number.
+        BadOrder: the recipe wants views that these samples do not have.
+        Terminated: SIGTERM came; the checkpoint has every step that was done.
     """
-    labelled = material.labelled
-    steps_per_epoch = max(1, len(labelled) // recipe.batch_size)
-    running = _begin(student, material, recipe, steps_per_epoch)
-    done = checkpoint.resume(running) if checkpoint is not None else 0
-
-    for epoch in range(done + 1, recipe.epochs + 1):
-        student.train()
-        sums = np.zeros(3)
-        # Parts of nearly equal size: a last batch of a single sample would break batch norm.
-        for rows in np.array_split(running.random.permutation(len(labelled)), steps_per_epoch):
-            view = np.concatenate(
-                [labelled.inputs[rows], *_edge_view(material.edge, running, recipe)]
-            )  # (B + E, *shape)
-            labels = torch.from_numpy(labelled.labels[rows])  # (B,)
-            loss = _loss(student(torch.from_numpy(view)), view, labels, material.teacher, recipe)
-            _check(loss, epoch)
-            running.optimizer.zero_grad()
-            loss.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            running.optimizer.step()
-            running.schedule.step()
-            sums += [loss.total.item(), loss.soft.item(), loss.hard.item()]
-        student.eval()
-        after_epoch(EpochLosses(epoch, *(sums / steps_per_epoch).tolist()))
+    views = Views(material, recipe, np.random.default_rng(recipe.seed))
+    now = running.begin(student.to(device.best()), views, recipe)
+    if checkpoint is not None:
+        checkpoint.resume(now)
+    while now.place.epoch <= recipe.epochs and not now.best.is_stale(now.place.epoch, recipe.method.patience):
+        losses = _epoch(now, recipe, checkpoint)
+        if material.validation is not None:
+            answers = predict(now.result, material.validation.inputs)
+            now.best.compare(measure.accuracy(answers, material.validation.labels), losses.epoch, now.result)
+        after_epoch(losses, now.result.eval())
         if checkpoint is not None:
-            checkpoint.save(epoch, running)
-    student.eval()
+            checkpoint.save(now)
+    student.load_state_dict(now.best.weights or now.result.state_dict())
+    student.cpu().eval()
 
 
 def predict(student: nn.Module, inputs: Floats) -> Floats:
     """The student's logits (N, classes) for `inputs` (N, *shape), in evaluation mode."""
     student.eval()
+    where = device.of(student)
     with torch.no_grad():
-        parts = [student(part) for part in torch.split(torch.from_numpy(inputs), PREDICT_BATCH)]
+        parts = [student(part.to(where)).cpu() for part in torch.split(torch.from_numpy(inputs), PREDICT_BATCH)]
     logits: Floats = torch.cat(parts).numpy()
     return logits
 
 
-def _begin(student: nn.Module, material: Material, recipe: Recipe, steps_per_epoch: int) -> Running:
-    random = np.random.default_rng(recipe.seed)
-    optimizer = torch.optim.Adam(student.parameters(), lr=recipe.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * steps_per_epoch)
-    return Running(student, optimizer, schedule, random, EndlessRows(len(material.edge), recipe.batch_size, random))
+def _epoch(now: Running, recipe: Recipe, checkpoint: Checkpoint | None) -> EpochLosses:
+    """The rest of the epoch in which the training is."""
+    epoch = now.place.epoch
+    now.student.train()
+    with stopping.gently() as stop:
+        while now.place.step < now.views.labelled.batches:
+            _step(now, recipe)
+            if stop.asked:
+                if checkpoint is not None:
+                    checkpoint.save(now)
+                raise Terminated
+    now.student.eval()
+    return EpochLosses(epoch, *now.place.turn())
 
 
-def _edge_view(edge: Floats, running: Running, recipe: Recipe) -> list[Floats]:
-    """A noisy batch of edge samples, (E, *shape); nothing where there are none."""
-    if not len(edge):
-        return []
-    batch = edge[running.edge_rows.next()]
-    return [batch + running.random.normal(0, recipe.edge_noise * float(edge.std()), batch.shape).astype(np.float32)]
-
-
-def _loss(logits: Tensor, view: Floats, labels: Tensor, teacher: Teacher | None, recipe: Recipe) -> Loss:
-    if teacher is None:
-        return hard_loss(logits[: len(labels)], labels)
-    targets = torch.from_numpy(teacher(view))
-    return distillation_loss(logits, targets, labels, temperature=recipe.temperature, alpha=recipe.alpha)
-
-
-def _check(loss: Loss, epoch: int) -> None:
+def _step(now: Running, recipe: Recipe) -> None:
+    batch = now.views.next().to(device.of(now.student))
+    with device.mixed_precision():
+        loss = _loss(now.student(batch.inputs).float(), batch, _alpha(now, recipe), recipe)
     if not torch.isfinite(loss.total):
-        raise NanLoss(f"epoch {epoch}: the loss is {loss.total.item()}; lower the learning rate, or check the data")
+        raise NanLoss(
+            f"epoch {now.place.epoch}: the loss is {loss.total.item()}; lower the learning rate, or check the data"
+        )
+    now.optimizer.zero_grad()
+    loss.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    now.optimizer.step()
+    now.schedule.step()
+    if now.average is not None:
+        now.average.update_parameters(now.student)
+    now.place.add(loss)
+
+
+def _alpha(now: Running, recipe: Recipe) -> float:
+    """The soft part's weight: a decoupled loss is large, and rises with the learning rate (Zhao et al., 2022)."""
+    if recipe.method.loss == "Plain":
+        return recipe.alpha
+    progress = now.place.progress(now.views.labelled.batches, recipe.epochs)
+    return recipe.alpha * running.rise(progress, recipe.method)
+
+
+def _loss(logits: torch.Tensor, batch: Batch, alpha: float, recipe: Recipe) -> Loss:
+    if batch.targets is None:
+        return hard_loss(logits[: len(batch.labels)], batch.labels)
+    soft = decoupled_loss if recipe.method.loss == "Decoupled" else soft_loss
+    return distillation_loss(
+        logits, batch.targets, batch.labels, temperature=recipe.temperature, alpha=alpha, soft=soft
+    )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgemodel.distillation import Method
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.data import Labelled, in_holdout, read_dataset, read_samples, unique
 from edgemodel_distill.errors import TeacherInvalid
@@ -39,7 +40,9 @@ def test_an_image_that_comes_back_from_the_edge_is_not_trained_on_when_it_is_hel
         read_card(tmp_path / "teacher"), (tmp_path / "teacher" / "model.onnx").read_bytes(), 1, TeacherInvalid
     )
     inputs = points(300)
-    examiner = Examiner(Ingredients(teacher, Labelled(inputs, quadrant(inputs)), EdgeSamples(inputs[::-1]), None))
+    examiner = Examiner(
+        Ingredients(teacher, Labelled(inputs, quadrant(inputs)), EdgeSamples(inputs[::-1]), None), Method()
+    )
     trained_on = {row.tobytes() for part in (examiner.training.inputs, examiner.edge_training) for row in part}
     assert trained_on.isdisjoint(row.tobytes() for row in examiner.holdout.inputs)
 

@@ -18,7 +18,8 @@ from edgemodel_distill.__main__ import EXAMPLE, main
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled
-from edgemodel_distill.train import Material, seed_everything, train
+from edgemodel_distill.train import seed_everything, train
+from edgemodel_distill.views import Material
 from edgemodel_registry import Client
 from edgemodel_registry.folder import check_folder, read_card
 from tests.unit.distill_job.tiny_world import LABELS, quadrant, write_linear
@@ -161,7 +162,7 @@ def test_folders_of_images_with_an_onnx_teacher_give_a_student(desk: Path, disti
     )
     seed_everything(recipe)
     network = students.build("mlp", 32, (1, 8, 8), 10)
-    train(network, Material(digits, digits.inputs[:0], None), recipe, lambda _: None)
+    train(network, Material(digits, digits.inputs[:0], None), recipe, lambda *_: None)
     (desk / "digits.onnx").write_bytes(export.to_onnx(network, (1, 8, 8)))
     status, outcome = distil(
         teacher="digits.onnx",

@@ -5,18 +5,22 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgemodel.distillation import Order
+from edgemodel.distillation import Augment, Method, Order
 from edgemodel.outcome import Outcome, parse
 from edgemodel_distill import students
 from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled
-from edgemodel_distill.train import EpochLosses, Material, seed_everything, train
+from edgemodel_distill.errors import Terminated
+from edgemodel_distill.stopping import Stop
+from edgemodel_distill.train import EpochLosses, seed_everything, train
+from edgemodel_distill.views import Material
 from tests.unit.distill_job.tiny_world import World, distil
 
 RECIPE = Recipe(
@@ -32,21 +36,21 @@ def material() -> Material:
     random = np.random.default_rng(0)
     inputs = random.random((70, 1, 8, 8), np.float32)
     labelled = Labelled(inputs, (inputs.mean(axis=(1, 2, 3)) > 0.5).astype(np.int64))
-    return Material(labelled, random.random((41, 1, 8, 8), np.float32), lambda view: view[:, 0, :2, 0] * 5)
+    return Material(labelled, random.random((41, 1, 8, 8), np.float32), lambda view: view[:, 0, :2, 0] * 5, labelled)
 
 
 def trained(checkpoint: Checkpoint | None, die_after: int = 0, recipe: Recipe = RECIPE) -> tuple[bytes, list[int]]:
     """The weights, and the epochs that were trained in this life."""
     epochs: list[int] = []
 
-    def after_epoch(losses: EpochLosses) -> None:
-        if losses.epoch == die_after + 1:
+    def after_epoch(losses: EpochLosses, _: object) -> None:
+        if die_after and losses.epoch == die_after + 1:
             raise Killed
         epochs.append(losses.epoch)
 
     seed_everything(recipe)
     student = students.build("tiny-cnn", 4, (1, 8, 8), 2)
-    train(student, material(), recipe, after_epoch if die_after else lambda e: epochs.append(e.epoch), checkpoint)
+    train(student, material(), recipe, after_epoch, checkpoint)
     return students.weights(student), epochs
 
 
@@ -59,6 +63,32 @@ def test_batch_norm_dropout_optimiser_and_shuffles_go_on_as_if_nothing_had_been(
     resumed, epochs = trained(Checkpoint(file, "x"))
     assert epochs == list(range(die_after + 1, 5))
     assert resumed == whole
+
+
+METHODS = {
+    "average": Method(average=0.9),
+    "SGD, steps, warm-up": Method(optimizer="SGD", schedule="Step", warm_up=0.2),
+    "decoupled, mixup, views": Method(loss="Decoupled", mixup=0.4, augment=Augment(shift=1, flip=True, erase=2)),
+    "early stop": Method(patience=9),
+}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_every_way_of_teaching_goes_on_as_if_nothing_had_been(tmp_path: Path, method: Method) -> None:
+    recipe = replace(RECIPE, method=method)
+    whole, _ = trained(None, recipe=recipe)
+    with pytest.raises(Killed):
+        trained(Checkpoint(tmp_path / "checkpoint", "x"), 2, recipe)
+    assert trained(Checkpoint(tmp_path / "checkpoint", "x"), recipe=recipe) == (whole, [3, 4])
+
+
+def test_a_stop_in_the_middle_of_an_epoch_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = trained(None)
+    asked = iter([False] * 6 + [True])
+    monkeypatch.setattr(Stop, "asked", property(lambda _: next(asked, False), lambda *_: None))
+    with pytest.raises(Terminated):
+        trained(Checkpoint(tmp_path / "checkpoint", "x"))
+    assert trained(Checkpoint(tmp_path / "checkpoint", "x")) == (whole, [2, 3, 4])
 
 
 def test_a_checkpoint_of_something_else_is_not_used(tmp_path: Path) -> None:

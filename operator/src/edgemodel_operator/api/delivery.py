@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgemodel.distillation import Compress, GateSettings, Source, Student
+from edgemodel.distillation import Compress, GateSettings, Method, Source, Student
 from edgemodel.document import Document
 from edgemodel_operator.api.serving import Resources
 from edgemodel_operator.api.types import (
@@ -38,6 +38,7 @@ class Distillation(Document):
     alpha: float = Field(default=0.7, ge=0, le=1, description="Weight of the soft loss; the hard loss has the rest.")
     epochs: int = Field(default=5, ge=1, le=10_000, description="Passes over the training data.")
     learning_rate: float = Field(default=0.001, gt=0, le=10, description="Step size of the optimiser.")
+    method: Method = Field(default=Method(), description="How the student is taught.")
     compress: Compress = Field(default=Compress(), description="What is tried to make the student smaller and faster.")
     gates: Gates = Field(default=Gates(), description="What a student must reach before it may ship.")
     push: OciUri = Field(description="Repository that students are pushed to, for example oci://registry:5000/digits.")

@@ -86,6 +86,7 @@ def _order(model: EdgeModel, wanted: Distillation, attempt: Attempt) -> Order:
         epochs=attempt.epochs or wanted.epochs,
         learning_rate=wanted.learning_rate,
         seed=attempt.number,
+        method=wanted.method,
         compress=wanted.compress,
         gates=wanted.gates.settings(),
         push=wanted.push,

@@ -1,0 +1,22 @@
+"""Where a student is trained: on the GPU where there is one, in mixed precision there."""
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+
+
+def best() -> torch.device:
+    """The GPU that PyTorch can use, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def of(network: nn.Module) -> torch.device:
+    """Where the network's weights lie."""
+    return next((weight.device for weight in network.parameters()), torch.device("cpu"))
+
+
+def mixed_precision() -> AbstractContextManager[object]:
+    """On a GPU the forward pass in bfloat16, which needs no scaling of the loss; on the CPU everything in float32."""
+    where = best().type
+    return torch.autocast(where, torch.bfloat16, enabled=where == "cuda")
