@@ -7,7 +7,9 @@ OperatorError
 │   ├── Forbidden           401, 403: RBAC is missing
 │   ├── Invalid             400, 422: what we sent is wrong
 │   └── Unavailable         time-out, connection, 429, 5xx: worth another try
-└── SignalError             Prometheus or a pod gave no usable answer
+├── SignalError             Prometheus or a pod gave no usable answer
+└── Undelivered             an alert that could not be written down in time: the sender is to come again
+    └── TooManyDeliveries   more at once than are taken
 """
 
 
@@ -45,3 +47,11 @@ class Unavailable(ClusterError):
 
 class SignalError(OperatorError):
     """Prometheus or a pod gave no usable answer."""
+
+
+class Undelivered(OperatorError):
+    """An alert that could not be written down in time: the sender is to come again."""
+
+
+class TooManyDeliveries(Undelivered):
+    """More deliveries wait than are taken at once."""

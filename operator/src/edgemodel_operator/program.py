@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -15,7 +15,7 @@ from edgemodel_operator import metrics
 from edgemodel_operator.cluster.client import Cluster
 from edgemodel_operator.cluster.world import World
 from edgemodel_operator.decide import Images
-from edgemodel_operator.errors import SignalError
+from edgemodel_operator.errors import SignalError, Undelivered
 from edgemodel_operator.handlers import register
 from edgemodel_operator.model.naming import MANAGER, Key
 from edgemodel_operator.queue import KeyedQueue
@@ -23,12 +23,9 @@ from edgemodel_operator.reconcile import Reconciler
 from edgemodel_operator.settings import Settings
 from edgemodel_operator.signals.board import Board
 from edgemodel_operator.signals.sources import Prometheus, Scrape, Source
-from edgemodel_operator.signals.webhook import Notice, application
+from edgemodel_operator.signals.webhook import Delivery, application
 
 log = structlog.get_logger()
-
-ALERT_LIFETIME = timedelta(hours=4)
-"""An alert that came by the webhook and was neither repeated nor resolved (Alertmanager's default repeat interval)."""
 
 
 def now() -> datetime:
@@ -44,7 +41,7 @@ class Program:
         self._settings = settings
         self._world = World()
         self._queue: KeyedQueue[Key] = KeyedQueue()
-        self._board = Board(settings.signal_interval)
+        self._board = Board(settings.signal_interval, alerts=bool(settings.prometheus_url))
         self._bell = asyncio.Event()
         self._registry = kopf.OperatorRegistry()
 
@@ -136,18 +133,28 @@ class Program:
             return
         self._bell.clear()
 
-    async def _deliver(self, notices: list[Notice]) -> None:
-        metrics.ALERTS.inc(len(notices))
-        for notice in notices:
-            log.info("alert", edgemodel=str(notice.key), fault=notice.alert.fault, firing=notice.firing)
-            if not self._settings.prometheus_url:
-                if notice.firing:
-                    self._board.ring(notice.key, notice.fingerprint, notice.alert, now() + ALERT_LIFETIME)
-                else:
-                    self._board.resolve(notice.key, notice.fingerprint)
-            self._queue.add(notice.key)
-        if notices:
+    async def _deliver(self, delivery: Delivery) -> int:
+        """Take one delivery; returns when what it says would survive the end of this process.
+
+        Raises:
+            Undelivered: it would not; the sender is to come again.
+        """
+        if delivery.truncated:
+            log.warning("a delivery lacks alerts: set max_alerts: 0 in Alertmanager", lacking=delivery.truncated)
+        if not self._world.complete:
+            raise Undelivered("this operator has just started and does not know all EdgeModels yet")
+        known = {key: found for key, found in delivery.notices.items() if self._world.body(key) is not None}
+        count = sum(map(len, known.values()))
+        metrics.ALERTS.inc(count)
+        for key, notices in known.items():
+            firing = sorted({notice.alert.fault for notice in notices if notice.firing})
+            log.info("alerts", edgemodel=str(key), notices=len(notices), firing=firing)
+            self._queue.add(key)
+        if known:
             self._bell.set()
+        if not self._settings.prometheus_url:  # else its next answer says what fires, to this process or another
+            await self._board.inbox.deliver(known)
+        return count
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         own = web.Application()

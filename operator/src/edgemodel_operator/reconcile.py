@@ -9,7 +9,6 @@ import structlog
 
 from edgemodel_operator.api import resource
 from edgemodel_operator.api.reasons import Reason
-from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.cluster.apply import Hands, carry_out, post
 from edgemodel_operator.cluster.client import Cluster
 from edgemodel_operator.cluster.world import World
@@ -18,6 +17,7 @@ from edgemodel_operator.decide.refusal import refuse
 from edgemodel_operator.errors import ApiError, ClusterError, Conflict, Forbidden, Invalid, NameTaken
 from edgemodel_operator.metrics import TICKS, WRITES
 from edgemodel_operator.model.naming import Key
+from edgemodel_operator.model.observation import Observation
 from edgemodel_operator.model.plan import Plan, WriteStatus
 from edgemodel_operator.signals.board import Board
 
@@ -76,27 +76,32 @@ class Reconciler:
             return None
         if model.deleting:
             return None
-        plan = decide(self._world.observe(model, self._board, now), self._images)
-        await self._perform(model, body, plan, now)
+        observation = self._world.observe(model, self._board, now)
+        plan = decide(observation, self._images)
+        await self._perform(body, observation, plan)
         return None if plan.wake is None else max((plan.wake - self._clock()).total_seconds(), 0.0)
 
-    async def _perform(self, model: EdgeModel, body: Mapping[str, Any], plan: Plan, now: datetime) -> None:
+    async def _perform(self, body: Mapping[str, Any], observation: Observation, plan: Plan) -> None:
+        model, now = observation.model, observation.now
         hands = Hands(cluster=self._cluster, world=self._world, now=now)
         told = False
         for action in plan.actions:
             if not told and not isinstance(action, WriteStatus):
-                told = await self._tell(model, plan, now)
+                told = await self._tell(observation, plan)
             await carry_out(hands, model, body, action)
             WRITES.labels(type(action).__name__).inc()
             log.info("wrote", edgemodel=f"{model.namespace}/{model.name}", action=_summary(action))
         if not told:
-            await self._tell(model, plan, now)
+            await self._tell(observation, plan)
 
-    async def _tell(self, model: EdgeModel, plan: Plan, now: datetime) -> bool:
+    async def _tell(self, observation: Observation, plan: Plan) -> bool:
+        """The status is written: tell who waited for that, and everybody what has changed."""
+        model = observation.model
+        self._board.inbox.wrote(Key(model.namespace, model.name), observation.notices)
         for event in plan.events:
             log.info("event", edgemodel=f"{model.namespace}/{model.name}", reason=event.reason, message=event.message)
             try:
-                await post(self._cluster, model, event, now, self._instance)
+                await post(self._cluster, model, event, observation.now, self._instance)
             except ClusterError as error:  # an event is a courtesy: the status has it all
                 log.warning("event was not posted", reason=event.reason, error=str(error))
         return True

@@ -50,6 +50,8 @@ class Script:
     requests: int = 10
     """Answered by each node in a step."""
     telemetry: bool = True
+    verdicts: bool = True
+    """Whether the nodes' rules give verdicts."""
     heal_locally: bool = True
     job_steps: int = 3
     lies: dict[str, Lie] = field(default_factory=dict)
@@ -136,7 +138,9 @@ class Edge:
 
     def faults(self, script: Script) -> dict[str, bool]:
         """Verdicts by rule; empty before the first one, and without traffic."""
-        if self.wish is None or self.active is None or self.judged < VERDICT_STEPS or not script.requests:
+        if self.wish is None or self.active is None or self.judged < VERDICT_STEPS:
+            return {}
+        if not (script.requests and script.verdicts):
             return {}
         fault = script.fault_of(self.name, self.active.digest)
         return {rule.name: rule.name == fault for rule in self.wish.rules}

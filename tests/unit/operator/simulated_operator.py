@@ -7,9 +7,10 @@ from typing import Any
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.cluster.world import Signals
 from edgemodel_operator.cluster.world import World as Indexes
-from edgemodel_operator.model.observation import Observation
+from edgemodel_operator.model.observation import Notice, Observation
 from edgemodel_operator.reconcile import Reconciler
 from edgemodel_operator.signals.board import Board
+from edgemodel_operator.signals.inbox import Waiting
 from edgemodel_operator.signals.reports import Sample
 from tests.unit.operator.api_in_memory import ApiInMemory
 from tests.unit.operator.plant import IMAGES, KEY
@@ -26,6 +27,7 @@ class SimulatedOperator:
         self._eyes = _Eyes()
         self.watches = Watches(api, self._eyes)
         self._reconciler = Reconciler(api, self._eyes, self.board, IMAGES, self.clock)
+        self._delivered: list[Waiting] = []
         self._deadline: datetime | None = None
         self._fresh: bool | None = None
         self._rung = True
@@ -50,9 +52,21 @@ class SimulatedOperator:
         fresh, self._fresh = self._fresh, self.board.telemetry(self.now)
         self._rung |= changed or fresh is not self._fresh
 
-    def ring(self) -> None:
-        """Somebody wants it to look."""
-        self._rung = True
+    def receive(self, notices: Iterable[Notice]) -> None:
+        """Alertmanager delivers what was not answered with 200 yet."""
+        inbox = self.board.inbox
+        self._delivered += [
+            inbox.put(KEY, (n,)) for n in notices if all(n is not known for known in inbox.notices(KEY))
+        ]
+        self._rung |= bool(self._delivered)
+
+    def answer(self) -> list[Notice]:
+        """What is written down, so that Alertmanager gets its 200."""
+        written = [entry for entry in self._delivered if entry.written.is_set()]
+        for entry in written:
+            self._delivered.remove(entry)
+            self.board.inbox.take_back(KEY, entry)
+        return [notice for entry in written for notice in entry.notices]
 
     def woken(self) -> bool:
         """Whether it has a reason to tick; asking uses the reason up."""

@@ -79,7 +79,8 @@ def alerts_of(labels: list[dict[str, str]]) -> list[Any]:
     identity = {"namespace": KEY.namespace, "edgemodel": KEY.name}
     start = {"startsAt": "2026-01-01T00:00:00Z", "status": "firing"}
     items = [{**start, "fingerprint": str(i), "labels": label | identity} for i, label in enumerate(labels)]
-    return [notice.alert for notice in webhook.parse(json.dumps({"alerts": items}).encode())]
+    delivery = webhook.parse(json.dumps({"alerts": items}).encode())
+    return [notice.alert for notices in delivery.notices.values() for notice in notices]
 
 
 @pytest.mark.parametrize(

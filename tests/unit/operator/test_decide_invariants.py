@@ -78,7 +78,8 @@ def test_deciding_does_not_depend_on_the_order_of_what_is_seen(scenario: Callabl
             nodes=observation.nodes[::-1],
             pods=observation.pods[::-1],
             reports=dict(reversed(observation.reports.items())),
-            alerts=observation.alerts[::-1],
+            alerts=None if observation.alerts is None else observation.alerts[::-1],
+            notices=observation.notices[::-1],
             jobs=observation.jobs[::-1],
             children=dict(reversed(observation.children.items())),
         )

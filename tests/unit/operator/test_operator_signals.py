@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from edgemodel import series
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Target
+from edgemodel_operator.model.observation import Target
 from edgemodel_operator.signals.board import Board
 from edgemodel_operator.signals.reports import Sample, assemble, firing
 from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, Prometheus, Scrape
@@ -20,6 +20,8 @@ from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, Prometheus, Scr
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = Key("plant-a", "digits")
 IDENTITY = {"edgemodel": "digits", "namespace": "plant-a", "node": "n1"}
+
+FIRING = {**IDENTITY, "alertname": "Slow", "fault": "slow", "alertstate": "firing"}
 
 EXPOSITION = """\
 # HELP edgemodel_serving_info What answers now.
@@ -88,7 +90,22 @@ def test_only_firing_alerts_that_name_a_fault_count() -> None:
         Sample("ALERTS", {**IDENTITY, "fault": "late", "alertstate": "pending"}, 1),
         Sample("ALERTS", {**IDENTITY, "alertstate": "firing"}, 1),
     ]
-    assert firing(samples, NOW) == {KEY: (Alert(fault="slow", node="n1", since=NOW, source="Prometheus"),)}
+    (alert,) = firing(samples)[KEY]
+    assert (alert.fault, alert.node, alert.source) == ("slow", "n1", "Prometheus")
+
+
+def test_an_alert_began_when_prometheus_says_so() -> None:
+    since = {name: value for name, value in FIRING.items() if name != "alertstate"}
+    (alert,) = firing([Sample("ALERTS", FIRING, 1), Sample("ALERTS_FOR_STATE", since, NOW.timestamp())])[KEY]
+    assert alert.since == NOW
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), -1.0, 1e300])
+def test_an_alert_without_a_beginning_is_as_old_as_can_be(value: float | None) -> None:
+    since = {name: label for name, label in FIRING.items() if name != "alertstate"}
+    told = [] if value is None else [Sample("ALERTS_FOR_STATE", since, value)]
+    (alert,) = firing([Sample("ALERTS", FIRING, 1), *told])[KEY]
+    assert alert.since == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # Board
@@ -97,7 +114,7 @@ def test_only_firing_alerts_that_name_a_fault_count() -> None:
 @pytest.fixture
 def board() -> Board:
     """Read a moment ago; n1 serves."""
-    board = Board(interval=10.0)
+    board = Board(interval=10.0, alerts=True)
     board.take([sample(series.WISH_REVISION, 1)], NOW)
     return board
 
@@ -142,27 +159,12 @@ def test_alerts_of_prometheus_grow_stale_with_it(board: Board) -> None:
     assert board.alerts(KEY, NOW + timedelta(seconds=31)) == ()
 
 
-ALERT = Alert(fault="slow", node="", since=NOW, source="Alertmanager")
-
-
-def test_an_alert_that_was_rung_lasts_until_it_is_resolved(board: Board) -> None:
-    board.ring(KEY, "f1", ALERT, NOW + timedelta(hours=4))
-    assert board.alerts(KEY, NOW + timedelta(hours=3)) == (ALERT,)
-    board.resolve(KEY, "f1")
-    assert board.alerts(KEY, NOW) == ()
-
-
-def test_an_alert_that_was_rung_expires(board: Board) -> None:
-    board.ring(KEY, "f1", ALERT, NOW + timedelta(hours=4))
-    assert board.alerts(KEY, NOW + timedelta(hours=4)) == ()
-
-
-def test_resolving_what_was_never_rung_is_no_error(board: Board) -> None:
-    board.resolve(Key("other", "other"), "f1")
+def test_pods_that_are_scraped_say_nothing_of_alerts() -> None:
+    assert Board(10.0).alerts(KEY, NOW) is None
 
 
 def test_a_model_that_is_gone_leaves_nothing_behind(board: Board) -> None:
-    board.ring(KEY, "f1", ALERT, NOW + timedelta(hours=4))
+    board.take([sample(series.WISH_REVISION, 1), Sample("ALERTS", FIRING, 1)], NOW)
     board.forget(KEY)
     assert (board.reports(KEY, NOW), board.alerts(KEY, NOW)) == ({}, ())
 

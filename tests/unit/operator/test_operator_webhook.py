@@ -12,8 +12,10 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from edgemodel_operator.errors import TooManyDeliveries, Undelivered
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.signals.webhook import MAX_BYTES, JunkError, Notice, application, parse
+from edgemodel_operator.model.observation import Notice
+from edgemodel_operator.signals.webhook import MAX_BYTES, Delivery, JunkError, application, parse
 
 LABELS = {"alertname": "x", "namespace": "plant-a", "edgemodel": "digits", "fault": "low-confidence"}
 ITEM: dict[str, Any] = {
@@ -37,7 +39,9 @@ class Hook:
     url: URL
     token: Path
     session: ClientSession
-    delivered: list[Notice] = field(default_factory=list)
+    delivered: list[Delivery] = field(default_factory=list)
+    trouble: list[Undelivered] = field(default_factory=list)
+    """Put one here, and the next delivery fails by it."""
 
     async def post(self, data: bytes, **headers: str) -> tuple[int, Any]:
         given = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
@@ -50,20 +54,50 @@ class Hook:
 async def hook(tmp_path: Path) -> AsyncIterator[Hook]:
     token = tmp_path / "token"
     token.write_text("secret\n")
-    delivered: list[Notice] = []
+    delivered: list[Delivery] = []
+    trouble: list[Undelivered] = []
 
-    async def deliver(notices: list[Notice]) -> None:
-        delivered.extend(notices)
+    async def deliver(delivery: Delivery) -> int:
+        if trouble:
+            raise trouble.pop()
+        delivered.append(delivery)
+        return sum(map(len, delivery.notices.values()))
 
     async with TestServer(application(token, deliver)) as server, ClientSession() as session:
-        yield Hook(server.make_url("/alerts"), token, session, delivered)
+        yield Hook(server.make_url("/alerts"), token, session, delivered, trouble)
+
+
+def only(delivery: Delivery) -> Notice:
+    ((notice,),) = delivery.notices.values()
+    return notice
 
 
 async def test_an_alert_is_delivered_before_the_answer(hook: Hook) -> None:
     assert await hook.post(payload(ITEM)) == (200, '{"accepted": 1}')
-    (notice,) = hook.delivered
-    assert (notice.key, notice.fingerprint, notice.firing) == (Key("plant-a", "digits"), "f1", True)
+    (delivery,) = hook.delivered
+    notice = only(delivery)
+    assert (*delivery.notices, notice.fingerprint, notice.firing) == (Key("plant-a", "digits"), "f1", True)
     assert (notice.alert.fault, notice.alert.node, notice.alert.source) == ("low-confidence", "", "Alertmanager")
+
+
+@pytest.mark.parametrize(("trouble", "status"), [(Undelivered("later"), 503), (TooManyDeliveries("many"), 429)])
+async def test_a_delivery_that_was_not_written_down_is_asked_for_again(
+    hook: Hook, trouble: Undelivered, status: int
+) -> None:
+    hook.trouble.append(trouble)
+    assert (await hook.post(payload(ITEM)))[0] == status
+    assert (await hook.post(payload(ITEM)))[0] == 200
+
+
+def test_alerts_of_several_edgemodels_are_told_apart() -> None:
+    other = {**ITEM, "labels": LABELS | {"edgemodel": "letters"}}
+    delivery = parse(payload(ITEM, other, ITEM))
+    assert {key.name: len(found) for key, found in delivery.notices.items()} == {"digits": 2, "letters": 1}
+
+
+def test_a_delivery_says_how_many_alerts_it_lacks() -> None:
+    body = json.loads(payload(ITEM)) | {"truncatedAlerts": 3}
+    assert parse(json.dumps(body).encode()).truncated == 3
 
 
 async def test_a_charset_in_the_content_type_is_fine(hook: Hook) -> None:
@@ -149,16 +183,16 @@ def test_alerts_of_others_are_skipped(missing: str) -> None:
 
 
 def test_a_fault_that_no_rule_could_have_is_skipped() -> None:
-    assert parse(payload({**ITEM, "labels": LABELS | {"fault": "x" * 53}})) == []
+    assert parse(payload({**ITEM, "labels": LABELS | {"fault": "x" * 53}})).notices == {}
 
 
 def test_a_resolved_alert_is_known_as_such() -> None:
-    (notice,) = parse(payload({**ITEM, "status": "resolved"}))
+    notice = only(parse(payload({**ITEM, "status": "resolved"})))
     assert not notice.firing
 
 
 def test_an_alert_may_name_a_node() -> None:
-    (notice,) = parse(payload({**ITEM, "labels": LABELS | {"node": "n1"}}))
+    notice = only(parse(payload({**ITEM, "labels": LABELS | {"node": "n1"}})))
     assert notice.alert.node == "n1"
 
 

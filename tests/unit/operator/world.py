@@ -18,7 +18,7 @@ from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.decide import decide
 from edgemodel_operator.model import naming
-from edgemodel_operator.model.observation import Alert, Observation
+from edgemodel_operator.model.observation import Alert, Notice, Observation
 from edgemodel_operator.model.plan import Event
 from tests.unit.operator.api_in_memory import ApiInMemory, Body, KilledError, Mishap, Place
 from tests.unit.operator.edge import Edge, Script
@@ -50,6 +50,9 @@ class World:
         self.checks = Checks()
         self.audited: list[Observation] = []
         """What the ticks that wrote something were decided on."""
+        self.notices: list[Notice] = []
+        """What Alertmanager delivers again and again until it is answered."""
+        self._firing: dict[str, datetime] = {}
         self.down = 0
         """Steps until the operator is started again."""
         self._parsed: tuple[int, EdgeModel] | None = None
@@ -95,12 +98,11 @@ class World:
     def alert(self, fault: str, node: str = "", firing: bool = True) -> None:
         """Alertmanager delivers: the webhook's alert is the level where there is no Prometheus."""
         fingerprint = f"{fault}/{node}"
-        if firing:
-            alert = Alert(fault=fault, node=node, since=self.now, source="Alertmanager")
-            self.operator.board.ring(KEY, fingerprint, alert, self.now + timedelta(hours=4))
-        else:
-            self.operator.board.resolve(KEY, fingerprint)
-        self.operator.ring()
+        since = self._firing.setdefault(fingerprint, self.now)
+        if not firing:
+            del self._firing[fingerprint]
+        alert = Alert(fault=fault, node=node, since=since, source="Alertmanager")
+        self.notices.append(Notice(fingerprint=fingerprint, alert=alert, firing=firing))
 
     def add_node(self, name: str) -> None:
         """Another node joins."""
@@ -245,8 +247,11 @@ class World:
         edges = self.edges.values()
         samples = [sample for edge in edges for sample in edge.scrape(KEY.namespace, KEY.name, self.script)]
         self.operator.listen(samples if self.script.telemetry else None)
+        self.operator.receive(self.notices)
         if self.operator.woken():
             self.settle()
+            answered = self.operator.answer()
+            self.notices = [notice for notice in self.notices if all(notice is not known for known in answered)]
             return
         idle = decide(self.observe(), IMAGES)
         assert idle.actions == (), f"nobody would have woken the operator for {idle.actions}"

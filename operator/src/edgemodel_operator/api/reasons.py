@@ -96,6 +96,8 @@ class Reason(StrEnum):
     """The strategy's next action is Alert."""
     DELAYED = "Delayed"
     """The delay of the strategy's next action is not over."""
+    ALERT_ANSWERED = "AlertAnswered"
+    """An alert goes on after the action that answered it, and no node reports the fault; a person decides."""
     NO_STRATEGY = "NoStrategy"
     """No strategy names the fault."""
     NOTHING_TO_HEAL = "NothingToHeal"

@@ -25,6 +25,7 @@ APPROVALS_KEPT = 40
 NAMES_SHOWN = 100
 """How many nodes a list that is only shown names; counts are exact."""
 CANARIES_KEPT = 1000
+ALERTS_KEPT = 100
 
 KEYED_BY_TYPE: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
@@ -101,6 +102,17 @@ class FaultStatus(Document):
     blame: Blame = Field(default=Blame.UNKNOWN, description="Whose fault it is.")
 
 
+class AlertStatus(Document):
+    """An alert that the webhook brought. One that is resolved is kept for a while, so that a late copy does nothing."""
+
+    fingerprint: Word = Field(description="Alertmanager's name of its labels.")
+    fault: Name = Field(description="Name of the rule.")
+    node: Name | None = Field(default=None, description="The node it speaks of; absent: all of them.")
+    since: Time = Field(description="When it began, on the sender's clock.")
+    heard: Time = Field(description="When it was heard of last, or nearly.")
+    resolved: bool = Field(default=False, description="Whether it is over.")
+
+
 class HealRecord(Document):
     """One action that was taken about a fault, and how it ended."""
 
@@ -113,6 +125,10 @@ class HealRecord(Document):
     )
     from_: Name | None = Field(default=None, alias="from", description="Version that served before.")
     to: Name | None = Field(default=None, description="Version that serves after.")
+    alert_since: Time | None = Field(
+        default=None,
+        description="Start of the newest alert that it answered; an alert that is no newer asks for nothing more.",
+    )
     verdict: Verdict | None = Field(default=None, description="How it ended; absent: under proof.")
     verified_at: Time | None = Field(default=None, description="When the verdict was given.")
 
@@ -192,6 +208,9 @@ class Status(Document):
     )
     faults: Annotated[tuple[FaultStatus, ...], Field(max_length=30)] = Field(
         default=(), description="Faults that are active now."
+    )
+    alerts: Annotated[tuple[AlertStatus, ...], Field(max_length=ALERTS_KEPT)] = Field(
+        default=(), description="Alerts that the webhook brought; empty where Prometheus is asked which ones fire."
     )
     heals: Annotated[tuple[HealRecord, ...], Field(max_length=HEALS_KEPT), last(HEALS_KEPT)] = Field(
         default=(), description="The last 20 heals, newest last."

@@ -10,7 +10,7 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.serving import Placement
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Job, Node, Observation, Pod, Report, Target
+from edgemodel_operator.model.observation import Alert, Job, Node, Notice, Observation, Pod, Report, Target
 from edgemodel_operator.render.job import LABEL_ATTEMPT
 
 Body = Mapping[str, Any]
@@ -28,8 +28,12 @@ class Signals(Protocol):
         """Fresh reports by node."""
         ...
 
-    def alerts(self, key: Key, now: datetime) -> tuple[Alert, ...]:
-        """Alerts that fire now."""
+    def alerts(self, key: Key, now: datetime) -> tuple[Alert, ...] | None:
+        """Alerts that fire now; None where they are not asked for."""
+        ...
+
+    def notices(self, key: Key) -> tuple[Notice, ...]:
+        """What the webhook brought and no status has yet."""
         ...
 
     def telemetry(self, now: datetime) -> bool | None:
@@ -44,6 +48,8 @@ class World:
         self._indexes: dict[str, Index] = {}
         self._written: dict[tuple[str, str, str], tuple[Body, datetime]] = {}
         self._obstacles: dict[Key, tuple[Reason, str]] = {}
+        self.complete = False
+        """Whether the indexes hold all there is; handlers are called only then."""
 
     def bind(self, indexes: Mapping[str, Index]) -> None:
         """Take the live indexes: EdgeModel, Pod and the child kinds by `Key`, Node by name."""
@@ -98,6 +104,7 @@ class World:
             reports=signals.reports(key, now),
             telemetry=signals.telemetry(now),
             alerts=signals.alerts(key, now),
+            notices=signals.notices(key),
             jobs=tuple(_job(body, pods) for (kind, _), body in sorted(children.items()) if kind == "Job"),
             wish=_wish(children.get(("ConfigMap", naming.wish_config_map(model.name)))),
             obstacle=self._obstacles.get(key),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgemodel.distillation import Source
 from edgemodel.wish import Wish
 from edgemodel_operator.api.status import DistillationStatus, Status
-from edgemodel_operator.decide import approval, blame, distill, heal, report, rollout, verbs, versions, wish
+from edgemodel_operator.decide import alerts, approval, blame, distill, heal, report, rollout, verbs, versions, wish
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import SERVING, labels
 from edgemodel_operator.model.observation import Observation
@@ -21,6 +21,7 @@ from edgemodel_operator.render.workload import render_service, render_workload
 
 STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     versions.collect,
+    alerts.take_in,
     verbs.carry_out,
     wish.follow_wish,
     distill.follow,
@@ -34,7 +35,11 @@ STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     report.conclude,
 )
 
-STEPS_PAUSED: tuple[Callable[[Observation, Draft], Draft], ...] = (blame.assess, report.conclude)
+STEPS_PAUSED: tuple[Callable[[Observation, Draft], Draft], ...] = (
+    alerts.take_in,
+    blame.assess,
+    report.conclude,
+)
 """What is left while a person wants nothing to be decided: to say how things are."""
 
 

@@ -6,6 +6,7 @@ from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import DistillationPhase, Gate, VersionState
 from edgemodel_operator.api.status import HEALS_KEPT, DistillationStatus, FaultStatus, HealRecord
 from edgemodel_operator.decide import approval
+from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, bar, serve
@@ -83,8 +84,8 @@ def _alert(observation: Observation, draft: Draft, fault: FaultStatus, action: A
 
 
 def _record(observation: Observation, draft: Draft, fault: FaultStatus, action: Action, to: str | None) -> Draft:
-    alerts = sorted({alert.source for alert in observation.alerts if alert.fault == fault.name})
-    heard = f"; alert by {', '.join(alerts)}" if alerts else ""
+    alerts = [alert for alert in firing(observation, draft) if alert.fault == fault.name]
+    heard = f"; alert by {', '.join(sorted({alert.source for alert in alerts}))}" if alerts else ""
     strategy = observation.model.spec.healing.strategy(fault.name)
     heal = HealRecord(
         at=observation.now,
@@ -94,6 +95,7 @@ def _record(observation: Observation, draft: Draft, fault: FaultStatus, action: 
         rung=None if strategy is None else strategy.actions.index(action),
         from_=draft.status.version,
         to=to,
+        alert_since=max((alert.since for alert in alerts), default=None),
     )
     return draft.set(heals=(*draft.status.heals, heal)[-HEALS_KEPT:])
 

@@ -4,6 +4,7 @@ from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Blame
 from edgemodel_operator.api.status import FaultStatus
+from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation, Report
@@ -56,6 +57,19 @@ def silent(observation: Observation, draft: Draft) -> set[str]:
     return {node.name for node in observation.nodes}.difference(observation.reachable, canaries)
 
 
+def answered(observation: Observation, draft: Draft, fault: str) -> bool:
+    """Whether alerts are all that speaks of `fault`, and an action was taken about each of them already.
+
+    One alert asks for one action; it asks again when it has ended and begins anew.
+    """
+    reports = voters(observation, draft).values()
+    if any(report.faults.get(fault) or report.refused.get(draft.status.digest or "") == fault for report in reports):
+        return False
+    starts = [alert.since for alert in firing(observation, draft) if alert.fault == fault]
+    known = [heal.alert_since for heal in draft.status.heals if heal.fault == fault and heal.alert_since is not None]
+    return bool(starts) and bool(known) and max(starts) <= max(known)
+
+
 def quorum(voters: int, fleet: int) -> int:
     """How many must agree before a version is blamed: half of those that report, two where the fleet has two.
 
@@ -73,7 +87,7 @@ def _suspects(observation: Observation, draft: Draft, electorate: dict[str, Repo
         left = report.refused.get(draft.status.digest or "")
         if left is not None:
             found.setdefault(left, set()).add(node)
-    for alert in observation.alerts:
+    for alert in firing(observation, draft):
         concerned = [alert.node] if alert.node else list(electorate)
         for node in concerned:
             if node in electorate and electorate[node].faults.get(alert.fault) is not False:

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from edgemodel import ladder
 from edgemodel.ladder import Act, ActionType, Attempt, Close, Evidence, Hold, Verdict, Wait
 from edgemodel_operator.api.healing import Action
+from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.states import Blame, Decision, Gate
 from edgemodel_operator.api.status import FaultStatus, HealRecord
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.act import act, close
-from edgemodel_operator.decide.blame import quorum, voters
+from edgemodel_operator.decide.alerts import firing
+from edgemodel_operator.decide.blame import answered, quorum, voters
 from edgemodel_operator.decide.distill import UNDER_WAY, heal_of
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import backup_of
@@ -29,7 +31,7 @@ def prove(observation: Observation, draft: Draft) -> Draft:
         if heal.verdict is not None or heal.action is ActionType.REDISTILL:
             continue
         attempt = Attempt(action=heal.action, at=heal.at.timestamp())
-        evidence = _evidence(observation, draft, heal.fault)
+        evidence = _evidence(observation, draft, heal)
         match ladder.next_step([heal.action], [attempt], evidence, limits(observation), observation.now.timestamp()):
             case Close(verdict) if verdict is Verdict.PROVED or heal.action is not ActionType.ALERT:
                 draft = close(observation, draft, heal, verdict)
@@ -66,6 +68,8 @@ def next_for(observation: Observation, draft: Draft, fault: FaultStatus) -> tupl
     """
     actions = applicable(observation, draft, fault)
     step = _step(observation, fault, actions, draft.status.heals)
+    if answered(observation, draft, fault.name):
+        step = Hold(Reason.ALERT_ANSWERED.value)
     asked = approval.find(draft, Gate.LADDER, fault.name)
     if isinstance(step, Hold) and asked is not None and asked.decision is Decision.APPROVED:
         since = [heal for heal in draft.status.heals if asked.decided_at is not None and heal.at >= asked.decided_at]
@@ -158,6 +162,8 @@ def _ask_person(observation: Observation, draft: Draft, fault: FaultStatus, reas
         why = f"{observation.model.spec.healing.max_per_hour} heals in an hour (spec.healing.maxPerHour)"
     elif not applicable(observation, draft, fault):
         why = "no action of its strategy applies"
+    elif reason == Reason.ALERT_ANSWERED.value:
+        why = "its alert goes on, though it was acted upon and no node reports the fault"
     message = f"{fault.name} ({fault.blame.value} is blamed): {why}; {tried_about(draft, fault.name)}"
     return approval.ask(observation, draft, Gate.LADDER, fault.name, message)[0]
 
@@ -171,16 +177,20 @@ def tried_about(draft: Draft, fault: str) -> str:
     return f"tried: {', '.join(words[-6:]) or 'nothing'}"
 
 
-def _evidence(observation: Observation, draft: Draft, fault: str) -> Evidence:
-    electorate = voters(observation, draft)
+def _evidence(observation: Observation, draft: Draft, heal: HealRecord) -> Evidence:
+    """What the detector that saw the fault says now: the nodes' rule, or the alert where no node has a verdict."""
+    fault, electorate = heal.fault, voters(observation, draft)
     serving = [report for report in electorate.values() if report.digest == draft.status.digest]
     verdicts = [report.faults.get(fault) for report in serving]
-    answered = sum(report.answered for report in serving)
+    requests = sum(report.answered for report in serving)
     if verdicts and verdicts.count(True) >= quorum(len(verdicts), len(verdicts)):
-        return Evidence(active=True, samples=answered)
+        return Evidence(active=True, samples=requests)
     if verdicts and all(verdict is False for verdict in verdicts):
-        return Evidence(active=False, samples=answered)
-    return Evidence(active=None, samples=answered)
+        return Evidence(active=False, samples=requests)
+    if heal.alert_since is not None and verdicts and not any(isinstance(verdict, bool) for verdict in verdicts):
+        over = all(alert.fault != fault for alert in firing(observation, draft))
+        return Evidence(active=False if over else None, samples=requests)
+    return Evidence(active=None, samples=requests)
 
 
 def _busy(draft: Draft) -> bool:

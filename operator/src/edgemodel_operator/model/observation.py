@@ -71,7 +71,17 @@ class Alert:
     fault: str
     node: str
     since: datetime
+    """When it began to fire, on the clock of who says so."""
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What the webhook was told of one alert; deliveries may be late, repeated and out of order."""
+
+    fingerprint: str
+    alert: Alert
+    firing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +108,10 @@ class Observation:
     reports: Mapping[str, Report] = field(default_factory=dict)
     telemetry: bool | None = None
     """Whether the source of the reports answered: None where it never did."""
-    alerts: tuple[Alert, ...] = ()
+    alerts: tuple[Alert, ...] | None = None
+    """What Prometheus says is firing. None: no Prometheus is asked, so what the webhook brought is the level."""
+    notices: tuple[Notice, ...] = ()
+    """What the webhook brought and no status has yet, oldest first."""
     jobs: tuple[Job, ...] = ()
     wish: Wish | None = None
     obstacle: tuple[Reason, str] | None = None

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Report
+from edgemodel_operator.model.observation import Alert, Notice, Report
+from edgemodel_operator.signals.inbox import Inbox
 from edgemodel_operator.signals.reports import Sample, assemble, firing
 
 FRESH_INTERVALS = 3
@@ -15,17 +16,20 @@ FRESH_INTERVALS = 3
 class Board:
     """Holds reports and alerts between two reads. A failed read leaves the old ones to grow stale."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, *, alerts: bool = False) -> None:
+        """`alerts`: the samples say which alerts fire, as Prometheus' do."""
         self._lifetime = timedelta(seconds=FRESH_INTERVALS * interval)
+        self._has_alerts = alerts
         self._reports: dict[Key, dict[str, Report]] = {}
         self._firing: dict[Key, tuple[Alert, ...]] = {}
-        self._rung: dict[Key, dict[str, tuple[Alert, datetime]]] = {}
         self._answered: datetime | None = None
+        self.inbox = Inbox()
+        """What the webhook brought and no status has yet."""
 
     def take(self, samples: Iterable[Sample], now: datetime) -> set[Key]:
         """Replace what is known by `samples`; the EdgeModels for which something changed."""
         found = list(samples)
-        reports, alerts = assemble(found, now), firing(found, now)
+        reports, alerts = assemble(found, now), firing(found)
         keys = reports.keys() | alerts.keys() | self._reports.keys() | self._firing.keys()
         changed = {
             key
@@ -36,17 +40,9 @@ class Board:
         self._reports, self._firing, self._answered = reports, alerts, now
         return changed
 
-    def ring(self, key: Key, fingerprint: str, alert: Alert, expires: datetime) -> None:
-        """Remember an alert that came by the webhook until it is resolved or expires."""
-        self._rung.setdefault(key, {})[fingerprint] = (alert, expires)
-
-    def resolve(self, key: Key, fingerprint: str) -> None:
-        """An alert that came by the webhook is over."""
-        self._rung.get(key, {}).pop(fingerprint, None)
-
     def forget(self, key: Key) -> None:
         """The EdgeModel is gone."""
-        for table in (self._reports, self._firing, self._rung):
+        for table in (self._reports, self._firing):
             table.pop(key, None)
 
     def telemetry(self, now: datetime) -> bool | None:
@@ -58,13 +54,15 @@ class Board:
         known = self._reports.get(key, {})
         return {node: report for node, report in known.items() if now - report.at <= self._lifetime}
 
-    def alerts(self, key: Key, now: datetime) -> tuple[Alert, ...]:
-        """Alerts that are firing now."""
-        rung = self._rung.get(key, {})
-        for fingerprint in [f for f, (_, expires) in rung.items() if expires <= now]:
-            del rung[fingerprint]
-        fresh = self._firing.get(key, ()) if self.telemetry(now) else ()
-        return fresh + tuple(alert for alert, _ in rung.values())
+    def notices(self, key: Key) -> tuple[Notice, ...]:
+        """What the webhook brought and no status has yet, oldest first."""
+        return self.inbox.notices(key)
+
+    def alerts(self, key: Key, now: datetime) -> tuple[Alert, ...] | None:
+        """Alerts that are firing now; None where the samples say nothing of alerts."""
+        if not self._has_alerts:
+            return None
+        return self._firing.get(key, ()) if self.telemetry(now) else ()
 
 
 def _essence(reports: Mapping[str, Report] | None) -> dict[str, Report]:
@@ -72,5 +70,5 @@ def _essence(reports: Mapping[str, Report] | None) -> dict[str, Report]:
     return {node: replace(report, at=moment) for node, report in (reports or {}).items()}
 
 
-def _names(alerts: tuple[Alert, ...] | None) -> set[tuple[str, str]]:
-    return {(alert.fault, alert.node) for alert in alerts or ()}
+def _names(alerts: tuple[Alert, ...] | None) -> set[tuple[str, str, datetime]]:
+    return {(alert.fault, alert.node, alert.since) for alert in alerts or ()}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from edgemodel import series
 from edgemodel_operator.model.naming import Key
@@ -27,6 +27,10 @@ WORD_LIMIT = 128
 
 ALERTS = "ALERTS"
 """Prometheus' own series of pending and firing alerts."""
+ALERTS_SINCE = "ALERTS_FOR_STATE"
+"""Its companion: the same labels but alertstate; its value is when the alert became active, in seconds."""
+_FAR_FUTURE = 1e11
+"""Seconds, some 3,000 years: what is beyond is no moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,30 @@ def assemble(samples: Iterable[Sample], at: datetime) -> dict[Key, dict[str, Rep
     return {key: {node: _report(node, found, at) for node, found in nodes.items()} for key, nodes in grouped.items()}
 
 
-def firing(samples: Iterable[Sample], now: datetime) -> dict[Key, tuple[Alert, ...]]:
-    """Alerts that Prometheus says are firing and that name an EdgeModel and a fault."""
+def firing(samples: Iterable[Sample]) -> dict[Key, tuple[Alert, ...]]:
+    """Alerts that Prometheus says are firing and that name an EdgeModel and a fault.
+
+    One whose beginning is not told counts as the oldest there can be: an action was taken about it already, if any.
+    """
+    samples = list(samples)
+    since = {_alert_labels(sample): sample.value for sample in samples if sample.name == ALERTS_SINCE}
     found: dict[Key, list[Alert]] = {}
     for sample in samples:
         key, fault = key_of(sample.labels), fault_of(sample.labels)
         if sample.name == ALERTS and sample.labels.get("alertstate") == "firing" and key is not None and fault:
-            node = sample.labels.get("node", "")
-            found.setdefault(key, []).append(Alert(fault=fault, node=node, since=now, source="Prometheus"))
+            start = _moment(since.get(_alert_labels(sample), 0.0))
+            alert = Alert(fault=fault, node=sample.labels.get("node", ""), since=start, source="Prometheus")
+            found.setdefault(key, []).append(alert)
     return {key: tuple(sorted(alerts, key=lambda a: (a.fault, a.node))) for key, alerts in found.items()}
+
+
+def _alert_labels(sample: Sample) -> frozenset[tuple[str, str]]:
+    return frozenset(label for label in sample.labels.items() if label[0] != "alertstate")
+
+
+def _moment(seconds: float) -> datetime:
+    """A moment of Prometheus' clock; the oldest there can be where it is none."""
+    return datetime.fromtimestamp(seconds if 0 < seconds < _FAR_FUTURE else 0.0, UTC)
 
 
 def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:

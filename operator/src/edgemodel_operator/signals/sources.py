@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edgemodel import series
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.observation import Target
-from edgemodel_operator.signals.reports import ALERTS, WANTED, Sample
+from edgemodel_operator.signals.reports import ALERTS, ALERTS_SINCE, WANTED, Sample
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 SCRAPES_AT_ONCE = 16
@@ -36,7 +36,8 @@ class Prometheus:
         self._session = session
         self._url = url.rstrip("/") + "/api/v1/query"
         names = "|".join(WANTED)
-        self._query = f'{{__name__=~"{names}"}} or {ALERTS}{{alertstate="firing",edgemodel!=""}}'
+        alerts = f'{ALERTS}{{alertstate="firing",edgemodel!=""}} or {ALERTS_SINCE}{{edgemodel!=""}}'
+        self._query = f'{{__name__=~"{names}"}} or {alerts}'
 
     async def read(self) -> list[Sample]:
         """See `Source.read`."""

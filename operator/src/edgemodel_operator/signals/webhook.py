@@ -1,13 +1,14 @@
 """`POST /alerts`: Alertmanager's webhook (its payload version 4), behind a bearer token.
 
 With Prometheus configured an alert only rings the bell: the level is asked for at once. Without, the alert is the
-level itself, until it is resolved or expires.
+level itself, and the answer waits until it is in the EdgeModel's status (`Inbox`).
+Alertmanager repeats what was answered with 5xx; what was answered with 4xx it drops.
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from edgemodel.document import describe
+from edgemodel_operator.errors import TooManyDeliveries, Undelivered
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert
+from edgemodel_operator.model.observation import Alert, Notice
 from edgemodel_operator.signals.reports import fault_of, key_of
 
 MAX_BYTES = 1 << 20
 MAX_ALERTS = 500
+_LATER = (429, 503)
 
 
 class _Item(BaseModel):
@@ -33,23 +36,22 @@ class _Item(BaseModel):
 
 class _Payload(BaseModel):
     alerts: list[_Item] = Field(max_length=MAX_ALERTS)
+    truncatedAlerts: int = Field(default=0, ge=0)  # noqa: N815 (Alertmanager's spelling)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One alert of one delivery that names an EdgeModel and a fault."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One POST: the alerts that name an EdgeModel and a fault, and how many the sender left out (`max_alerts`)."""
 
-    key: Key
-    fingerprint: str
-    alert: Alert
-    firing: bool
+    notices: Mapping[Key, tuple[Notice, ...]]
+    truncated: int = 0
 
 
 class JunkError(ValueError):
     """A body that is not Alertmanager's; says what was wanted."""
 
 
-def parse(body: bytes) -> list[Notice]:
+def parse(body: bytes) -> Delivery:
     """Alerts that name an EdgeModel and a fault; others are somebody else's and skipped.
 
     Raises:
@@ -61,20 +63,21 @@ def parse(body: bytes) -> list[Notice]:
         raise JunkError(describe(error, "body")) from error
     except (ValueError, RecursionError) as error:
         raise JunkError(f"body: want Alertmanager's JSON: {error}") from error
-    notices = (_notice(item) for item in payload.alerts)
-    return [notice for notice in notices if notice is not None]
+    notices: dict[Key, tuple[Notice, ...]] = {}
+    for item in payload.alerts:
+        key, fault = key_of(item.labels), fault_of(item.labels)
+        if key is not None and fault:
+            notices[key] = (*notices.get(key, ()), _notice(item, fault))
+    return Delivery(notices=notices, truncated=payload.truncatedAlerts)
 
 
-def _notice(item: _Item) -> Notice | None:
-    key, fault = key_of(item.labels), fault_of(item.labels)
-    if key is None or not fault:
-        return None
+def _notice(item: _Item, fault: str) -> Notice:
     alert = Alert(fault=fault, node=item.labels.get("node", ""), since=item.startsAt, source="Alertmanager")
-    return Notice(key, item.fingerprint, alert, item.status == "firing")
+    return Notice(fingerprint=item.fingerprint, alert=alert, firing=item.status == "firing")
 
 
-def application(token_file: Path, deliver: Callable[[list[Notice]], Awaitable[None]]) -> web.Application:
-    """The webhook as an aiohttp application; `deliver` gets each delivery before the 200 is sent.
+def application(token_file: Path, deliver: Callable[[Delivery], Awaitable[int]]) -> web.Application:
+    """The webhook as an aiohttp application; the 200 is sent when `deliver` has returned how many alerts it took.
 
     The token is read at each request, so that a rotated Secret needs no restart.
     """
@@ -85,11 +88,14 @@ def application(token_file: Path, deliver: Callable[[list[Notice]], Awaitable[No
         if request.content_type != "application/json":
             return _refuse(415, "want Content-Type: application/json")
         try:
-            notices = parse(await request.read())
+            accepted = await deliver(parse(await request.read()))
         except JunkError as error:
             return _refuse(400, str(error))
-        await deliver(notices)
-        return web.json_response({"accepted": len(notices)})
+        except TooManyDeliveries as error:
+            return _refuse(429, str(error))
+        except Undelivered as error:
+            return _refuse(503, str(error))
+        return web.json_response({"accepted": accepted})
 
     app = web.Application(client_max_size=MAX_BYTES)
     app.router.add_post("/alerts", alerts)
@@ -111,4 +117,5 @@ def _authorised(header: str, token_file: Path) -> bool:
 
 def _refuse(status: int, message: str) -> web.Response:
     body: dict[str, Any] = {"error": message}
-    return web.json_response(body, status=status)
+    headers = {"Retry-After": "1"} if status in _LATER else {}
+    return web.json_response(body, status=status, headers=headers)
