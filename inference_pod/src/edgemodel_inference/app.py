@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from edgemodel_inference import logs
+from edgemodel_inference.access import Tokens
 from edgemodel_inference.engine import Engine
-from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError, Unavailable
+from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError, Unauthorized, Unavailable
 from edgemodel_inference.models import Model
 
 MAX_BODY = 16 * 1024 * 1024
@@ -30,6 +31,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
+
+OPEN = frozenset(
+    {
+        *("/health", "/v2/health/live", "/v2/health/ready", "/openapi.json"),
+        *("/", "/page.css", "/page.js", "/docs", "/docs.js", "/swagger-ui.css", "/swagger-ui-bundle.js"),
+    }
+)
+"""Paths that need no token: probes of load balancers, and pages that hold nothing of the model."""
 
 JSON = (b"content-type", b"application/json")
 
@@ -68,6 +77,8 @@ def error_response(error: RequestError) -> Response:
     headers = [JSON]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b'Bearer realm="edgemodel"'))
     return Response(error.status, orjson.dumps({"error": str(error)}), headers)
 
 
@@ -111,10 +122,12 @@ class Taken:
 class App:
     """`hot` answers paths under /v2; everything else goes to `people`, an ASGI application."""
 
-    def __init__(self, engine: Engine, hot: Route, people: AsgiApp) -> None:
+    def __init__(self, engine: Engine, hot: Route, people: AsgiApp, tokens: Tokens | None = None) -> None:
+        """`tokens`: one of them is needed, except at `OPEN`; None: anyone may ask."""
         self._engine = engine
         self._hot = hot
         self._people = people
+        self._tokens = tokens
         self._room = Room(MAX_BODIES)
         self.draining = False
         """Whether answers close their connections."""
@@ -135,15 +148,17 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, model: Model | None, taken: Taken) -> None:
         headers = dict(scope["headers"])
-        extra: list[tuple[bytes, bytes]] = [*model.headers] if model is not None else []
         try:
+            if self._tokens is not None and scope["path"] not in OPEN:
+                self._tokens.check(headers.get(b"authorization"))
             body = await _read_body(headers, receive, taken)
         except RequestError as error:
             # What is left of the body would be taken for the next request.
-            await _send(send, error_response(error), [*extra, (b"connection", b"close")])
+            await _send(send, error_response(error), [(b"connection", b"close")])
             return
         if body is None:
             return
+        extra: list[tuple[bytes, bytes]] = [*model.headers] if model is not None else []
         if self.draining:
             extra.append((b"connection", b"close"))
         if scope["path"].startswith("/v2"):

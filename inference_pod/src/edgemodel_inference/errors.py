@@ -4,6 +4,7 @@ InferenceError
 ├── SettingsError            a variable of the environment is wrong; the message names it
 ├── RequestError             an answer to a caller: status, message
 │   ├── BadRequest           400: malformed, wrong shape or datatype; says what was expected
+│   ├── Unauthorized         401 with WWW-Authenticate: no valid bearer token
 │   ├── NotFound             404: unknown model, version or path
 │   ├── NotAllowed           405
 │   ├── BodyTooSlow          408
@@ -37,6 +38,12 @@ class RequestError(InferenceError):
 
 class BadRequest(RequestError):
     """The request is malformed; the message says what was expected."""
+
+
+class Unauthorized(RequestError):
+    """The caller shows no valid bearer token."""
+
+    status = 401
 
 
 class NotFound(RequestError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgemodel import series
 from edgemodel.wish import Wish
+from edgemodel_inference.access import read_tokens
 from edgemodel_inference.agent import Agent
 from edgemodel_inference.app import App, AsgiApp, Later
 from edgemodel_inference.detector import FaultWatch
@@ -71,7 +72,8 @@ class Node:
         identity = series.identity(settings.name, settings.namespace, settings.node)
         self.metrics = Metrics(identity, self._read)
         inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
-        self.app = App(self.engine, Routes(settings.name, inference), Later(lambda: _people(settings.name, inference)))
+        people = Later(lambda: _people(settings.name, inference))
+        self.app = App(self.engine, Routes(settings.name, inference), people, read_tokens(settings))
         self._connect()
 
     def restore(self) -> None:

@@ -1,6 +1,6 @@
-"""uvicorn's HTTP protocol with limits on a request's head: its size, and the time until it is there.
+"""uvicorn's HTTP protocol with limits: on a head's size, on the time until it is there, on the time to read an answer.
 
-uvicorn by itself reads a head of any size, and waits for the rest of one for ever.
+uvicorn by itself reads a head of any size, and waits for ever for the rest of one and for a caller that never reads.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 30.0
+ANSWER_SECONDS = 30.0
 
 
 class Protocol(HttpToolsProtocol):
@@ -20,6 +21,8 @@ class Protocol(HttpToolsProtocol):
         self._in_head = True
         self._head_size = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        """Runs while an answer waits for its caller to read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A caller has connected, and has to say something."""
@@ -29,6 +32,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._stop_timer()
+        self._stop_reading()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,6 +72,31 @@ class Protocol(HttpToolsProtocol):
         """An answer was sent: the next head may come."""
         self._in_head = not self.pipeline
         super().on_response_complete()
+        self._watch_reading()
+
+    def pause_writing(self) -> None:
+        """The caller reads more slowly than it is answered."""
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        """The caller has read nearly everything."""
+        super().resume_writing()
+        self._stop_reading()
+
+    def _watch_reading(self) -> None:
+        if self._reading is None and self.transport.get_write_buffer_size():
+            self._reading = self.loop.call_later(ANSWER_SECONDS, self._reads_too_slowly)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _reads_too_slowly(self) -> None:
+        self._reading = None
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def _hurry(self) -> None:
         if self._timer is None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 
@@ -20,7 +21,7 @@ DRAIN_SECONDS = 10.0
 class Server(uvicorn.Server):
     """Serves `app` on `listener`, of which other processes hold copies."""
 
-    def __init__(self, app: App, listener: socket.socket) -> None:
+    def __init__(self, app: App, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -41,6 +42,7 @@ class Server(uvicorn.Server):
         self._app = app
         self.accepting = asyncio.Event()
         self._listener = listener
+        self._tls = tls
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -49,6 +51,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept."""
+        self.config.ssl = self._tls  # uvicorn would read the files once
         await super().startup(sockets)
         self.accepting.set()
 

@@ -31,6 +31,9 @@ class Settings:
     admin_port: int
     bundle: Origin | None
     config: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    tokens: Path | None
 
     @property
     def local(self) -> bool:
@@ -143,6 +146,23 @@ VARIABLES = (
         "--config",
         "FILE",
     ),
+    Variable(
+        "EDGEMODEL_TLS_CERT",
+        _optional_file,
+        _is(""),
+        "serve over TLS with this certificate chain, PEM; read again when it is renewed",
+        "--tls-cert",
+        "FILE",
+    ),
+    Variable("EDGEMODEL_TLS_KEY", _optional_file, _is(""), "the certificate's key, PEM", "--tls-key", "FILE"),
+    Variable(
+        "EDGEMODEL_TOKENS",
+        _optional_file,
+        _is(""),
+        "ask callers for one of these bearer tokens, one per line; read again when changed",
+        "--tokens",
+        "FILE",
+    ),
 )
 
 
@@ -162,6 +182,8 @@ def read(environ: Mapping[str, str], options: Mapping[str, str] | None = None) -
             values[variable.field] = variable.parse(text)
         except ValueError as error:
             problems.append(f"{variable.option if given else variable.name}: {error}, got {text!r:.80}")
+    if not problems and (values["tls_cert"] is None) != (values["tls_key"] is None):
+        problems.append("EDGEMODEL_TLS_CERT, EDGEMODEL_TLS_KEY: want both or none")
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)  # type: ignore[arg-type]  # each parser above gives its field's type

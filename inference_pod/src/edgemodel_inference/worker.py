@@ -15,6 +15,7 @@ import orjson
 import uvloop
 
 from edgemodel_inference import logs
+from edgemodel_inference.access import read_tls
 from edgemodel_inference.control import Answer, Ask, Beat, Channel, Drain, Lead, Relieved, Restart, Serving, Start
 from edgemodel_inference.errors import SettingsError
 from edgemodel_inference.node import Node
@@ -34,6 +35,7 @@ class Worker:
 
     def __init__(self, settings: Settings, start: Start, channel: Channel) -> None:
         self._channel = channel
+        self._tls = read_tls(settings)
         self._opening: str | None = None
         self._node = Node(settings, dict(start.restarts), self._name_digest, lambda reason: self._say(Restart(reason)))
         self._stop = threading.Event()
@@ -44,7 +46,7 @@ class Worker:
     async def serve(self, listener: socket.socket) -> None:
         """Serve until drained."""
         self._node.restore()
-        server = Server(self._node.app, listener)
+        server = Server(self._node.app, listener, self._tls)
         running = asyncio.create_task(server.run_until_drained())
         await server.accepting.wait()
         self._beat()

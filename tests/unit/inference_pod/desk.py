@@ -1,6 +1,7 @@
 """A whole application without a server, and its books."""
 
 from edgemodel.series import identity
+from edgemodel_inference.access import Tokens
 from edgemodel_inference.app import App, Later
 from edgemodel_inference.engine import Engine
 from edgemodel_inference.inference import Inference
@@ -16,7 +17,7 @@ from edgemodel_inference.traffic import Traffic
 class Desk:
     """An application around an engine, with all its books."""
 
-    def __init__(self, model: Model | None) -> None:
+    def __init__(self, model: Model | None, tokens: Tokens | None = None) -> None:
         self.engine = Engine()
         if model is not None:
             self.engine.install(model)
@@ -24,7 +25,8 @@ class Desk:
         self.traffic = Traffic()
         self.traffic.switched(model.digest if model else None)
         inference = Inference(self.engine, Recorder(self.traffic, self.metrics, HardSamples()))
-        self.app = App(self.engine, Routes("tiny", inference), Later(lambda: build("tiny", inference)))
+        people = Later(lambda: build("tiny", inference))
+        self.app = App(self.engine, Routes("tiny", inference), people, tokens)
 
     def count(self, outcome: str) -> float:
         lines = self.metrics.render().splitlines()

@@ -1,4 +1,4 @@
-"""A request's head is read up to a size and for a time; callers that keep to both notice nothing."""
+"""A request's head is read up to a size and for a time, an answer waits so long; who keeps to that notices nothing."""
 
 import asyncio
 import contextlib
@@ -15,16 +15,22 @@ PATIENCE = 0.3
 """Seconds that the server waits for a head here."""
 
 
-async def answer(_scope: Any, receive: Any, send: Any) -> None:
+LARGE = 8 * 1024 * 1024
+"""Bytes of an answer that no socket's buffers hold."""
+
+
+async def answer(scope: Any, receive: Any, send: Any) -> None:
     while (await receive()).get("more_body"):
         pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    body = bytes(LARGE) if scope["path"] == "/large" else b"ok"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", PATIENCE)
+    monkeypatch.setattr(protocol, "ANSWER_SECONDS", PATIENCE)
     server = uvicorn.Server(uvicorn.Config(answer, port=0, http=Protocol, ws="none", lifespan="off", log_config=None))
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 (uvicorn has no event)
@@ -84,3 +90,24 @@ async def test_requests_within_the_limits_are_answered_one_after_the_other_and_a
 async def test_a_body_may_take_longer_than_a_head(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nHost: pod\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
     assert (await say(port, head, b"a", b"b", b"c", b"d", pause=PATIENCE / 2)).count(b"200 OK") == 1
+
+
+@pytest.mark.parametrize("end", ["keep-alive", "close"])
+async def test_a_caller_that_does_not_read_its_answer_is_cut(port: int, end: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(b"GET /large HTTP/1.1\r\nHost: pod\r\nConnection: %b\r\n\r\n" % end.encode())
+    await reader.readexactly(100)
+    await asyncio.sleep(3 * PATIENCE)
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await asyncio.wait_for(reader.readexactly(LARGE), 10)
+    writer.close()
+
+
+async def test_a_caller_that_reads_its_answer_in_time_gets_all_of_it_and_may_go_on(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(b"GET /large HTTP/1.1\r\nHost: pod\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(LARGE)
+        await asyncio.sleep(PATIENCE / 2)
+    writer.close()

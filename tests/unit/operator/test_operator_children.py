@@ -38,9 +38,14 @@ def private() -> EdgeModel:
     return model(registry={"pullSecret": {"name": "login"}, "caBundle": {"configMap": "ca"}})
 
 
+def guarded() -> EdgeModel:
+    return model(serving={"tls": {"secret": "cert"}, "tokenSecret": {"name": "callers"}}, healing={})
+
+
 WORKLOADS = {
     "daemonset": render_workload(model(), "image"),
     "deployment": render_workload(replicas(), "image"),
+    "guarded": render_workload(guarded(), "image"),
     "private": render_workload(private(), "image"),
     "job": render_job(private(), "image", ATTEMPT),
 }
@@ -109,6 +114,17 @@ def test_a_host_port_is_opened_only_on_demand() -> None:
     workload = render_workload(model(serving={"hostPort": 8088}, healing={}), "image")
     ports = workload["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert [port.get("hostPort") for port in ports] == [8088, None]
+
+
+def test_a_certificate_and_tokens_reach_the_pod_as_files_and_the_service_says_https() -> None:
+    pod = render_workload(guarded(), "image")["spec"]["template"]["spec"]
+    assert {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v} == {"cert", "callers"}
+    paths = {v["name"]: v.get("value", "") for v in pod["containers"][0]["env"]}
+    mounted = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+    assert paths["EDGEMODEL_TLS_CERT"] == f"{mounted['tls']}/tls.crt"
+    assert paths["EDGEMODEL_TOKENS"] == f"{mounted['tokens']}/tokens"
+    (port,) = render_service(guarded())["spec"]["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("https", 443, "infer")
 
 
 def test_pods_on_nodes_out_of_sight_stay_for_ever() -> None:

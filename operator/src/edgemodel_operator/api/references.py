@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgemodel.document import Document
-from edgemodel_operator.api.types import ObjectName
+from edgemodel_operator.api.types import ObjectName, SecretKey
 
 Text63 = Annotated[str, Field(max_length=63)]
 LabelKey = Annotated[str, Field(max_length=317)]
@@ -15,6 +15,19 @@ class PullSecret(Document):
     """A Secret of type kubernetes.io/dockerconfigjson in the EdgeModel's namespace."""
 
     name: ObjectName = Field(description="Name of the Secret.")
+
+
+class TlsSecret(Document):
+    """A Secret of type kubernetes.io/tls in the EdgeModel's namespace."""
+
+    secret: ObjectName = Field(description="Name of the Secret; its keys are tls.crt and tls.key, as cert-manager has.")
+
+
+class TokenSecret(Document):
+    """A Secret in the EdgeModel's namespace with bearer tokens."""
+
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: SecretKey = Field(default="tokens", description="Its key that holds the tokens, one per line.")
 
 
 class CaBundle(Document):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgemodel.document import Digest, Document, Uri
-from edgemodel_operator.api.references import CaBundle, PullSecret, Text63, Toleration
+from edgemodel_operator.api.references import CaBundle, PullSecret, Text63, TlsSecret, TokenSecret, Toleration
 from edgemodel_operator.api.types import (
     CpuOrMemory,
     OciUri,
@@ -78,6 +78,13 @@ class Serving(Document):
     host_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None,
         description="Port of the node that answers too, for example 8080; needs more than the restricted standard.",
+    )
+    tls: TlsSecret | None = Field(
+        default=None,
+        description="Answer over TLS with this certificate, also when it is renewed; absent: plain HTTP.",
+    )
+    token_secret: TokenSecret | None = Field(
+        default=None, description="Ask callers for one of these bearer tokens; absent: everyone may ask."
     )
     cache_size: Quantity = Field(
         default=100 << 20, description="Disk for artifacts on each node; what serves and the last good one stay."

@@ -12,6 +12,7 @@ QUANTITY_PATTERN = r"^[0-9]{1,15}(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 SHARE_PATTERN = r"^([1-9][0-9]?|100)%$"
 OCI_PATTERN = r"^oci://.+$"
 VERSION_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"
+KEY_PATTERN = r"^[-._a-zA-Z0-9]+$"
 LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
 SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
@@ -230,3 +231,5 @@ OciUri = Annotated[str, Field(pattern=OCI_PATTERN, max_length=512)]
 VersionName = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=52)]
 ObjectName = Annotated[str, Field(pattern=LABEL_PATTERN, max_length=253)]
 """Name of a node, Secret or ConfigMap."""
+SecretKey = Annotated[str, Field(pattern=KEY_PATTERN, max_length=253)]
+"""Key of a Secret."""

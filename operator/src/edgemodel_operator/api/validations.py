@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 
 from edgemodel.document import DIGEST_PATTERN, URI_PATTERN
 from edgemodel_operator.api.resource import NAME_LIMIT
-from edgemodel_operator.api.types import LABEL_PATTERN, OCI_PATTERN, VERSION_PATTERN
+from edgemodel_operator.api.types import KEY_PATTERN, LABEL_PATTERN, OCI_PATTERN, VERSION_PATTERN
 
 
 class Validation(TypedDict):
@@ -28,6 +28,7 @@ PATTERN_MESSAGES: Mapping[str, str] = {
     URI_PATTERN: "want an address such as oci://registry.example:5000/digits, https://host/folder or file:///folder",
     OCI_PATTERN: "want an address such as oci://registry.example:5000/digits",
     VERSION_PATTERN: "want letters, digits, '-', '.' and '_' between letters or digits, for example v1",
+    KEY_PATTERN: "want letters, digits, '-', '.' and '_', for example tokens",
     LABEL_PATTERN: "want lower-case letters, digits, '-' and '.' between letters or digits, for example registry-login",
     RULE_NAME_PATTERN: "want lower-case letters, digits and '-' between letters or digits, for example high-latency",
 }

@@ -69,12 +69,16 @@ CREATING = "ContainerCreating"
 
 def _needs(observation: Observation) -> str:
     """What only the user can give, and without which no container is made: its absence shows in the pod's events."""
-    registry = observation.model.spec.registry
+    registry, serving = observation.model.spec.registry, observation.model.spec.serving
     needs = []
     if registry.ca_bundle is not None:
         needs.append(f"ConfigMap {registry.ca_bundle.config_map} of spec.registry.caBundle")
     if registry.pull_secret is not None:
         needs.append(f"Secret {registry.pull_secret.name} of spec.registry.pullSecret")
+    if serving.tls is not None:
+        needs.append(f"Secret {serving.tls.secret} of spec.serving.tls")
+    if serving.token_secret is not None:
+        needs.append(f"Secret {serving.token_secret.name} of spec.serving.tokenSecret")
     return f"; it needs {' and '.join(needs)}" if needs else ""
 
 

@@ -4,13 +4,15 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from edgemodel_operator.api.serving import Registry, Resources
+from edgemodel_operator.api.serving import Registry, Resources, Serving
 from edgemodel_operator.model.plan import Object
 
 USER = 65532
 STATE = "/var/lib/edgemodel"
 CA_FOLDER = "/etc/edgemodel/registry-ca"
 LOGIN_FOLDER = "/etc/edgemodel/registry-login"
+TLS_FOLDER = "/etc/edgemodel/tls"
+TOKEN_FOLDER = "/etc/edgemodel/tokens"  # noqa: S105 (a folder's name)
 
 _BINARY = {f"{letter}i": Fraction(1024) ** power for power, letter in ((6, "E"), (5, "P"), (4, "T"), (3, "G"))}
 _BINARY |= {"Mi": Fraction(1024) ** 2, "Ki": Fraction(1024), "": Fraction(1)}
@@ -62,6 +64,23 @@ def registry_access(registry: Registry) -> tuple[list[Object], list[Object], lis
         volumes.append({"name": "registry-login", "secret": {"secretName": registry.pull_secret.name}})
         mounts.append({"name": "registry-login", "mountPath": LOGIN_FOLDER, "readOnly": True})
         environment.append({"name": "EDGEMODEL_DOCKER_CONFIG", "value": f"{LOGIN_FOLDER}/.dockerconfigjson"})
+    return volumes, mounts, environment
+
+
+def protection(serving: Serving) -> tuple[list[Object], list[Object], list[Object]]:
+    """Volumes, mounts and environment through which a pod gets its certificate and its callers' tokens."""
+    volumes: list[Object] = []
+    mounts: list[Object] = []
+    environment: list[Object] = []
+    if serving.tls is not None:
+        volumes.append({"name": "tls", "secret": {"secretName": serving.tls.secret}})
+        mounts.append({"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True})
+        environment.append({"name": "EDGEMODEL_TLS_CERT", "value": f"{TLS_FOLDER}/tls.crt"})
+        environment.append({"name": "EDGEMODEL_TLS_KEY", "value": f"{TLS_FOLDER}/tls.key"})
+    if serving.token_secret is not None:
+        volumes.append({"name": "tokens", "secret": {"secretName": serving.token_secret.name}})
+        mounts.append({"name": "tokens", "mountPath": TOKEN_FOLDER, "readOnly": True})
+        environment.append({"name": "EDGEMODEL_TOKENS", "value": f"{TOKEN_FOLDER}/{serving.token_secret.key}"})
     return volumes, mounts, environment
 
 

@@ -5,7 +5,7 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model.naming import SERVING, labels, wish_config_map
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import SECURITY_CONTEXT, pod_spec, registry_access, resources, scratch
+from edgemodel_operator.render.pod import SECURITY_CONTEXT, pod_spec, protection, registry_access, resources, scratch
 
 WISH_FOLDER = "/etc/edgemodel/wish"
 GRACE_SECONDS = 30
@@ -41,9 +41,12 @@ def render_workload(model: EdgeModel, image: str) -> Object:
 def render_service(model: EdgeModel) -> Object:
     """Callers on a node reach the pod of that node in EveryNode mode, so that a cut link does not matter to them."""
     local = model.spec.placement.mode == "EveryNode"
+    port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "infer"}
+    if model.spec.serving.tls is not None:
+        port |= {"name": "https", "port": 443}
     spec = {
         "selector": labels(model.name, SERVING),
-        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "infer"}],
+        "ports": [port],
         "internalTrafficPolicy": "Local" if local else "Cluster",
     }
     return child(model, "v1", "Service", model.name, SERVING, spec=spec)
@@ -59,6 +62,7 @@ def _pace(model: EdgeModel) -> Object:
 def _template(model: EdgeModel, image: str) -> Object:
     placement = model.spec.placement
     volumes, _, _ = registry_access(model.spec.registry)
+    secret_volumes, _, _ = protection(model.spec.serving)
     scratch_volumes, _ = scratch()
     wish_volume = {"name": "wish", "configMap": {"name": wish_config_map(model.name)}}
     tolerations = [  # the API server does not store empty text, and what is there is compared with this
@@ -80,12 +84,15 @@ def _template(model: EdgeModel, image: str) -> Object:
     }
     return {
         "metadata": {"labels": labels(model.name, SERVING), "annotations": annotations},
-        "spec": pod_spec(_container(model, image), [wish_volume, *volumes, *scratch_volumes], **fields),
+        "spec": pod_spec(
+            _container(model, image), [wish_volume, *volumes, *secret_volumes, *scratch_volumes], **fields
+        ),
     }
 
 
 def _container(model: EdgeModel, image: str) -> Object:
     _, mounts, registry_environment = registry_access(model.spec.registry)
+    _, secret_mounts, secret_environment = protection(model.spec.serving)
     _, scratch_mounts = scratch()
     infer_port: Object = {"name": "infer", "containerPort": series.PORT_INFER, "protocol": "TCP"}
     if model.spec.serving.host_port is not None:
@@ -94,8 +101,13 @@ def _container(model: EdgeModel, image: str) -> Object:
         "name": "inference",
         "image": image,
         "ports": [infer_port, {"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
-        "env": [*_environment(model), *registry_environment],
-        "volumeMounts": [{"name": "wish", "mountPath": WISH_FOLDER, "readOnly": True}, *mounts, *scratch_mounts],
+        "env": [*_environment(model), *registry_environment, *secret_environment],
+        "volumeMounts": [
+            {"name": "wish", "mountPath": WISH_FOLDER, "readOnly": True},
+            *mounts,
+            *secret_mounts,
+            *scratch_mounts,
+        ],
         "livenessProbe": _probe("/livez", period=5, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
         "startupProbe": _probe("/livez", period=1, failures=60),
