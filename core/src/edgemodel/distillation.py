@@ -136,6 +136,15 @@ class Compress(Document):
             "It ships where it passes the gates, is smaller, faster and as accurate; fp32 otherwise."
         ),
     )
+    prune: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description=(
+            "Share of multiplications to lose by taking channels out, for example 0.5; then the training goes on for "
+            "half as many epochs. Ships under the same conditions as int8, also in int8."
+        ),
+    )
 
 
 class SampleSource(Document):

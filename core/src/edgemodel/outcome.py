@@ -27,6 +27,8 @@ class Choice(Document):
     name: str
     size: int
     """Bytes of model.onnx."""
+    macs: int = 0
+    """Multiplications for one sample."""
     accuracy: float
     latency_ms: float
     """Median of one sample at a time; all forms in the same run, on the same threads."""

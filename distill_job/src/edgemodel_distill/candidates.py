@@ -1,23 +1,22 @@
 """The forms of one student, measured side by side, and the one that ships."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import nn
 
 from edgemodel.bundle import Card
 from edgemodel.distillation import GateSettings
 from edgemodel.outcome import Choice, Gate
 from edgemodel_distill import measure
 from edgemodel_distill.classifier import Classifier
-from edgemodel_distill.compress import Form
+from edgemodel_distill.compress import Family
 from edgemodel_distill.errors import InternalError
 from edgemodel_distill.examine import Examiner
 from edgemodel_distill.gates import Measured, judge
 
 MAX_LOSS = 0.003
-"""Accuracy that int8 may cost on the holdout."""
+"""Accuracy that int8 and pruning may cost on the holdout."""
 
 _BATCH = 16
 
@@ -31,6 +30,7 @@ class Candidate:
     classifier: Classifier
     measured: Measured
     gates: tuple[Gate, ...]
+    macs: int = 0
     latency: float = 0.0
     latency16: float = 0.0
 
@@ -40,28 +40,17 @@ class Candidate:
         return all(gate.passed for gate in self.gates)
 
 
-def compare(  # noqa: PLR0913, PLR0917 (what to compare, with what, under which bounds)
-    forms: Sequence[Form], card: Card, student: nn.Module, examiner: Examiner, gates: GateSettings, threads: int
+def compare(
+    families: Sequence[Family], card: Card, examiner: Examiner, gates: GateSettings, threads: int
 ) -> tuple[Candidate, ...]:
-    """Measure every form in this run on `threads` threads; the first is the student as it was exported."""
-    opened = [Classifier(card, form.model, threads, InternalError) for form in forms]
-    difference = examiner.parity(student, opened[0])
-    measured = [
-        examiner.measure(classifier, len(form.model), difference)
-        for form, classifier in zip(forms, opened, strict=True)
-    ]
-    ones, sixteens = _times(opened, examiner) if len(forms) > 1 else ([0.0], [0.0])
+    """Measure every form in this run on `threads` threads; the first is the student as it was trained."""
+    measured = [each for family in families for each in _measure(family, card, examiner, gates, threads)]
+    if len(measured) == 1:
+        return tuple(measured)
+    ones, sixteens = _times([candidate.classifier for candidate in measured], examiner)
     return tuple(
-        Candidate(
-            name=form.name,
-            model=form.model,
-            classifier=classifier,
-            measured=got,
-            gates=judge(gates, got),
-            latency=one,
-            latency16=sixteen,
-        )
-        for form, classifier, got, one, sixteen in zip(forms, opened, measured, ones, sixteens, strict=True)
+        replace(candidate, latency=one, latency16=sixteen)
+        for candidate, one, sixteen in zip(measured, ones, sixteens, strict=True)
     )
 
 
@@ -71,7 +60,8 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, tuple[Choice, ..
     if not others:
         return plain, ()
     against = {other.name: _against(other, plain) for other in others}
-    best = next((other for other in others if against[other.name] is None), plain)
+    gains = [other for other in others if against[other.name] is None]
+    best = min(gains, key=lambda other: other.latency, default=plain)
     rows = [_row(plain, best, _why_plain(plain, best))]
     rows += [_row(other, best, against[other.name] or _gain(other, plain)) for other in others]
     return best, tuple(rows)
@@ -108,12 +98,28 @@ def _row(candidate: Candidate, best: Candidate, why: str) -> Choice:
     return Choice(
         name=candidate.name,
         size=candidate.measured.size,
+        macs=candidate.macs,
         accuracy=round(candidate.measured.accuracy, 4),
         latency_ms=round(1000 * candidate.latency, 4),
         latency_ms16=round(1000 * candidate.latency16, 4),
         ships=candidate is best and best.passed,
         why=why,
     )
+
+
+def _measure(family: Family, card: Card, examiner: Examiner, gates: GateSettings, threads: int) -> Iterator[Candidate]:
+    opened = [Classifier(card, form.model, threads, InternalError) for form in family.forms]
+    difference = examiner.parity(family.network, opened[0])
+    for form, classifier in zip(family.forms, opened, strict=True):
+        got = examiner.measure(classifier, len(form.model), difference)
+        yield Candidate(
+            name=form.name,
+            model=form.model,
+            classifier=classifier,
+            measured=got,
+            gates=judge(gates, got),
+            macs=family.macs,
+        )
 
 
 def _times(opened: Sequence[Classifier], examiner: Examiner) -> tuple[list[float], list[float]]:

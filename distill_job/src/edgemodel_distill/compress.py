@@ -14,10 +14,13 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
+from torch import nn
 
 from edgemodel.distillation import Quantize
-from edgemodel_distill.data import Floats
+from edgemodel_distill import export
+from edgemodel_distill.data import Floats, Shape
 from edgemodel_distill.export import INPUT
+from edgemodel_distill.prune import multiplications
 
 PLAIN = "fp32"
 _BATCH = 32
@@ -29,6 +32,21 @@ class Form:
 
     name: str
     model: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A trained network and its forms, the exact one first."""
+
+    network: nn.Module
+    macs: int
+    forms: tuple[Form, ...]
+
+
+def family(name: str, network: nn.Module, input_shape: Shape, how: Quantize, calibration: Floats) -> Family:
+    """`network` as it is and in int8 where that is wanted; `name` goes before the names of its forms."""
+    there = forms(export.to_onnx(network, input_shape), how, calibration)
+    return Family(network, multiplications(network, input_shape), tuple(Form(name + f.name, f.model) for f in there))
 
 
 def forms(model: bytes, how: Quantize, calibration: Floats) -> tuple[Form, ...]:

@@ -31,6 +31,7 @@ from edgemodel_registry import (
     Unreachable,
 )
 
+_ALLOCATION_FAILED = ("allocate memory", "Failed to allocate", "out of memory")
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -175,5 +176,5 @@ def classify(error: Exception) -> DistillError:
 
 
 def _is_allocation_failure(error: BaseException) -> bool:
-    # PyTorch's CPU allocator and ONNX Runtime raise a bare RuntimeError; there is no type to ask for.
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    # PyTorch's allocators and ONNX Runtime raise a bare RuntimeError; there is no type to ask for.
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATION_FAILED)

@@ -1,27 +1,18 @@
 """A distillation from order to Outcome: fetch, split, train, export, measure, judge, publish."""
 
-import json
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
-from edgemodel.bundle import digest_of
 from edgemodel.distillation import Order
 from edgemodel.outcome import Choice, Gate, Outcome
-from edgemodel_distill import compress, export, publish, students
+from edgemodel_distill import compress, publish, students
 from edgemodel_distill.candidates import choose, compare
-from edgemodel_distill.checkpoint import Checkpoint
-from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
-from edgemodel_distill.errors import BadOrder
 from edgemodel_distill.examine import Examiner
-from edgemodel_distill.fetch import Ingredients, Parent, fetch
+from edgemodel_distill.fetch import Ingredients, fetch
 from edgemodel_distill.gates import judge_teacher
 from edgemodel_distill.progress import Watch
-from edgemodel_distill.train import EpochLosses, seed_everything, train
-from edgemodel_distill.views import Material
+from edgemodel_distill.teach import Lesson, teach
 from edgemodel_registry import Client
 
 
@@ -52,21 +43,24 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
         return _unfit(Result(things, teacher_gates, scores))
 
     watch.stage("Training")
-    student, warm = _train(order, recipe, things, examiner, work, watch)
+    taught = teach(Lesson(order, recipe, things, examiner, work, watch))
 
     watch.stage("Measuring")
-    model = export.to_onnx(student, things.teacher.input_shape)
-    card = publish.describe(order, recipe, things.teacher, things.edge.digests)
-    forms = compress.forms(model, order.compress.quantize, examiner.calibration())
-    best, choice = choose(compare(forms, card, student, examiner, order.gates, threads))
-    scores |= {**examiner.scores(best.classifier), "warmStart": float(warm)}
+    card = publish.describe(order, taught.recipe, things.teacher, things.edge.digests)
+    networks = {"": taught.student} | ({"pruned-": taught.pruned} if taught.pruned is not None else {})
+    families = [
+        compress.family(name, network, things.teacher.input_shape, order.compress.quantize, examiner.calibration())
+        for name, network in networks.items()
+    ]
+    best, choice = choose(compare(families, card, examiner, order.gates, threads))
+    scores |= {**examiner.scores(best.classifier), "warmStart": float(taught.warm)}
     result = Result(things, (*teacher_gates, *best.gates), scores, choice)
     if not best.passed:
         return _rejected(result)
 
     watch.stage("Publishing")
     card = publish.complete(card, best.name, examiner.card_scores(best.measured))
-    exported = publish.Exported(best.model, students.weights(student))
+    exported = publish.Exported(best.model, students.weights(taught.student))
     digest = publish.pack(work / "candidate", card, exported, examiner.holdout.inputs)
     publish.publish(work / "candidate", digest, order.push, client)
     return _accepted(digest, result)
@@ -93,43 +87,6 @@ class Result:
             choice=self.choice,
             edge_samples=len(edge.inputs),
         )
-
-
-def _train(  # noqa: PLR0913, PLR0917 (what, from what, where, and who watches)
-    order: Order, recipe: Recipe, things: Ingredients, examiner: Examiner, work: Path, watch: Watch
-) -> tuple[nn.Module, bool]:
-    """The trained student, and whether it began with the serving one's weights."""
-    seed_everything(recipe)
-    student = _build(order, things.teacher)
-    warm = _warm_start(student, things.parent)
-    material = Material(examiner.training, examiner.edge_training, things.teacher.logits, examiner.validation)
-    checkpoint = Checkpoint(work / "checkpoint.safetensors", _fingerprint(order, recipe, things))
-
-    def after_epoch(losses: EpochLosses, network: nn.Module) -> None:
-        report = examiner.report(network, losses, recipe.epochs)
-        checkpoint.notes.append(asdict(report))
-        watch.epoch(report)
-
-    train(student, material, recipe, after_epoch, checkpoint)
-    return student, warm
-
-
-def _fingerprint(order: Order, recipe: Recipe, things: Ingredients) -> str:
-    """Of all that the student depends on, the libraries included."""
-    versions = {name: version(name) for name in ("torch", "numpy", "onnxruntime", "edgemodel-distill")}
-    depends = [order.dump(), recipe.dump(), things.edge.digests, versions]
-    return digest_of(json.dumps(depends, sort_keys=True).encode())
-
-
-def _build(order: Order, teacher: Classifier) -> nn.Module:
-    try:
-        return students.build(order.student.architecture, order.student.width, teacher.input_shape, teacher.classes)
-    except ValueError as error:
-        raise BadOrder(f"student: {error}") from error
-
-
-def _warm_start(student: nn.Module, parent: Parent | None) -> bool:
-    return parent is not None and parent.weights is not None and students.warm_start(student, parent.weights)
 
 
 def _judge_teacher(examiner: Examiner, order: Order, recipe: Recipe) -> tuple[tuple[Gate, ...], dict[str, float]]:

@@ -43,6 +43,9 @@ class Watch(Protocol):
     def stage(self, name: str) -> None:
         """Something else begins now."""
 
+    def note(self, text: str) -> None:
+        """Something that people should know."""
+
     def data(self, report: DataReport) -> None:
         """The data is there."""
 
@@ -59,6 +62,10 @@ class JsonLines:
     def stage(self, name: str) -> None:
         """A line with the stage's name."""
         self._write({"event": "stage", "stage": name})
+
+    def note(self, text: str) -> None:
+        """A line with the text."""
+        self._write({"event": "note", "note": text})
 
     def data(self, report: DataReport) -> None:
         """A line with all that `report` says."""
@@ -85,6 +92,10 @@ class Bar:
             self._bar.close()
             self._bar = None
         print(name, file=self._stream, flush=True)
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self.stage(text)
 
     def data(self, report: DataReport) -> None:
         """One line, and one about each class that has too little."""

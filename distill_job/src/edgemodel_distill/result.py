@@ -25,8 +25,8 @@ def describe(outcome: Outcome) -> str:
         for gate in outcome.gates
     ]
     lines += [
-        f"  {'ships ' if row.ships else '      '}  {row.name:22} {row.size} bytes, accuracy {row.accuracy:.4f}, "
-        f"{row.latency_ms:.3f} ms, {row.latency_ms16:.3f} ms for 16: {row.why}"
+        f"  {'ships ' if row.ships else '      '}  {row.name:22} {row.size} bytes, {row.macs} MACs, "
+        f"accuracy {row.accuracy:.4f}, {row.latency_ms:.3f} ms, {row.latency_ms16:.3f} ms for 16: {row.why}"
         for row in outcome.choice
     ]
     if outcome.digest is not None:

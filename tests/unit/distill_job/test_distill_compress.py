@@ -129,6 +129,32 @@ def test_the_form_that_was_chosen_is_the_one_that_lies_in_the_registry(
     assert outcome.choice[1].latency_ms > 0
 
 
+def test_of_several_gains_the_fastest_ships(classifier: Classifier) -> None:
+    forms = [candidate("fp32", PLAIN, 3.0, classifier)]
+    forms += [candidate(name, INT8, latency, classifier) for name, latency in (("a", 2.0), ("b", 1.0), ("c", 1.5))]
+    best, table = choose(forms)
+    assert best.name == "b"
+    assert [row.ships for row in table] == [False, False, True, False]
+
+
+def test_a_pruned_student_that_is_as_good_ships_and_the_next_round_starts_from_the_whole_one(
+    world: World, work: Path, tmp_path: Path
+) -> None:
+    order = world.change(
+        student={"architecture": "mlp", "width": 512},
+        compress={"prune": 0.9},
+        gates={**world.order["gates"], "maxSize": 4000},  # of 512 hidden units no form is that small
+        push=world.repository("pruned"),
+    )
+    outcome, told = distil(order, work)
+    assert [(row.name, row.ships) for row in outcome.choice] == [("fp32", False), ("pruned-fp32", True)]
+    assert outcome.choice[1].macs <= 0.1 * outcome.choice[0].macs
+    assert "Pruning" in told.stages
+    Client().pull(order.push, outcome.digest, tmp_path / "pulled")
+    whole = students.build("mlp", 512, (2,), 4)
+    assert students.warm_start(whole, tmp_path / "pulled" / STUDENT)
+
+
 def test_without_compression_there_is_nothing_to_choose(world: World, work: Path) -> None:
     outcome, _ = distil(world.change(), work)
     assert outcome.choice == ()

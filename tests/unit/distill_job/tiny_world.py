@@ -59,10 +59,14 @@ class Quiet:
 
     def __init__(self) -> None:
         self.stages: list[str] = []
+        self.notes: list[str] = []
         self.epochs: list[EpochReport] = []
 
     def stage(self, name: str) -> None:
         self.stages.append(name)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def data(self, report: DataReport) -> None:
         self.data_report = report
