@@ -9,6 +9,7 @@ import psutil
 from edgemodel.wish import Wish
 from edgemodel_inference.detector import FaultWatch
 from edgemodel_inference.healer import Healer
+from edgemodel_inference.memory_guard import MemoryGuard
 from edgemodel_inference.traffic import Traffic
 
 IDLE = 0.5
@@ -19,7 +20,15 @@ DEFAULT_INTERVAL = 10.0
 class Lookout:
     """Durations are the monotonic clock's; a jump of the wall clock does no harm."""
 
-    def __init__(self, traffic: Traffic, watch: FaultWatch, healer: Healer, wish: Callable[[], Wish | None]) -> None:
+    def __init__(
+        self,
+        traffic: Traffic,
+        watch: FaultWatch,
+        healer: Healer,
+        memory: MemoryGuard,
+        wish: Callable[[], Wish | None],
+    ) -> None:
+        self._memory = memory
         self._traffic = traffic
         self._watch = watch
         self._healer = healer
@@ -45,7 +54,9 @@ class Lookout:
     def sample(self, elapsed: float, now: float) -> None:
         """End an interval of `elapsed` seconds."""
         samples = self._traffic.take(elapsed)
-        samples["system_memory_mb"] = self._process.memory_info().rss / 2**20
+        memory = self._process.memory_info().rss / 2**20
+        self._memory.note(memory, elapsed)
+        samples["system_memory_mb"] = memory
         samples["cpu_percent"] = self._process.cpu_percent()
         self.gauges = samples
         self._watch.feed(samples, now)

@@ -19,6 +19,7 @@ from edgemodel_inference.inference import Inference
 from edgemodel_inference.journal import Journal, boot_id
 from edgemodel_inference.loader import Loader
 from edgemodel_inference.lookout import Lookout
+from edgemodel_inference.memory_guard import MemoryGuard, memory_limit
 from edgemodel_inference.metrics import Metrics, Readings
 from edgemodel_inference.news import WishFile, WishOrigin, WishSource
 from edgemodel_inference.pusher import Pusher
@@ -68,7 +69,8 @@ class Node:
         self._pusher = Pusher(settings.node, self._samples, state / "samples", client)
         healer = Healer(settings.node, self._journal, self._serving, restart)
         self._healer = healer
-        self._lookout = Lookout(self._traffic, self._watch, healer, self._wish)
+        guard = MemoryGuard(memory_limit(), restart)
+        self._lookout = Lookout(self._traffic, self._watch, healer, guard, self._wish)
         identity = series.identity(settings.name, settings.namespace, settings.node)
         self.metrics = Metrics(identity, self._read)
         inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
