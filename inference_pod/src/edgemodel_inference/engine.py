@@ -7,11 +7,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edgemodel_inference.errors import Unavailable
 from edgemodel_inference.models import Array, Model
+from edgemodel_inference.runner import Result, Runner
 
 QUEUE_LIMIT = 128
 """Requests that may wait for the inference thread; one more is turned away."""
@@ -27,22 +27,14 @@ class Slots:
     backup: Model | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """All outputs, and each row's top class probability where there is such a thing."""
-
-    outputs: list[Array]
-    confidence: Array | None
-
-
 class Engine:
     """Runs models. `install` and the like are called under one lock (see `serving`); `infer` from the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_delay: float = 0.0) -> None:
+        """`batch_delay`: see `Runner`."""
         self._slots = Slots()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._runner = Runner(batch_delay)
         self._waiting = 0
-        self._running_since: float | None = None
 
     @property
     def active(self) -> Model | None:
@@ -59,7 +51,7 @@ class Engine:
 
     def stuck(self) -> bool:
         """Whether an inference has been running for longer than any may."""
-        since = self._running_since
+        since = self._runner.running_since
         return since is not None and time.monotonic() > since + DEADLINE
 
     def install(self, model: Model, *, keep: bool = True) -> None:
@@ -93,7 +85,7 @@ class Engine:
         if self._waiting >= QUEUE_LIMIT:
             raise Unavailable(f"{QUEUE_LIMIT} requests are waiting; try again later")
         self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._executor, self._run, model, feeds)
+        future = self._runner.submit(model, feeds)
         future.add_done_callback(self._leave)
         try:
             async with asyncio.timeout(DEADLINE):
@@ -103,20 +95,12 @@ class Engine:
 
     def close(self) -> None:
         """Take no more work."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._runner.close()
 
     def _leave(self, future: "asyncio.Future[Result]") -> None:
         self._waiting -= 1
         if not future.cancelled():
             future.exception()  # taken note of, also where the caller has given up
-
-    def _run(self, model: Model, feeds: Mapping[str, Array]) -> Result:
-        self._running_since = time.monotonic()
-        try:
-            outputs = model.run(feeds)
-            return Result(outputs, model.confidence(outputs))
-        finally:
-            self._running_since = None
 
 
 def await_users(model: Model, limit: float = 2.0) -> None:

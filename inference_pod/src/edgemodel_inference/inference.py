@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from edgemodel_inference.engine import Engine, Result
+from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import BadRequest, RequestError, Unavailable, Unprocessable
 from edgemodel_inference.models import Array, Model
+from edgemodel_inference.runner import Result
 
 Answer = TypeVar("Answer")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from edgemodel.wish import Artifact
-from edgemodel_inference import golden, logs
+from edgemodel_inference import batching, golden, logs
 from edgemodel_inference.errors import Refused, Unprocessable
 from edgemodel_inference.jail import try_bundle
 from edgemodel_inference.models import Model, open_model
@@ -17,7 +17,9 @@ log = logs.Log("edgemodel.loader")
 class Loader:
     """Opens artifacts; `opening` hears a digest before its graph is touched in this process, and None after."""
 
-    def __init__(self, store: Store, threads: int, opening: Callable[[str | None], None]) -> None:
+    def __init__(self, store: Store, threads: int, batch_size: int, opening: Callable[[str | None], None]) -> None:
+        """`batch_size`: the most rows that may be run together."""
+        self._batch_size = batch_size
         self._store = store
         self._threads = threads
         self._opening = opening
@@ -63,5 +65,6 @@ class Loader:
                 golden.compare(model, samples)
         except Unprocessable as error:
             raise Refused("GoldenMismatch", str(error)) from error
+        model.batching = batching.measure(model, golden.inputs_of(samples), self._batch_size)
         self._store.touch(artifact.digest)
         return model

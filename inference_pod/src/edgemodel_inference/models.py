@@ -36,6 +36,17 @@ _MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "would require more t
 RUN_ERRORS = (*LOAD_ERRORS, ort_errors.EPFail, MemoryError)
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How many rows are run together (1: each request alone), and why: seconds of one run by its rows."""
+
+    rows: int
+    seconds: Mapping[int, float]
+
+
+ALONE = Batching(1, {})
+
+
 @dataclass(eq=False, slots=True)
 class Model:
     """One opened version. `users` counts the requests that are being answered with it (event loop only)."""
@@ -45,6 +56,7 @@ class Model:
     session: ort.InferenceSession
     output_names: list[str]
     headers: tuple[tuple[bytes, bytes], ...]
+    batching: Batching = ALONE
     users: int = field(default=0)
 
     @property

@@ -4,6 +4,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edgemodel import series
@@ -53,13 +54,13 @@ class Node:
         """`opening`: see `Loader`; `restart` asks for this process to be replaced."""
         state = settings.state
         client = functools.cache(lambda: _client(settings))
-        self.engine = Engine()
+        self.engine = Engine(settings.batch_delay)
         self._restarts = restarts
         self._refusals = Refusals(state / "refused.json")
         self._journal = Journal(state / "journal.jsonl", boot_id(), time.monotonic())
         self._serving = Serving(self.engine, self._refusals, state / "serving.json")
         self._store = Store(state / "models", settings.cache_size, client)
-        loader = Loader(self._store, settings.threads, opening)
+        loader = Loader(self._store, settings.threads, settings.batch_size, opening)
         source = WishSource(_wish_origin(settings), state / "wish.json")
         self._local = settings.local
         self._agent = Agent(settings.node, source, loader, self._store, self._serving, self._refusals)
@@ -129,6 +130,7 @@ class Node:
             "faults": self._watch.all(),
             "ladders": dict(self._healer.stances),
             "gauges": self._lookout.gauges,
+            "batching": asdict(active.batching) if active else None,
             "samples": {"kept": len(self._samples), "pushed": self._pusher.pushed, "problem": self._pusher.problem},
             "journal": [e.model_dump(by_alias=True, exclude_defaults=True) for e in self._journal.recent(20)],
         }

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from edgemodel_inference.engine import Result
 from edgemodel_inference.metrics import Metrics
 from edgemodel_inference.models import Array, Model
+from edgemodel_inference.runner import Result
 from edgemodel_inference.samples import HardSamples
 from edgemodel_inference.traffic import Traffic
 

@@ -25,6 +25,8 @@ class Settings:
     cache_size: int
     bandwidth: int | None
     threads: int
+    batch_size: int
+    batch_delay: float
     registry_ca: Path | None
     docker_config: Path | None
     port: int
@@ -67,6 +69,22 @@ def _threads(value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= 1024:  # noqa: PLR2004 (more threads than any edge box has)
         raise ValueError("want a number of threads, 1 to 1024")
     return int(value)
+
+
+def _batch_size(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= 1024:  # noqa: PLR2004 (more rows than pay anywhere)
+        raise ValueError("want a number of rows, 1 to 1024 (1: each request alone)")
+    return int(value)
+
+
+def _batch_delay(value: str) -> float:
+    try:
+        delay = float(value)
+    except ValueError:
+        delay = -1.0
+    if not 0 <= delay <= 1:
+        raise ValueError("want seconds, 0 to 1, for example 0.002")
+    return delay
 
 
 def _path(value: str) -> Path:
@@ -126,6 +144,8 @@ VARIABLES = (
     Variable("EDGEMODEL_CACHE_SIZE", _size, _is("104857600"), "bytes of models to keep on disk"),
     Variable("EDGEMODEL_BANDWIDTH", _optional_size, _is(""), "bytes per second to fetch models with"),
     Variable("EDGEMODEL_THREADS", _threads, _is("1"), "threads of one inference"),
+    Variable("EDGEMODEL_BATCH_SIZE", _batch_size, _is("8"), "most rows that waiting requests are run together with"),
+    Variable("EDGEMODEL_BATCH_DELAY", _batch_delay, _is("0"), "seconds that a batch which is not full waits for more"),
     Variable("EDGEMODEL_REGISTRY_CA", _optional_path, _is(""), "CA bundle of the registry"),
     Variable("EDGEMODEL_DOCKER_CONFIG", _optional_path, _is(""), "registry logins, a .dockerconfigjson"),
     Variable("EDGEMODEL_PORT", _port, _is("8080"), "port of inference", "--port", "PORT"),

@@ -139,6 +139,8 @@ class Load:
     answers: "Counter[str]" = field(default_factory=Counter)
     mixed: list[tuple[str | None, ...]] = field(default_factory=list)
     """Answers whose header and body name different versions."""
+    last_asked: dict[str, float] = field(default_factory=dict)
+    """By version: when the last request began, on the monotonic clock, that this version answered."""
 
     @property
     def good(self) -> int:
@@ -167,6 +169,7 @@ def load(port: int, callers: int = 4) -> Iterator[Load]:
 def _call(port: int, seen: Load, stop: threading.Event) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     while not stop.is_set():
+        began = time.monotonic()
         try:
             connection.request("POST", INFER, BODY, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -177,6 +180,7 @@ def _call(port: int, seen: Load, stop: threading.Event) -> None:
             continue
         version = answer.headers["x-model-version"]
         seen.answers[f"{answer.status} {version}"] += 1
+        seen.last_asked[str(version)] = max(began, seen.last_asked.get(str(version), 0.0))
         if answer.status == 200 and document["model_version"] != version:
             seen.mixed.append((version, document["model_version"]))
     connection.close()

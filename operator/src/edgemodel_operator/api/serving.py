@@ -8,6 +8,7 @@ from edgemodel.document import Digest, Document, Uri
 from edgemodel_operator.api.references import CaBundle, PullSecret, Text63, TlsSecret, TokenSecret, Toleration
 from edgemodel_operator.api.types import (
     CpuOrMemory,
+    DurationText,
     OciUri,
     Quantity,
     VersionName,
@@ -71,10 +72,21 @@ class Samples(Document):
     sink: OciUri = Field(description="Repository that nodes push them to, for example oci://registry:5000/samples.")
 
 
+class Batching(Document):
+    """Requests that wait at the same time are run together, where the node measured that it pays."""
+
+    max_size: int = Field(default=8, ge=1, le=1024, description="Most rows in one run; 1: each request alone.")
+    max_delay: Annotated[float, DurationText(at_most=1, example="2ms")] = Field(
+        default=0.0,
+        description="Time that a batch which is not full waits for more, for example 2ms; 0s: only what waits anyway.",
+    )
+
+
 class Serving(Document):
     """How a node serves."""
 
     threads: int = Field(default=1, ge=1, le=256, description="Threads of the inference session.")
+    batching: Batching = Field(default=Batching(), description="Waiting requests run together.")
     host_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None,
         description="Port of the node that answers too, for example 8080; needs more than the restricted standard.",

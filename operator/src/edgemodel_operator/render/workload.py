@@ -128,6 +128,8 @@ def _environment(model: EdgeModel) -> list[Object]:
         {"name": "EDGEMODEL_WISH", "value": f"{WISH_FOLDER}/{wish.FILE_NAME}"},
         {"name": "EDGEMODEL_CACHE_SIZE", "value": str(model.spec.serving.cache_size)},
         {"name": "EDGEMODEL_THREADS", "value": str(model.spec.serving.threads)},
+        {"name": "EDGEMODEL_BATCH_SIZE", "value": str(model.spec.serving.batching.max_size)},
+        {"name": "EDGEMODEL_BATCH_DELAY", "value": f"{model.spec.serving.batching.max_delay:g}"},
         *capped,
     ]
 
