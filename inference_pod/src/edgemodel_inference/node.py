@@ -4,7 +4,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edgemodel import series
@@ -22,6 +21,7 @@ from edgemodel_inference.loader import Loader
 from edgemodel_inference.lookout import Lookout
 from edgemodel_inference.memory_guard import MemoryGuard, memory_limit
 from edgemodel_inference.metrics import Metrics, Readings
+from edgemodel_inference.models import Batching
 from edgemodel_inference.news import WishFile, WishOrigin, WishSource
 from edgemodel_inference.pusher import Pusher
 from edgemodel_inference.recorder import Recorder
@@ -130,7 +130,7 @@ class Node:
             "faults": self._watch.all(),
             "ladders": dict(self._healer.stances),
             "gauges": self._lookout.gauges,
-            "batching": asdict(active.batching) if active else None,
+            "batching": _describe(active.batching) if active else None,
             "samples": {"kept": len(self._samples), "pushed": self._pusher.pushed, "problem": self._pusher.problem},
             "journal": [e.model_dump(by_alias=True, exclude_defaults=True) for e in self._journal.recent(20)],
         }
@@ -165,6 +165,11 @@ class Node:
         if pending is not None:
             return pending.artifact.name, pending.artifact.digest, pending.reason
         return next(((r.version, r.digest, r.reason) for r in refusals if not r.lasting), None)
+
+
+def _describe(batching: Batching) -> dict[str, object]:
+    microseconds = {str(rows): round(1e6 * seconds) for rows, seconds in batching.seconds.items()}
+    return {"rows": batching.rows, "microsecondsByRows": microseconds}
 
 
 def _wish_origin(settings: Settings) -> WishOrigin:
