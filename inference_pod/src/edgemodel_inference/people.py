@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 from edgemodel.bundle import Tensor
 from edgemodel_inference import pages
 from edgemodel_inference.datatypes import NUMPY
-from edgemodel_inference.engine import Result
 from edgemodel_inference.errors import BadRequest, RequestError, WrongMediaType
 from edgemodel_inference.forms import Answer, Answers, Guess, Health, ModelCard, One, Prediction, Several
 from edgemodel_inference.inference import Inference
 from edgemodel_inference.models import Model
 from edgemodel_inference.openapi import PICTURES, REFUSALS, describe
+from edgemodel_inference.runner import Result
 from edgemodel_inference.values import Array, array_of
 
 TOP = 5

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from edgemodel.bundle import Tensor
 from edgemodel_inference.app import JSON, Headers, Request, Response, error_response, json_response
 from edgemodel_inference.codec import decode, encode
-from edgemodel_inference.engine import Result
 from edgemodel_inference.errors import BadRequest, NotAllowed, NotFound, RequestError
 from edgemodel_inference.inference import Inference
 from edgemodel_inference.models import Model
+from edgemodel_inference.runner import Result
 
 _JSON_LENGTH = b"inference-header-content-length"
 _SERVER = {
