@@ -168,8 +168,8 @@ def test_while_paused_a_new_wish_waits(plant: Plant) -> None:
     patch = '{"spec": {"version": "v1", "backup": null}}'
     plant.kubectl.run("patch", "em/digits", "--type=merge", f"--patch={patch}", "-n", plant.namespace)
     asked = plant.edgemodel("rollback", "digits", "v1", "--timeout", "1")
-    assert asked.returncode == 1
-    assert "it is paused, and answers when it is resumed" in asked.stderr
+    assert asked.returncode == 4
+    assert "it is paused, and answers when it is resumed: edgemodel resume digits" in asked.stderr
     assert plant.serving() == "v2"
     assert plant.edgemodel("status").stdout.splitlines()[1].split()[5] == "Paused"
     assert plant.edgemodel("resume", "digits").returncode == 0
@@ -178,8 +178,11 @@ def test_while_paused_a_new_wish_waits(plant: Plant) -> None:
 
 def test_without_an_operator_nobody_waits_for_ever(unattended: Plant) -> None:
     answer = unattended.edgemodel("redistill", "digits", "--timeout", "0.5")
-    assert answer.returncode == 1
-    assert answer.stderr == "edgemodel: digits: asked, and no answer within 0.5 s: see that the operator runs\n"
+    assert answer.returncode == 4
+    assert answer.stderr == (
+        "edgemodel: digits: asked, and no answer within 0.5 s: see that the operator runs: "
+        f"edgemodel doctor digits -n {unattended.namespace}\n"
+    )
 
 
 def test_status_exits_with_3_where_one_is_not_ready(unattended: Plant) -> None:
@@ -208,6 +211,50 @@ def test_status_w_prints_again_when_something_changes(unattended: Plant, tmp_pat
         finally:
             process.kill()
             process.wait()
+
+
+def test_a_question_may_be_asked_without_waiting(unattended: Plant) -> None:
+    answer = unattended.edgemodel("redistill", "digits", "--no-wait", "-o", "json")
+    assert answer.returncode == 0, answer.stderr
+    asked = json.loads(answer.stdout)
+    assert (asked["verb"], asked["result"]) == ("redistill", "Asked")
+    body = unattended.kubectl.get("em/digits", "-n", unattended.namespace)
+    assert asked["token"] in body["metadata"]["annotations"]["edgemodel.dev/redistill"]
+
+
+def test_nothing_to_approve_is_refused(plant: Plant) -> None:
+    answer = plant.edgemodel("approve", "digits")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("edgemodel: digits: ")
+
+
+def test_a_person_promotes_a_rollout_to_every_node(plant: Plant) -> None:
+    patch = '{"spec": {"version": "v1", "backup": null}}'
+    plant.kubectl.run("patch", "em/digits", "--type=merge", f"--patch={patch}", "-n", plant.namespace)
+    wait_for("a canary", lambda: plant.status()["rollout"]["to"] == "v1")
+    plant.serve(V1, low_confidence=False)
+    answer = plant.edgemodel("promote", "digits", "--all")
+    assert answer.returncode == 0, answer.stderr
+    wait_for("v1 everywhere", lambda: plant.serving() == "v1")
+
+
+def test_a_name_that_is_nearly_right_is_proposed(unattended: Plant) -> None:
+    assert unattended.edgemodel("tree", "digts").stderr.endswith(": not found; did you mean digits?\n")
+
+
+def test_kubectl_completes_names_and_versions(plant: Plant) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "KUBECONFIG": str(plant.kubectl.kubeconfig)}
+    command = [str(Home.default().bin / "kubectl"), "__complete", "edgemodel", "rollback", "-n", plant.namespace]
+
+    def proposals(*words: str) -> list[str]:
+        answer = subprocess.run(
+            [*command, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        return answer.stdout.splitlines()
+
+    assert proposals("di") == ["digits", ":4"]
+    assert proposals("digits", "") == ["v1", "v2", ":4"]
 
 
 @pytest.mark.parametrize("command", ["tree", "history", "explain"])

@@ -1,15 +1,26 @@
 """The ``edgemodel`` command, also ``kubectl edgemodel``."""
 
 import sys
+from pathlib import Path
 
 import typer
 
-from edgemodel_cli import bundle_commands, dataset_commands, model_commands, rehearse_command, verb_commands
+from edgemodel_cli import (
+    bundle_commands,
+    completion,
+    dataset_commands,
+    doctor,
+    model_commands,
+    rehearse_command,
+    verb_commands,
+)
 from edgemodel_cli.errors import CommandError
-from edgemodel_registry import RegistryError
+from edgemodel_registry.errors import RegistryError
 
 app = typer.Typer(
     help="Make models servable on edge nodes, and look after them there.",
+    epilog="Exit codes: 0; 1 with one line on stderr that says what went wrong or was refused; 2 for a wrong call; "
+    "3 from status where an EdgeModel is not ready; 4 where the operator did not answer in time.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -17,22 +28,38 @@ app = typer.Typer(
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(dataset_commands.app, name="dataset")
 app.command(name="rehearse")(rehearse_command.rehearse_rules)
-for about in (model_commands.status, model_commands.tree, model_commands.history, model_commands.explain):
+app.command(name="completion")(completion.completion)
+completion.prepare()
+for about in (
+    model_commands.status,
+    model_commands.tree,
+    model_commands.history,
+    model_commands.explain,
+    doctor.doctor,
+):
     app.command(rich_help_panel="How EdgeModels are")(about)
-app.command(rich_help_panel="What to do about them")(verb_commands.clear_quarantine)
-app.command(rich_help_panel="What to do about them")(verb_commands.rollback)
-app.command(rich_help_panel="What to do about them")(verb_commands.redistill)
-app.command(rich_help_panel="What to do about them")(verb_commands.pause)
-app.command(rich_help_panel="What to do about them")(verb_commands.resume)
+for verb in (
+    verb_commands.approve,
+    verb_commands.reject,
+    verb_commands.promote,
+    verb_commands.rollback,
+    verb_commands.clear_quarantine,
+    verb_commands.redistill,
+    verb_commands.pause,
+    verb_commands.resume,
+):
+    app.command(rich_help_panel="What to do about them")(verb)
 
 
 def main() -> None:
-    """Run one command: exit code 0, 1 with one line on stderr, 2 for a wrong call; `status` has 3 as well."""
+    """Run one command; `epilog` of `app` says with which exit code it ends."""
+    plugin = Path(sys.argv[0]).name.startswith("kubectl-")
     try:
-        app()
+        app(prog_name="kubectl edgemodel" if plugin else completion.PROGRAM, complete_var=completion.VARIABLE)
     except (CommandError, RegistryError, OSError) as error:
         # One line: messages of several lines come from documents with several mistakes.
-        sys.exit(f"edgemodel: {'; '.join(str(error).splitlines())}")
+        sys.stderr.write(f"edgemodel: {'; '.join(str(error).splitlines())}\n")
+        sys.exit(error.exit_code if isinstance(error, CommandError) else 1)
 
 
 if __name__ == "__main__":

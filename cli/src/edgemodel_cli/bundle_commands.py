@@ -7,10 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from edgemodel.bundle import CARD, EDGE_FILES, GOLDEN, MANIFEST, MODEL, digest_of
-from edgemodel_cli.create import Wanted, create_bundle, parse_labels
 from edgemodel_cli.errors import BadInput, NotVerified
-from edgemodel_cli.golden import compare
-from edgemodel_cli.model import read_model
 from edgemodel_cli.options import (
     CaFile,
     Digest,
@@ -54,6 +51,8 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
 
     Example: edgemodel bundle create digits.onnx --labels 0,1,2,3,4,5,6,7,8,9 -o digits-v1
     """
+    from edgemodel_cli.create import Wanted, create_bundle, parse_labels  # noqa: PLC0415 - ONNX Runtime takes a second
+
     wanted = Wanted(
         name=name or model.stem,
         description=description,
@@ -152,6 +151,9 @@ def verify(
 
     Example: edgemodel bundle verify digits-v1
     """
+    from edgemodel_cli.golden import compare  # noqa: PLC0415 - ONNX Runtime takes a second
+    from edgemodel_cli.model import read_model  # noqa: PLC0415
+
     manifest = check_folder(folder)
     if missing := EDGE_FILES - manifest.files.keys():
         raise NotVerified(f"{folder}: not a whole bundle: {', '.join(sorted(missing))} is not in its manifest")

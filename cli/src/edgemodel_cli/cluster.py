@@ -1,54 +1,47 @@
-"""EdgeModels on a cluster: the only code here that speaks to an API server."""
+"""EdgeModels on a cluster: read, followed, annotated."""
 
-import json
-from collections.abc import Iterator, Mapping
+import difflib
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
-from kubernetes import client, config
-from urllib3.exceptions import HTTPError
+from edgemodel_cli.api_server import ApiServer, Body
+from edgemodel_cli.errors import ClusterError, NotFound, UnknownKind
 
-from edgemodel_cli.errors import Forbidden, NoCluster, NotFound, Refused
-
-GROUP, VERSION, PLURAL = "edgemodel.dev", "v1alpha1", "edgemodels"
-TIMEOUT = (5, 20)
-"""Seconds to connect, and to read."""
-
-Body = dict[str, Any]
+API = "/apis/edgemodel.dev/v1alpha1"
+KIND = "edgemodels"
+WATCH = 240.0
+"""Seconds after which a watch is begun anew."""
+PAUSE = 1.0
+"""Seconds between two watches, so that a server that ends each at once is not pressed."""
 
 
 class Cluster:
     """One cluster and namespace, as a kubeconfig names them."""
 
-    def __init__(self, kubeconfig: Path | None, context: str | None, namespace: str | None) -> None:
+    def __init__(
+        self, kubeconfig: Path | None, context: str | None, namespace: str | None, *, patience: float = 20.0
+    ) -> None:
         """Read the kubeconfig; None: kubectl's own, its present context, and that context's namespace.
+
+        `patience` is how many seconds an answer may take.
 
         Raises:
             NoCluster: there is none, or it has no such context.
         """
-        file = None if kubeconfig is None else str(kubeconfig)
-        try:
-            contexts, active = config.list_kube_config_contexts(file)  # type: ignore[no-untyped-call]  # has no types
-            chosen = next((c for c in contexts if c["name"] == context), active) if context else active
-            api = config.new_client_from_config(file, context)  # type: ignore[no-untyped-call]  # has no types
-            self._api: Any = client.CustomObjectsApi(api)  # its answers are typed as object
-        except (config.ConfigException, OSError, TypeError) as error:
-            raise NoCluster(f"no cluster: {' '.join(str(error).split())}") from error
-        self.namespace: str = namespace or chosen["context"].get("namespace") or "default"
+        self.server = ApiServer(kubeconfig, context, patience)
+        self.namespace = namespace or self.server.namespace
 
     def read(self, name: str) -> Body:
         """One EdgeModel.
 
         Raises:
-            ClusterError: see `errors`.
+            ClusterError: see `errors`; NotFound names what is called nearly the same.
         """
-        with _translated(f"edgemodel {self.namespace}/{name}"):
-            body = self._api.get_namespaced_custom_object(
-                GROUP, VERSION, self.namespace, PLURAL, name, _request_timeout=TIMEOUT
-            )
-        return _lean(body)
+        with self._named(name) as (path, what):
+            return _lean(self.server.get(path, what))
 
     def read_all(self, *, everywhere: bool = False) -> list[Body]:
         """The EdgeModels of the namespace, or of all, by name.
@@ -56,65 +49,84 @@ class Cluster:
         Raises:
             ClusterError: see `errors`.
         """
-        with _translated("edgemodels"):
-            if everywhere:
-                found = self._api.list_cluster_custom_object(GROUP, VERSION, PLURAL, _request_timeout=TIMEOUT)
-            else:
-                found = self._api.list_namespaced_custom_object(
-                    GROUP, VERSION, self.namespace, PLURAL, _request_timeout=TIMEOUT
-                )
-        return sorted(map(_lean, found["items"]), key=lambda b: (b["metadata"]["namespace"], b["metadata"]["name"]))
+        return _sorted(self.server.get(self._path(everywhere=everywhere), KIND)["items"])
+
+    def follow(
+        self, name: str | None = None, *, everywhere: bool = False, seconds: float | None = None
+    ) -> Iterator[list[Body]]:
+        """The EdgeModels now, and again whenever one changes, for about `seconds`; None: for ever.
+
+        Ends with them as they are at the end.
+
+        Raises:
+            ClusterError: see `errors`; NotFound: the one called `name` is not there, or not any more.
+        """
+        path, end = self._path(everywhere=everywhere), None if seconds is None else time.monotonic() + seconds
+        only = {} if name is None else {"fieldSelector": f"metadata.name={name}"}
+        while True:
+            listed = self.server.get(path, KIND, **only)
+            present = {_key(body): body for body in listed["items"]}
+            if name is not None and not present:
+                self.read(name)  # says why
+            yield _sorted(present.values())
+            left = WATCH if end is None else min(end - time.monotonic(), WATCH)
+            if left <= 0:
+                return
+            query = {**only, "resourceVersion": listed["metadata"]["resourceVersion"]}
+            for event in self.server.watch(path, KIND, left, **query):
+                if event["type"] == "ERROR":  # too old a version, mostly: list again
+                    break
+                _apply(event, present)
+                if name is not None and not present:
+                    break
+                yield _sorted(present.values())
+            time.sleep(PAUSE if end is None else min(max(end - time.monotonic(), 0), PAUSE))
 
     def annotate(self, name: str, annotations: Mapping[str, str | None]) -> Body:
         """Set annotations of one EdgeModel (None: remove) and return it.
 
         Raises:
-            ClusterError: see `errors`.
+            ClusterError: see `errors`; NotFound names what is called nearly the same.
         """
         patch = {"metadata": {"annotations": dict(annotations)}}
-        with _translated(f"edgemodel {self.namespace}/{name}"):
-            body = self._api.patch_namespaced_custom_object(
-                GROUP,
-                VERSION,
-                self.namespace,
-                PLURAL,
-                name,
-                patch,
-                _content_type="application/merge-patch+json",
-                _request_timeout=TIMEOUT,
-            )
-        return _lean(body)
+        with self._named(name) as (path, what):
+            return _lean(self.server.send("PATCH", path, what, patch, "application/merge-patch+json"))
+
+    @contextmanager
+    def _named(self, name: str) -> Iterator[tuple[str, str]]:
+        """Path and description of one EdgeModel; where it is not there, what the user may have meant is named."""
+        what = f"edgemodel {self.namespace}/{name}"
+        try:
+            yield f"{self._path()}/{quote(name, safe='')}", what
+        except UnknownKind:
+            raise
+        except NotFound as error:
+            raise NotFound(f"{error}{self._near(name)}") from error
+
+    def _path(self, *, everywhere: bool = False) -> str:
+        return f"{API}/{KIND}" if everywhere else f"{API}/namespaces/{self.namespace}/{KIND}"
+
+    def _near(self, name: str) -> str:
+        try:
+            near = difflib.get_close_matches(name, [body["metadata"]["name"] for body in self.read_all()], n=1)
+        except ClusterError:
+            return ""
+        return f"; did you mean {near[0]}?" if near else ""
 
 
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    try:
-        yield
-    except client.ApiException as error:
-        raise _refusal(what, error.status, _message(error)) from error
-    except (HTTPError, OSError) as error:
-        raise NoCluster(f"the API server does not answer: {str(error)[:200]}") from error
+def _apply(event: Body, present: dict[tuple[str, str], Body]) -> None:
+    if event["type"] == "DELETED":
+        present.pop(_key(event["object"]), None)
+    else:
+        present[_key(event["object"])] = event["object"]
 
 
-def _refusal(what: str, status: int, message: str) -> NotFound | Forbidden | Refused:
-    match status:
-        case HTTPStatus.NOT_FOUND if PLURAL in message:
-            return NotFound(f"{what}: not found")
-        case HTTPStatus.NOT_FOUND:
-            return NotFound("this cluster has no EdgeModels: is the operator's chart installed?")
-        case HTTPStatus.UNAUTHORIZED:
-            return Forbidden(f"{what}: the API server does not know you; log in again")
-        case HTTPStatus.FORBIDDEN:
-            return Forbidden(f"{what}: {message}")
-        case _:
-            return Refused(f"{what}: the API server says {status}: {message}")
+def _key(body: Body) -> tuple[str, str]:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
 
 
-def _message(error: Any) -> str:
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return str(error.reason)
+def _sorted(bodies: Iterable[Body]) -> list[Body]:
+    return sorted(map(_lean, bodies), key=_key)
 
 
 def _lean(body: Body) -> Body:

@@ -5,7 +5,8 @@ CommandError
 ├── NotVerified    a bundle does not do what its golden batch says
 └── ClusterError
     ├── NoCluster      no kubeconfig that can be used, or the API server does not answer
-    ├── NotFound       no such EdgeModel, or no EdgeModels at all on that cluster
+    ├── NotFound       no such object
+    │   └── UnknownKind    no EdgeModels at all on that cluster
     ├── Forbidden      the user may not do this
     ├── Refused        the API server or the operator says no; the message says why
     └── Unanswered     the operator did not answer in time
@@ -14,6 +15,8 @@ CommandError
 
 class CommandError(Exception):
     """Base of this package's errors; the message is one line for a person."""
+
+    exit_code = 1
 
 
 class BadInput(CommandError):
@@ -33,7 +36,11 @@ class NoCluster(ClusterError):
 
 
 class NotFound(ClusterError):
-    """No such EdgeModel, or no EdgeModels at all on that cluster."""
+    """No such object."""
+
+
+class UnknownKind(NotFound):
+    """The API server knows no objects of that kind."""
 
 
 class Forbidden(ClusterError):
@@ -46,3 +53,5 @@ class Refused(ClusterError):
 
 class Unanswered(ClusterError):
     """The operator did not answer in time."""
+
+    exit_code = 4

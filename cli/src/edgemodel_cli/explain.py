@@ -1,63 +1,105 @@
-"""Why an EdgeModel is as it is, and what comes next, in sentences. Pure."""
+"""Why an EdgeModel is as it is: which check says so, on what evidence, and what would change it. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
-from edgemodel_cli.seen import Body, Seen, age, printable, text
+from edgemodel_cli.advice import ADVICE, CHECKS, command
+from edgemodel_cli.seen import Body, Condition, Seen, age, printable, text
 
-GOING_ON = ("Paused", "Reconciling", "RollingOut", "Healing", "Distilling")
-"""Conditions that name what is waited for while they are true."""
-
-ADVICE = {
-    "PausedByPerson": "edgemodel resume {name}: until then nothing is decided",
-    "VersionQuarantined": "wish another version, or let it serve again: edgemodel clear-quarantine {name} {wished}",
-    "InvalidSpec": "correct the fields that are named",
-    "ArtifactRefused": "push a bundle that edgemodel bundle verify accepts, and wish its digest",
-    "ArtifactUnreachable": "see that nodes reach the registry, and that spec.registry has its login and certificates",
-    "ProgressDeadlineExceeded": "look at the nodes of the rollout; back: edgemodel rollback {name} {last_good}",
-    "NameTaken": "delete or rename the object that is named",
-    "Forbidden": "give the operator's role the permission that is named",
-    "NoNodes": "label a node, or change spec.placement.nodeSelector",
-    "PersonAsked": "look at the nodes and their input; back: edgemodel rollback {name} {last_good}",
-    "LadderExhausted": "everything in the strategy was tried: wish another version, or edgemodel redistill {name}",
-    "TooManyHeals": "find what makes the fault come back; spec.healing.maxPerHour is what holds",
-    "NoStrategy": "name the fault in spec.healing.strategies, or act yourself: edgemodel rollback {name} {last_good}",
-    "Unproved": "nothing came in that would prove the heal: see that requests are answered and measured",
-    "Absent": "see that the pods can be scraped, or that Prometheus answers",
-    "Stale": "see that the nodes that are named can be measured",
-}
-"""By the reason of a condition: what a person may do about it."""
-
-NOTABLE = {"Ready": "False", "Stalled": "True", "Degraded": "True", "Healing": "False", "TelemetryFresh": "False"}
+NOTABLE = {"Ready": "False", "Stalled": "True", "Degraded": "True", "TelemetryFresh": "False", "Healing": "False"}
 """Conditions that ask for an explanation when they have this status."""
+GOING_ON = ("Paused", "AwaitingApproval", "Reconciling", "RollingOut", "Healing", "Distilling")
+"""Conditions that name what is waited for while they are true."""
+IDLE = ("NothingToHeal", "NothingWaits")
 
 BLAME = {
     "Version": "enough nodes that serve it report the fault",
     "Node": "too few of the nodes that serve the version report it",
     "Input": "the backup shows it too, or a version that was good drifts everywhere",
+    "Telemetry": "what is reported cannot be relied on",
     "Unknown": "too little is known to say",
 }
 
 
-def explain(model: Seen, now: datetime) -> Iterator[str]:
-    """Lines for a person: the state, why, the faults with their evidence, what is waited for, what comes next."""
-    yield from _state(model)
-    reasons = [c for c in model.conditions if NOTABLE.get(c.type) == c.status and c.reason != "NothingToHeal"]
-    why = [f"{c.type} is {c.status}, {c.reason}{_since(c.since, now)}: {c.message}" for c in reasons]
-    yield from _section("why", why)
-    yield from _section("faults", [line for fault in model.items("faults") for line in _fault(model, fault, now)])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """One condition: what it says, the check that says so, and what would change it."""
+
+    type: str
+    status: str
+    reason: str
+    since: str
+    message: str
+    check: str
+    changes: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One active fault, on whom it is blamed, and what was tried."""
+
+    name: str
+    since: str
+    nodes: str
+    blame: str
+    because: str
+    tried: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why an EdgeModel is as it is."""
+
+    state: tuple[str, ...]
+    why: tuple[Why, ...]
+    faults: tuple[Fault, ...]
+    under_way: tuple[Why, ...]
+    asked: tuple[str, ...]
+    next: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        found = asdict(self)
+        return {("underWay" if key == "under_way" else key): value for key, value in found.items()}
+
+
+def explain(model: Seen) -> Explanation:
+    """Everything a person needs to know why; `next` always has something."""
+    reasons = [c for c in model.conditions if NOTABLE.get(c.type) == c.status and c.reason not in IDLE]
     going_on = [c for c in model.conditions if c.type in GOING_ON and c.status == "True"]
-    yield from _section("under way", [f"{c.type}, {c.reason}{_since(c.since, now)}: {c.message}" for c in going_on])
-    yield from _section("last asked", [_asked(entry) for entry in model.items("verbs")[-1:]])
-    words = {
-        "name": model.name,
-        "wished": text(model.spec, "version"),
-        "last_good": text(model.status, "lastGood", "VERSION"),
-    }
-    concerned = [*reasons, *(c for c in going_on if c.type == "Paused")]
-    steps = list(dict.fromkeys(ADVICE[c.reason].format(**words) for c in concerned if c.reason in ADVICE))
-    nothing = "wait: the operator goes on by itself" if going_on else "nothing to do"
-    yield from _section("next", steps or [nothing])
+    return Explanation(
+        state=tuple(_state(model)),
+        why=tuple(map(_why, reasons)),
+        faults=tuple(_fault(model, fault) for fault in model.items("faults")),
+        under_way=tuple(map(_why, going_on)),
+        asked=tuple(map(_asked, model.items("verbs")[-1:])),
+        next=tuple(_next(model, [*reasons, *going_on])) or (_nothing(model, going_on),),
+    )
+
+
+def lines(found: Explanation, now: datetime) -> Iterator[str]:
+    """`found` for people; what belongs to a line is indented under it."""
+    yield from found.state
+    yield from _section("why", [line for why in found.why for line in _told(why, now)])
+    yield from _section("faults", [line for fault in found.faults for line in _fault_lines(fault, now)])
+    yield from _section("under way", [line for why in found.under_way for line in _told(why, now)])
+    yield from _section("last asked", found.asked)
+    yield from _section("next", found.next)
+
+
+def _why(condition: Condition) -> Why:
+    known = ADVICE.get(condition.reason)
+    return Why(
+        type=condition.type,
+        status=condition.status,
+        reason=condition.reason,
+        since=condition.since,
+        message=condition.message,
+        check=f"{known.check}: {CHECKS[known.check]}" if known else "",
+        changes=known.changes if known else "",
+    )
 
 
 def _state(model: Seen) -> Iterator[str]:
@@ -86,24 +128,56 @@ def _why_other(model: Seen, serving: str, wished: str) -> str:
     return ""
 
 
-def _fault(model: Seen, fault: Body, now: datetime) -> Iterator[str]:
+def _fault(model: Seen, fault: Body) -> Fault:
     name, blame = text(fault, "name"), text(fault, "blame")
-    nodes = printable(", ".join(map(str, fault.get("nodes", ()))))
-    yield f"{name}{_since(text(fault, 'since'), now)} on {nodes}; {blame} is blamed: {BLAME.get(blame, '')}"
-    for heal in model.items("heals"):
-        if heal.get("fault") == name:
-            yield f"  {text(heal, 'action')} {text(heal, 'verdict', 'is under proof')}; seen: {text(heal, 'evidence')}"
+    return Fault(
+        name=name,
+        since=text(fault, "since"),
+        nodes=printable(", ".join(map(str, fault.get("nodes", ())))),
+        blame=blame,
+        because=BLAME.get(blame, ""),
+        tried=tuple(
+            f"{text(heal, 'action')} {text(heal, 'verdict', 'is under proof')}; seen: {text(heal, 'evidence')}"
+            for heal in model.items("heals")
+            if heal.get("fault") == name
+        ),
+    )
+
+
+def _next(model: Seen, concerned: list[Condition]) -> Iterator[str]:
+    for waiting in model.waiting:
+        about = f"{model.name} {text(waiting, 'subject')} -n {model.namespace}"
+        yield from (f"edgemodel approve {about}", f"or: edgemodel reject {about}")
+    yield from dict.fromkeys(filter(None, (command(condition.reason, model) for condition in concerned)))
+
+
+def _nothing(model: Seen, going_on: list[Condition]) -> str:
+    if model.condition("Ready") is None:
+        return f"edgemodel doctor {model.name} -n {model.namespace}"
+    return "wait: the operator goes on by itself" if going_on else "nothing to do"
+
+
+def _told(why: Why, now: datetime) -> Iterator[str]:
+    yield f"{why.type} is {why.status}, {why.reason}{_since(why.since, now)}: {why.message}"
+    if why.check:
+        yield f"  check: {why.check}"
+        yield f"  changes when {why.changes}"
+
+
+def _fault_lines(fault: Fault, now: datetime) -> Iterator[str]:
+    yield f"{fault.name}{_since(fault.since, now)} on {fault.nodes}; {fault.blame} is blamed: {fault.because}"
+    yield from (f"  {line}" for line in fault.tried)
 
 
 def _asked(entry: Body) -> str:
     return f"{text(entry, 'verb')} {text(entry, 'argument')}: {text(entry, 'result')}, {text(entry, 'message')}"
 
 
-def _section(title: str, lines: list[str]) -> Iterator[str]:
-    if lines:
+def _section(title: str, found: "tuple[str, ...] | list[str]") -> Iterator[str]:
+    if found:
         yield ""
         yield title
-        yield from (f"  {line}" for line in lines)
+        yield from (f"  {line}" for line in found)
 
 
 def _since(since: str, now: datetime) -> str:

@@ -1,15 +1,19 @@
 """Options that several commands share."""
 
+import json
 import os
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 
-from edgemodel_registry import Client, Progress
+if TYPE_CHECKING:
+    from edgemodel_registry import Client, Progress
 
 CaFile = Annotated[
     Path | None,
@@ -35,8 +39,22 @@ stdout = Console(highlight=False, markup=False)
 stderr = Console(stderr=True, highlight=False, markup=False)
 
 
-def make_client(ca_file: Path | None, docker_config: Path | None) -> Client:
+def print_json(document: Any) -> None:
+    """For programs, on stdout."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Sentences on stdout, folded at the terminal's width and indented under their first line."""
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        typer.echo("\n".join(textwrap.wrap(line, stdout.width, subsequent_indent=indent, break_on_hyphens=False)))
+
+
+def make_client(ca_file: Path | None, docker_config: Path | None) -> "Client":
     """A registry client with docker's own logins where no file was named."""
+    from edgemodel_registry import Client  # noqa: PLC0415 - half a second that other commands do without
+
     return Client(ca_file, docker_config or _dockers_own())
 
 
@@ -46,7 +64,7 @@ def transfer_bar() -> Bar:
     return Bar(*columns, console=stderr, disable=not stderr.is_terminal)
 
 
-def follow(bar: Bar, what: str) -> Progress:
+def follow(bar: Bar, what: str) -> "Progress":
     """A callback that moves `bar`."""
     task = bar.add_task(what, total=None)
     return lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,6 +1,5 @@
 """``edgemodel rehearse``: try fault rules on recorded samples before trusting them."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,11 +8,11 @@ import typer
 from rich.table import Table
 
 from edgemodel_cli.errors import BadInput
-from edgemodel_cli.options import stderr, stdout
+from edgemodel_cli.options import print_json, stderr, stdout
 from edgemodel_cli.plot import draw
 from edgemodel_cli.recording import Recording, read_recording
 from edgemodel_cli.rehearsal import Rehearsal, rehearse
-from edgemodel_cli.rules_file import Rules, read_rules
+from edgemodel_cli.rules_file import read_rules
 
 
 def rehearse_rules(
@@ -35,22 +34,22 @@ def rehearse_rules(
     Example: edgemodel rehearse edgemodel.yaml last-week.csv
     """
     wanted, recording = read_rules(rules), read_recording(samples)
+    for rule in wanted.rules:
+        if rule.metric not in recording.metrics:
+            stderr.print(f"{rule.name}: there is no column {rule.metric}, so it never fires", soft_wrap=True)
     found = rehearse(wanted, recording)
     match output:
         case "json":
-            typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+            print_json(found.as_json())
         case "png":
             if sys.stdout.isatty():
                 raise BadInput("-o png: send it to a file: edgemodel rehearse … -o png > rehearsal.png")
             sys.stdout.buffer.write(draw(wanted, recording, found))
         case "table":
-            _print(wanted, recording, found)
+            _print(recording, found)
 
 
-def _print(rules: Rules, recording: Recording, found: Rehearsal) -> None:
-    for rule in rules.rules:
-        if rule.metric not in recording.metrics:
-            stderr.print(f"{rule.name}: there is no column {rule.metric}, so it never fires", soft_wrap=True)
+def _print(recording: Recording, found: Rehearsal) -> None:
     if found.firings:
         table = _table("TIME", "RULE", "VALUE", "THRESHOLD", "SEVERITY", "LADDER")
         for fired in found.firings:
@@ -64,7 +63,8 @@ def _print(rules: Rules, recording: Recording, found: Rehearsal) -> None:
             table.add_row(str(rung.time), rung.fault, rung.step)
         stdout.print()
         stdout.print(table)
-    stderr.print(f"{len(found.firings)} firings in {len(recording.rows)} samples", soft_wrap=True)
+    count = len(found.firings)
+    stderr.print(f"{count} firing{'' if count == 1 else 's'} in {len(recording.rows)} samples", soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:

@@ -83,6 +83,11 @@ class Seen:
         """Whether the operator says that it decides nothing."""
         return self.condition("Paused") is not None
 
+    @property
+    def waiting(self) -> list[Body]:
+        """What waits for a person's word."""
+        return [approval for approval in self.items("approvals") if "decision" not in approval]
+
     def items(self, field: str) -> list[Body]:
         """A list of the status."""
         return list(self.status.get(field) or ())
@@ -121,6 +126,11 @@ def age(since: str, now: datetime) -> str:
         seconds = max(int((now - datetime.fromisoformat(since)).total_seconds()), 0)
     except (ValueError, TypeError):
         return ""
+    return short(seconds)
+
+
+def short(seconds: int) -> str:
+    """``5m``: a length of time, as kubectl has it."""
     for unit, length, most in (("s", 1, 120), ("m", 60, 120), ("h", 3600, 48)):
         if seconds < length * most:
             return f"{seconds // length}{unit}"

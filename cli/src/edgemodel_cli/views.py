@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from edgemodel_cli.seen import Body, Seen, age, printable, text
+from edgemodel_cli.timeline import Happening
 
 ICON = {"True": "yes", "False": "no"}
 SHORT = 19
@@ -43,6 +45,9 @@ def details(model: Seen, now: datetime) -> Iterator[Table | Text]:
     about.add_row("nodes", _nodes(model) + _unknown(model))
     if rollout:
         about.add_row("rollout", f"{text(rollout, 'to')}, step {int(rollout.get('step', 0)) + 1}, {_waits(rollout)}")
+    for waiting in model.waiting:
+        about.add_row("asks you", text(waiting, "message"))
+        about.add_row("", f"edgemodel approve {model.name} {text(waiting, 'subject')} -n {model.namespace} (or reject)")
     yield about
     yield Text()
     table = _table("CONDITION", "STATUS", "REASON", "FOR", "MESSAGE")
@@ -72,44 +77,20 @@ def tree(model: Seen, now: datetime) -> Tree:
     return root
 
 
-def history(model: Seen) -> list[dict[str, str]]:
-    """What was done and asked, oldest first: at, what, detail, result."""
-    rows = [
-        {
-            "at": text(heal, "at"),
-            "what": text(heal, "action"),
-            "detail": f"{text(heal, 'fault')}: {text(heal, 'from', '–')} → {text(heal, 'to', '–')}",
-            "result": text(heal, "verdict", "under proof"),
-        }
-        for heal in model.items("heals")
-    ]
-    rows += [
-        {
-            "at": text(verb, "at"),
-            "what": text(verb, "verb"),
-            "detail": text(verb, "message"),
-            "result": text(verb, "result"),
-        }
-        for verb in model.items("verbs")
-    ]
-    rows += [
-        {
-            "at": text(version, "provedAt"),
-            "what": "proved",
-            "detail": f"{text(version, 'name')} answered well everywhere",
-            "result": text(version, "state"),
-        }
-        for version in model.items("versions")
-        if version.get("provedAt")
-    ]
-    return sorted(rows, key=lambda row: row["at"])
+def branches(model: Seen) -> dict[str, Any]:
+    """What `tree` shows, for programs."""
+    parts: dict[str, Any] = {field: model.items(field) for field in ("versions", "faults", "approvals")}
+    parts |= {field: model.part(field) for field in ("nodes", "rollout", "distillation") if model.part(field)}
+    names = {"namespace": model.namespace, "name": model.name, "wished": model.spec.get("version")}
+    return names | {"serving": model.status.get("version"), "lastGood": model.status.get("lastGood")} | parts
 
 
-def history_table(rows: Sequence[dict[str, str]]) -> Table:
-    """`history` for people."""
+def history(happenings: Sequence[Happening]) -> Table:
+    """What happened, for people."""
     table = _table("AT", "WHAT", "DETAIL", "RESULT")
-    for row in rows:
-        table.add_row(row["at"][:19], row["what"], row["detail"], row["result"])
+    for found in happenings:
+        result = f"{found.result} in {found.took}" if found.took else found.result
+        table.add_row(found.at[:19], found.what, found.detail, result)
     return table
 
 

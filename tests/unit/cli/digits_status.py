@@ -68,6 +68,7 @@ BLAMED["status"]["heals"] = [
         "to": "v1",
         "evidence": "high-latency on edge-1, edge-2, edge-3; Version is blamed",
         "verdict": "Proved",
+        "verifiedAt": "2026-01-01T12:21:01Z",
     }
 ]
 BLAMED["status"]["verbs"] = [
@@ -81,6 +82,9 @@ BLAMED["status"]["verbs"] = [
     }
 ]
 BLAMED["status"]["nodes"]["exceptions"] = [{"name": "edge-3", "version": "v0", "reason": "low-confidence"}]
+
+
+UNSEEN = Seen({"metadata": {"name": "young", "namespace": "plant-a"}, "spec": {"version": "v1"}, "status": None})
 
 
 def healthy(**status: Any) -> Seen:

@@ -144,11 +144,12 @@ def test_the_table_shows_firings_and_ladder_in_80_columns(rehearse: Callable[...
     ]
     assert lines[-1] == "30   slow  SwitchModel: Proved"
     assert max(map(len, lines)) <= 80
-    assert ended.err == "1 firings in 4 samples\n"
+    assert ended.err == "1 firing in 4 samples\n"
 
 
-def test_a_rule_without_a_column_is_named(rehearse: Callable[..., Ended]) -> None:
-    ended = rehearse(BARE, series(1, 2, metric="cpu_percent"))
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_rule_without_a_column_is_named(rehearse: Callable[..., Ended], output: str) -> None:
+    ended = rehearse(BARE, series(1, 2, metric="cpu_percent"), "-o", output)
     assert "slow: there is no column inference_latency_ms, so it never fires" in ended.err
 
 
@@ -165,7 +166,7 @@ def test_without_matplotlib_the_picture_says_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     ended = rehearse(BARE, series(1), "-o", "png")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "edgemodel: -o png wants matplotlib: pip install 'edgemodel-cli[plot]'"
+    assert ended.err == "edgemodel: -o png wants matplotlib: pip install 'edgemodel-cli[plot]'\n"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_a_bad_recording_is_refused_by_line_and_column(
     ended = rehearse(BARE, samples)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith(f"edgemodel: samples.csv: {words}")
-    assert "\n" not in ended.err
+    assert ended.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -219,10 +220,15 @@ def test_bad_rules_are_refused_by_field(rehearse: Callable[..., Ended], rules: s
     ended = rehearse(rules, series(1))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith(f"edgemodel: rules.yaml: {words}")
-    assert "\n" not in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_samples_too_large_to_compute_with_are_no_verdict(rehearse: Callable[..., Ended]) -> None:
+    variance = BARE.replace('">"', "variance").replace("window: 1", "window: 2")
+    assert firings(rehearse(variance, series(1e308, -1e308, 1e308), "-o", "json")) == []
 
 
 def test_a_missing_file_is_named(edgemodel: Edgemodel, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(BARE)
-    assert edgemodel("rehearse", tmp_path / "no.yaml", tmp_path / "no.csv").err.endswith("no.yaml: no such file")
-    assert edgemodel("rehearse", tmp_path / "rules.yaml", tmp_path / "no.csv").err.endswith("no.csv: no such file")
+    assert edgemodel("rehearse", tmp_path / "no.yaml", tmp_path / "no.csv").err.endswith("no.yaml: no such file\n")
+    assert edgemodel("rehearse", tmp_path / "rules.yaml", tmp_path / "no.csv").err.endswith("no.csv: no such file\n")

@@ -1,17 +1,16 @@
 """What people see of EdgeModels: everything fits 80 columns, nothing is coloured, nothing breaks on what is missing."""
 
 import io
-from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from edgemodel_cli import views
-from edgemodel_cli.explain import explain
+from edgemodel_cli.explain import explain, lines
 from edgemodel_cli.seen import Seen, age
-from tests.unit.cli.digits_status import NOW, blamed, condition, healthy
+from edgemodel_cli.timeline import timeline
+from tests.unit.cli.digits_status import NOW, UNSEEN, blamed, condition, healthy
 
-UNSEEN = Seen({"metadata": {"name": "young", "namespace": "plant-a"}, "spec": {"version": "v1"}, "status": None})
 LONG = Seen(
     {
         "metadata": {"name": "n" * 52, "namespace": "plant-a", "creationTimestamp": "2026-01-01T10:00:00Z"},
@@ -75,83 +74,41 @@ def test_the_tree_shows_what_is_under_way() -> None:
 
 
 def test_history_is_in_order_of_time() -> None:
-    assert [(row["what"], row["result"]) for row in views.history(blamed())] == [
-        ("proved", "Serving"),
+    assert [(found.what, found.result) for found in timeline(blamed())] == [
+        ("proved", "Good"),
         ("SwitchModel", "Proved"),
+        ("barred", "Quarantined"),
         ("rollback-to", "Refused"),
     ]
-    line = shown(views.history_table(views.history(blamed())))[2]
-    assert line.split() == ["2026-01-01T12:20:00", "SwitchModel", "high-latency:", "v2", "→", "v1", "Proved"]
+
+
+def test_history_says_how_long_a_heal_took_to_be_proved() -> None:
+    line = shown(views.history(timeline(blamed())))[2]
+    assert " ".join(line.split()) == "2026-01-01T12:20:00 SwitchModel high-latency: v2 → v1 Proved in 61s"
+
+
+def test_details_name_what_waits_for_a_person_and_the_command() -> None:
+    asked = {"gate": "Redistill", "subject": "low-confidence", "message": "a successor would be trained"}
+    lines = shown(*views.details(healthy(approvals=[asked]), NOW))
+    assert lines[4:6] == [
+        "asks you   a successor would be trained",
+        "           edgemodel approve digits low-confidence -n plant-a (or reject)",
+    ]
 
 
 @pytest.mark.parametrize("model", [healthy(), blamed(), UNSEEN, LONG])
 def test_everything_fits_80_columns_without_colour(model: Seen) -> None:
     parts = [views.overview([model], NOW), *views.details(model, NOW), views.tree(model, NOW)]
-    lines = shown(*parts, views.history_table(views.history(model)))
+    lines = shown(*parts, views.history(timeline(model)))
     assert max(map(len, lines)) <= 80
     assert not any("\x1b" in line for line in lines)
 
 
 def test_nobody_writes_to_the_terminal_through_a_name() -> None:
     hostile = healthy(version="v1\x1b]0;owned\x07", conditions=[condition("Ready", "True", "x\x1b[2J")])
-    text = "\n".join([*shown(views.overview([hostile], NOW), views.tree(hostile, NOW)), *explain(hostile, NOW)])
+    text = "\n".join([*shown(views.overview([hostile], NOW), views.tree(hostile, NOW)), *lines(explain(hostile), NOW)])
     assert "\x1b" not in text
     assert "\x07" not in text
-
-
-def test_explain_says_why_with_evidence_and_what_to_do() -> None:
-    assert list(explain(blamed(), NOW)) == [
-        "digits is ready: v1 serves on 3 of 3 nodes",
-        "v2 is wished; v1 serves: v2 is Quarantined (high-latency)",
-        "",
-        "why",
-        "  Stalled is True, VersionQuarantined for 5m: v2 is Quarantined (high-latency): wish another version",
-        "  Degraded is True, NodeBlamed for 5m: low-confidence on edge-3 (Node is blamed)",
-        "",
-        "faults",
-        "  low-confidence for 2m on edge-3; Node is blamed: too few of the nodes that serve the version report it",
-        "",
-        "last asked",
-        "  rollback-to v2: Refused, v2 is Quarantined (high-latency): clear-quarantine comes first",
-        "",
-        "next",
-        "  wish another version, or let it serve again: edgemodel clear-quarantine digits v2",
-    ]
-
-
-def test_explain_shows_what_was_tried_about_a_fault() -> None:
-    fault = {"name": "high-latency", "nodes": ["edge-1"], "blame": "Version", "since": "2026-01-01T12:28:00Z"}
-    assert "    SwitchModel Proved; seen: high-latency on edge-1, edge-2, edge-3; Version is blamed" in list(
-        explain(blamed(faults=[fault]), NOW)
-    )
-
-
-@pytest.mark.parametrize(
-    ("conditions", "last"),
-    [
-        ([condition("Ready", "True", "Serving")], "nothing to do"),
-        (
-            [condition("Ready", "False", "NodesNotReady"), condition("Reconciling", "True", "WaitingForNodes")],
-            "wait: the operator goes on by itself",
-        ),
-        (
-            [condition("Ready", "True", "Serving"), condition("Paused", "True", "PausedByPerson")],
-            "edgemodel resume digits: until then nothing is decided",
-        ),
-        (
-            [condition("Ready", "True", "Serving"), condition("Healing", "False", "PersonAsked")],
-            "look at the nodes and their input; back: edgemodel rollback digits v1",
-        ),
-    ],
-)
-def test_explain_ends_with_the_next_step(conditions: list[dict[str, Any]], last: str) -> None:
-    assert list(explain(healthy(conditions=conditions), NOW))[-1].strip() == last
-
-
-def test_explain_of_what_no_operator_has_seen() -> None:
-    assert next(iter(explain(UNSEEN, NOW))) == (
-        "young: no operator has looked at it: see that one runs and watches namespace plant-a"
-    )
 
 
 @pytest.mark.parametrize(
