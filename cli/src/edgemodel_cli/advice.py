@@ -75,6 +75,8 @@ ADVICE: Mapping[str, Advice] = {
     "Acting": Advice("ladder", "the action is done"),
     "Settling": Advice("proof", "spec.healing.settle is over"),
     "WaitingForEvidence": Advice("proof", "spec.healing.minSamples requests were answered"),
+    "Delayed": Advice("ladder", "the action's delay is over"),
+    "AlertAnswered": Advice("ladder", "the alert is resolved, or a person acts", _BACK),
     "CoolingDown": Advice("ladder", "spec.healing.cooldown is over"),
     "TooManyHeals": Advice("ladder", "an hour is over, or spec.healing.maxPerHour is raised", _BACK),
     "Unproved": Advice("proof", "requests come in and are measured"),
