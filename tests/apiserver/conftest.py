@@ -1,13 +1,20 @@
 """A real API server, started once for these tests, and kubectl to talk to it."""
 
+import itertools
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY
 from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.operator_process import FakePod, Operator, create_node
+from tests.apiserver.space import EDGE, V1, Space
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +39,48 @@ def edgemodel_crd(kubectl: Kubectl) -> None:
     wait = ("wait", "--for=condition=Established", "--timeout=5s", "crd/edgemodels.edgemodel.dev")
     while (ready := kubectl.run(*wait)).returncode != 0:  # it fails at once while there is no condition yet
         assert time.monotonic() < deadline, ready.stderr
+
+
+@pytest.fixture(scope="session")
+def nodes(kubectl: Kubectl) -> Iterator[None]:
+    """Two edge nodes that nobody runs."""
+    for name in ("edge-1", "edge-2"):
+        create_node(kubectl, name, EDGE)
+    yield
+    kubectl.run("delete", "nodes", "edge-1", "edge-2")
+
+
+@pytest.fixture
+def space(kubectl: Kubectl, nodes: None, edgemodel_crd: None) -> Iterator[Space]:
+    name = f"operator-{next(_numbers)}"
+    assert kubectl.run("create", "namespace", name).returncode == 0
+    space = Space(kubectl, name)
+    yield space
+    space.run("delete", "em", "--all", "--wait=false")
+    space.run("delete", "pods", "--all", "--force", "--grace-period=0")
+
+
+@pytest.fixture
+def stopped(kubectl: Kubectl, tmp_path: Path) -> Iterator[Operator]:
+    """An operator that was not started yet."""
+    operator = Operator(kubectl.kubeconfig, tmp_path)
+    yield operator
+    operator.kill()
+
+
+@pytest.fixture
+def operator(stopped: Operator) -> Operator:
+    stopped.start()
+    return stopped
+
+
+@pytest.fixture
+def pods(space: Space) -> Iterator[list[FakePod]]:
+    """v1 serves on both nodes and answers."""
+    pods = [FakePod("edge-1", "127.0.81.1"), FakePod("edge-2", "127.0.81.2")]
+    with ExitStack() as stack:
+        for pod in pods:
+            stack.enter_context(pod.listening())
+            pod.create(space.kubectl, "digits", space.name)
+            pod.serve("digits", space.name, V1, low_confidence=False)
+        yield pods

@@ -70,14 +70,15 @@ class Operator:
         found = [line for line in lines if line.startswith('edgemodel_operator_ticks_total{outcome="ok"}')]
         return float(found[0].split()[-1]) if found else 0.0
 
-    def start(self) -> None:
-        """Start it; returns when it has started to watch."""
+    def start(self, prometheus: str = "") -> None:
+        """Start it; returns when it has started to watch. It reads `prometheus`, or the pods."""
         token = self.folder / "token"
         token.write_text(TOKEN)
         settings = {
             "KUBECONFIG": str(self.kubeconfig),
             "OPERATOR_INFERENCE_IMAGE": "registry/inference:1",
             "OPERATOR_DISTILL_IMAGE": "registry/distill:1",
+            "OPERATOR_PROMETHEUS_URL": prometheus,
             "OPERATOR_SIGNAL_INTERVAL": "0.5",
             "OPERATOR_WEBHOOK_PORT": str(self.webhook_port),
             "OPERATOR_WEBHOOK_TOKEN_FILE": str(token),

@@ -1,13 +1,9 @@
 """The operator process against a real API server: children, rest, deletion, crashes, rollback, its webhook."""
 
-import itertools
 import json
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,121 +12,13 @@ import yaml
 from edgemodel import wish
 from lab.home import REPOSITORY
 from tests.apiserver.kubectl import Kubectl
-from tests.apiserver.operator_process import TOKEN, FakePod, Operator, create_node, wait_for
+from tests.apiserver.operator_process import FakePod, Operator, wait_for
+from tests.apiserver.space import CHILDREN, EDGE, V1, V2, Space, alert, at_rest, edgemodel, installed, post
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("edgemodel_crd")]
-
-EDGE = {"operator-tests": "edge"}
-V1, V2 = ({"name": f"v{i}", "uri": "oci://registry:5000/m", "digest": f"sha256:{i:064x}"} for i in (1, 2))
-CHILDREN = ("configmap/digits-wish", "daemonset/digits", "service/digits")
+pytestmark = pytest.mark.apiserver
 
 Body = dict[str, Any]
 Record = Callable[[str, object], None]
-_numbers = itertools.count(1)
-
-
-def edgemodel(**spec: Any) -> Body:
-    """An EdgeModel on the nodes of these tests, with short times."""
-    rule = {"name": "low-confidence", "metric": "model_confidence_mean", "operator": "<", "threshold": 0.7}
-    wanted: Body = {
-        "versions": [V1, V2],
-        "version": "v1",
-        "placement": {"nodeSelector": EDGE},
-        "health": {"rules": [rule]},
-        "healing": {
-            "strategies": [{"faults": ["low-confidence"], "actions": [{"type": "SwitchModel"}]}],
-            "settle": "1s",
-            "minSamples": 1,
-        },
-        "rollout": {"steps": [{"nodes": 1, "hold": "1s"}], "judge": {"minSamples": 1}},
-    }
-    return {
-        "apiVersion": "edgemodel.dev/v1alpha1",
-        "kind": "EdgeModel",
-        "metadata": {"name": "digits"},
-        "spec": wanted | spec,
-    }
-
-
-class Space:
-    """A namespace of its own, and short words for what tests do in it."""
-
-    def __init__(self, kubectl: Kubectl, name: str) -> None:
-        self.kubectl, self.name = kubectl, name
-
-    def apply(self, body: Body) -> None:
-        applied = self.kubectl.apply(body, "-n", self.name)
-        assert applied.returncode == 0, applied.stderr
-
-    def get(self, what: str) -> Body:
-        return self.kubectl.get(what, "-n", self.name)
-
-    def run(self, *arguments: str) -> str:
-        answer = self.kubectl.run(*arguments, "-n", self.name)
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout
-
-    def status(self) -> Body:
-        status: Body = self.get("em/digits").get("status", {})
-        return status
-
-    def condition(self, type_: str) -> tuple[str, str]:
-        found = [c for c in self.status().get("conditions", []) if c["type"] == type_]
-        return (found[0]["status"], found[0]["reason"]) if found else ("", "")
-
-    def wish(self) -> wish.Wish:
-        return wish.parse(self.get("configmap/digits-wish")["data"][wish.FILE_NAME])
-
-    def versions(self, objects: Sequence[str]) -> dict[str, str]:
-        return {what: self.get(what)["metadata"]["resourceVersion"] for what in objects}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nodes(kubectl: Kubectl) -> Iterator[None]:
-    """Two edge nodes that nobody runs."""
-    for name in ("edge-1", "edge-2"):
-        create_node(kubectl, name, EDGE)
-    yield
-    kubectl.run("delete", "nodes", "edge-1", "edge-2")
-
-
-@pytest.fixture
-def space(kubectl: Kubectl) -> Iterator[Space]:
-    name = f"operator-{next(_numbers)}"
-    assert kubectl.run("create", "namespace", name).returncode == 0
-    space = Space(kubectl, name)
-    yield space
-    space.run("delete", "em", "--all", "--wait=false")
-    space.run("delete", "pods", "--all", "--force", "--grace-period=0")
-
-
-@pytest.fixture
-def stopped(kubectl: Kubectl, tmp_path: Path) -> Iterator[Operator]:
-    """An operator that was not started yet."""
-    operator = Operator(kubectl.kubeconfig, tmp_path)
-    yield operator
-    operator.kill()
-
-
-@pytest.fixture
-def operator(stopped: Operator) -> Operator:
-    stopped.start()
-    return stopped
-
-
-def installed(space: Space) -> bool:
-    return all(space.get(child) for child in CHILDREN) and space.status()["observedGeneration"] > 0
-
-
-def at_rest(space: Space, objects: Sequence[str] = ("em/digits", *CHILDREN), seconds: float = 2.0) -> dict[str, str]:
-    """Resource versions that stood still for `seconds`."""
-    since, seen = time.monotonic(), space.versions(objects)
-    deadline = since + 30
-    while time.monotonic() - since < seconds:
-        assert time.monotonic() < deadline, "something is written again and again"
-        if (now := space.versions(objects)) != seen:
-            since, seen = time.monotonic(), now
-    return seen
 
 
 @pytest.mark.usefixtures("operator")
@@ -275,18 +163,6 @@ def test_on_sigterm_the_operator_ends_within_five_seconds(space: Space, operator
 # Faults
 
 
-@pytest.fixture
-def pods(space: Space) -> Iterator[list[FakePod]]:
-    """v1 serves on both nodes and answers."""
-    pods = [FakePod("edge-1", "127.0.81.1"), FakePod("edge-2", "127.0.81.2")]
-    with ExitStack() as stack:
-        for pod in pods:
-            stack.enter_context(pod.listening())
-            pod.create(space.kubectl, "digits", space.name)
-            pod.serve("digits", space.name, V1, low_confidence=False)
-        yield pods
-
-
 def revisions(space: Space) -> set[str]:
     """Revisions of the wish for which pods were nudged."""
     items = space.kubectl.get("pods", "-n", space.name)["items"]
@@ -340,29 +216,10 @@ def _default(space: Space) -> str:
     return default.active.name if default is not None else ""
 
 
-def alert(space: Space) -> bytes:
-    labels = {"edgemodel": "digits", "namespace": space.name, "fault": "low-confidence"}
-    item = {"status": "firing", "labels": labels, "startsAt": "2026-01-01T00:00:00Z", "fingerprint": "f1"}
-    return json.dumps({"version": "4", "alerts": [item]}).encode()
-
-
-def post(operator: Operator, body: bytes, token: str = TOKEN, content: str = "application/json") -> int:
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": content}
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{operator.webhook_port}/alerts", data=body, headers=headers, method="POST"
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=10) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return int(error.code)
-
-
 def test_strangers_and_junk_are_refused_at_the_webhook(space: Space, operator: Operator) -> None:
     good = alert(space)
+    wait_for("it knows all EdgeModels, so that none is alerted about in vain", lambda: post(operator, good) == 200)
     assert post(operator, good, token="wrong") == 401
     assert post(operator, b"junk") == 400
     assert post(operator, b" " * (1 << 21)) == 413
     assert post(operator, good, content="text/plain") == 415
-    assert post(operator, good) == 200
