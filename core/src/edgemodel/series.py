@@ -27,6 +27,13 @@ INFERENCE_SECONDS = "edgemodel_inference_seconds"
 """Histogram; label version."""
 ANSWERED_SINCE_SWITCH = "edgemodel_answered_since_switch"
 """Gauge; label version: requests answered well since the active model was last flipped (or the worker started)."""
+TALLY = "edgemodel_tally"
+"""Gauge; labels version, of, part: sums over the intervals since the active model was last flipped (or the worker
+started); `of` and `part` are `edgemodel.tally`'s `Measure` and `PARTS`. What a rollout compares versions by."""
+TALLY_ANSWERED = "edgemodel_tally_answered"
+"""Gauge; label version: requests answered well in these intervals."""
+TALLY_BEGAN = "edgemodel_tally_began_seconds"
+"""Gauge; label version: when the sums began, by the node's clock."""
 CONFIDENCE_MEAN = "edgemodel_model_confidence_mean"
 """Mean of the top class probability over the last interval."""
 METRIC_GAUGES: Mapping[str, str] = {

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from edgemodel import series
+from edgemodel.tally import PARTS, Tally
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
 
@@ -31,6 +32,8 @@ class Readings:
     gauges: Mapping[str, float | None] = field(default_factory=dict)
     """The detector's last samples, by metric."""
     answered: int = 0
+    tally: Tally | None = None
+    """Of the version that serves."""
     samples_pushed: int | None = None
     restarts: Mapping[str, int] = field(default_factory=dict)
 
@@ -96,11 +99,23 @@ class Metrics:
         yield self._counter(series.WORKER_RESTARTS_TOTAL, ["reason"], {(r,): n for r, n in now.restarts.items()})
         if now.serving is not None:
             yield self._gauge(series.ANSWERED_SINCE_SWITCH, ["version"], {(now.serving[0],): now.answered})
+            if now.tally is not None:
+                yield from self._tallied(now.serving[0], now.tally)
         for metric, value in now.gauges.items():
             if value is not None:
                 yield self._gauge(series.METRIC_GAUGES[metric], [], {(): value})
         if now.samples_pushed is not None:
             yield self._gauge(series.SAMPLES_PUSHED, [], {(): now.samples_pushed})
+
+    def _tallied(self, version: str, tally: Tally) -> Iterable[Metric]:
+        sums: dict[tuple[str, ...], float] = {
+            (version, measure.value, part): getattr(moments, part)
+            for measure, moments in tally.moments.items()
+            for part in PARTS
+        }
+        yield self._gauge(series.TALLY, ["version", "of", "part"], sums)
+        yield self._gauge(series.TALLY_ANSWERED, ["version"], {(version,): tally.answered})
+        yield self._gauge(series.TALLY_BEGAN, ["version"], {(version,): tally.began})
 
     def _gauge(self, name: str, labels: list[str], values: Mapping[tuple[str, ...], float]) -> Metric:
         return self._fill(GaugeMetricFamily(name, _help(name), labels=[*self._identity, *labels]), values)

@@ -155,6 +155,7 @@ class Node:
             heals=dict(self._journal.heals),
             gauges=self._lookout.gauges,
             answered=self._traffic.answered_since_switch,
+            tally=self._traffic.tally(active.digest) if active else None,
             samples_pushed=self._pusher.pushed,
             restarts=self._restarts,
         )

@@ -1,11 +1,13 @@
 """What is measured of the traffic, and which inputs are kept of it."""
 
+import math
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgemodel.tally import Measure
 from edgemodel.wish import Sampling
 from edgemodel_inference import samples as module
 from edgemodel_inference.pusher import Pusher
@@ -50,6 +52,34 @@ def test_answers_of_the_version_that_was_left_do_not_count_for_the_new_one(traff
     traffic.switched(V2)
     traffic.answered(V1, 9.0, np.array([0.1]), queue=0)
     assert (traffic.take(1.0)["inference_latency_ms"], traffic.answered_since_switch) == (None, 0)
+
+
+def test_each_interval_with_requests_is_one_observation_of_the_tally() -> None:
+    traffic = Traffic(wall_clock=lambda: 7.0)
+    traffic.switched(V1)
+    for seconds in (0.010, 0.030):
+        traffic.answered(V1, seconds, np.array([0.8, 0.6]), queue=0)
+    traffic.take(1.0)
+    traffic.take(1.0)
+    traffic.failed(V1, queue=0)
+    traffic.take(1.0)
+    tally = traffic.tally(V1)
+    assert tally is not None
+    assert (tally.began, tally.answered) == (7.0, 2)
+    assert [tally.moments[measure].count for measure in Measure] == [1, 1, 2]
+    assert tally.moments[Measure.LATENCY].mean == pytest.approx((math.log(0.010) + math.log(0.030)) / 2)
+    assert tally.moments[Measure.CONFIDENCE].mean == pytest.approx(0.7)
+    assert tally.moments[Measure.ERRORS].mean == pytest.approx(0.5)
+
+
+def test_another_version_begins_its_own_tally(traffic: Traffic) -> None:
+    traffic.answered(V1, 0.010, None, queue=0)
+    traffic.take(1.0)
+    traffic.switched(V2)
+    fresh = traffic.tally(V2)
+    assert fresh is not None
+    assert fresh.answered == 0
+    assert traffic.tally(V1) is None
 
 
 def row(value: float) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":

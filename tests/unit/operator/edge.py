@@ -1,6 +1,7 @@
 """A node of the simulated world: carries out the wish, detects scripted faults, heals itself, reports."""
 
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -8,6 +9,7 @@ from enum import Enum, auto
 from edgemodel import series
 from edgemodel.ladder import ActionType
 from edgemodel.outcome import Outcome
+from edgemodel.tally import PARTS, Measure, Tally
 from edgemodel.wish import Artifact, Assignment, Wish
 from edgemodel_operator.signals.reports import Sample
 
@@ -56,6 +58,8 @@ class Script:
     job_steps: int = 3
     lies: dict[str, Lie] = field(default_factory=dict)
     """By node: what is wrong with what it exports."""
+    traffic: "Traffic | None" = None
+    """What requests are like; None: nodes tally nothing, so that versions cannot be compared."""
     outcomes: dict[int, Outcome | None] = field(default_factory=dict)
     """By attempt; None: the Job fails without a result. Absent: a good student."""
 
@@ -63,6 +67,31 @@ class Script:
         """The fault that `node` really has with `digest`; empty: none."""
         drift = "" if digest in self.robust else self.drift
         return self.sick.get(node) or self.bad.get(digest) or drift
+
+
+@dataclass
+class Traffic:
+    """What requests are like, by node and by digest: rules see none of it, comparisons do."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By node or digest: factors of the time that an answer takes."""
+    confidence: dict[str, float] = field(default_factory=dict)
+    """By node or digest: what is added to the confidence."""
+    errors: dict[str, float] = field(default_factory=dict)
+    """By node or digest: the share of requests that fail."""
+    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 (a simulation)
+
+    def interval(self, node: str, digest: str) -> dict[Measure, float]:
+        """What one interval shows."""
+        both = (node, digest)
+        factor = math.prod(self.seconds.get(what, 1.0) for what in both)
+        sure = 0.85 + sum(self.confidence.get(what, 0.0) for what in both)
+        lost = sum(self.errors.get(what, 0.0) for what in both)
+        return {
+            Measure.LATENCY: math.log(0.02 * factor) + self.chance.gauss(0, 0.15),
+            Measure.CONFIDENCE: min(1.0, sure + self.chance.gauss(0, 0.03)),
+            Measure.ERRORS: min(1.0, max(0.0, self.chance.gauss(lost, lost / 4))),
+        }
 
 
 @dataclass
@@ -88,6 +117,9 @@ class Edge:
     samples: int = 0
     served: list[str] = field(default_factory=list)
     """Names of versions in the order in which they served here."""
+    tally: Tally = field(default_factory=lambda: Tally(began=0.0))
+    age: int = 0
+    """Steps since it was made."""
     exported: tuple[Sample, ...] = ()
     """What was scraped last."""
 
@@ -110,6 +142,7 @@ class Edge:
         """Pull the plug, or put it in again: what is on the disk stays, what was counted is forgotten."""
         self.powered, self.booting = on, BOOT_STEPS
         self.answered = self.judged = 0
+        self.tally = Tally(began=self.age)
         self.fetching = ("", 0)
 
     def remove(self) -> None:
@@ -120,6 +153,7 @@ class Edge:
     def step(self, script: Script, wish: Wish | None) -> None:
         """Live through one step; `wish` is the ConfigMap's, which only a linked node sees."""
         self.silent = 0 if self.reachable else self.silent + 1
+        self.age += 1
         if not self.installed or not self.powered:
             return
         if self.booting:
@@ -133,6 +167,7 @@ class Edge:
             self.answered += script.requests
             self.judged += 1
             self.samples += 1
+            self._count(script, self.active.digest)
         if self.wish is not None and script.heal_locally:
             self._heal(script, self.wish)
 
@@ -168,11 +203,29 @@ class Edge:
             serving = {"version": self.active.name, "digest": self.active.digest, "reason": self.reason}
             yield Sample(series.SERVING_INFO, labels | serving, 1)
             yield Sample(series.ANSWERED_SINCE_SWITCH, labels | {"version": self.active.name}, self.answered)
+            yield from self._tallied(script, labels | {"version": self.active.name})
         for fault, on in self.faults(script).items():
             yield Sample(series.FAULT_ACTIVE, labels | {"fault": fault}, float(on))
         for digest, (version, reason) in self.refused.items():
             yield Sample(series.REFUSED_INFO, labels | {"digest": digest, "version": version, "reason": reason}, 1)
         yield Sample(series.SAMPLES_PUSHED, labels, self.samples)
+
+    def _count(self, script: Script, digest: str) -> None:
+        if script.traffic is None:
+            return
+        moments = dict(self.tally.moments)
+        for measure, value in script.traffic.interval(self.name, digest).items():
+            moments[measure] = moments[measure].add(value)
+        self.tally = replace(self.tally, answered=self.tally.answered + script.requests, moments=moments)
+
+    def _tallied(self, script: Script, labels: dict[str, str]) -> Iterator[Sample]:
+        if script.traffic is None:
+            return
+        yield Sample(series.TALLY_BEGAN, labels, self.tally.began)
+        yield Sample(series.TALLY_ANSWERED, labels, self.tally.answered)
+        for measure, moments in self.tally.moments.items():
+            for part in PARTS:
+                yield Sample(series.TALLY, labels | {"of": measure.value, "part": part}, getattr(moments, part))
 
     def _boast(self, labels: dict[str, str]) -> Iterator[Sample]:
         told = None if self.wish is None else self.wish.for_node(self.name)
@@ -210,6 +263,7 @@ class Edge:
     def _flip(self, target: Artifact, reason: str) -> None:
         self.active, self.reason = target, reason
         self.answered = self.judged = 0
+        self.tally = Tally(began=self.age)
         self.served.append(target.name)
 
     def _heal(self, script: Script, wish: Wish) -> None:

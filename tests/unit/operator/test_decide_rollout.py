@@ -264,7 +264,7 @@ def test_no_evidence_does_not_promote_a_canary(world: World) -> None:
 def test_a_rollout_that_makes_no_progress_is_stalled_and_goes_on_when_it_can(world: World) -> None:
     world.script.requests = 0
     world.wish_for("v2")
-    world.run(310)
+    world.run(345)
     assert world.condition("Stalled") == ("True", "ProgressDeadlineExceeded")
     world.script.requests = 10
     world.until(lambda w: w.serving() == {"v2"})

@@ -10,6 +10,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from edgemodel import series
+from edgemodel.tally import PARTS, Measure, Moments
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Target
@@ -57,6 +58,23 @@ def test_a_report_has_everything_that_a_pod_says() -> None:
     assert (report.version, report.digest, report.reason, report.at) == ("v1", "d1", "Wish", NOW)
     assert (report.faults, report.refused) == ({"slow": True}, {"d2": "NotOnnx"})
     assert (report.wish_revision, report.answered, report.samples) == (7, 41, 12)
+
+
+def test_a_report_has_the_tally_that_a_pod_exports() -> None:
+    samples = [sample(series.TALLY_BEGAN, 1700000000.25), sample(series.TALLY_ANSWERED, 40)]
+    samples += [
+        sample(series.TALLY, float(index), of=measure.value, part=part)
+        for index, (measure, part) in enumerate((measure, part) for measure in Measure for part in PARTS)
+    ]
+    tally = assemble(samples, NOW)[KEY]["n1"].tally
+    assert tally is not None
+    assert (tally.began, tally.answered) == (1700000000.25, 40)
+    assert tally.moments[Measure.CONFIDENCE] == Moments(3, 4.0, 5.0)
+
+
+def test_half_a_tally_is_none() -> None:
+    samples = [sample(series.TALLY_BEGAN, 1), sample(series.TALLY, 1, of="latency", part="count")]
+    assert assemble(samples, NOW)[KEY]["n1"].tally is None
 
 
 def test_a_rule_without_a_verdict_is_absent_which_is_not_healthy() -> None:

@@ -50,13 +50,31 @@ class Step(Document):
 
     nodes: IntOrPercent = Field(description='How many nodes have the new version after this step: 1 or "50%".')
     hold: Duration = Field(default=60.0, description="How long the step is judged before the next, for example 60s.")
+    approve: bool = Field(
+        default=False, description="Whether a person must approve this step, once it was good, before the next one."
+    )
 
 
 class Judge(Document):
-    """When a step counts as good."""
+    """When a step counts as good: no fault by spec.health.rules, and no worse than the version that it replaces.
+
+    Both versions are compared over the same time, each node with what it was like before; see docs/rollout.md.
+    """
 
     min_samples: int = Field(
-        default=100, ge=1, le=1_000_000, description="Requests that the step's nodes must have answered."
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="Requests that the step's nodes must have answered, and the other nodes to be compared with.",
+    )
+    max_latency_ratio: float = Field(
+        default=1.5, ge=1, le=100, description="Most that answers may take of the time that they took before: 1.5."
+    )
+    max_confidence_drop: float = Field(
+        default=0.05, ge=0, le=1, description="Most that the mean confidence may be below the old version's: 0.05."
+    )
+    max_error_increase: float = Field(
+        default=0.01, ge=0, le=1, description="Most that the share of failed requests may be above the old one's: 0.01."
     )
 
 
@@ -69,5 +87,9 @@ class Rollout(Document):
     )
     judge: Judge = Field(default=Judge(), description="What a step must show before the next one.")
     progress_deadline: Annotated[float, DurationText(at_least=10, at_most=24 * HOUR, example="10m")] = Field(
-        default=10 * MINUTE, description="Time without progress after which the rollout is Stalled, for example 10m."
+        default=10 * MINUTE,
+        description=(
+            "Time without progress, beyond a step's hold, after which the rollout is Stalled, for example 10m. "
+            "It is not taken back for that: nothing bad is known of it."
+        ),
     )

@@ -47,6 +47,32 @@ class RolloutSource(StrEnum):
     """A student passed its gates."""
 
 
+class RolloutWait(StrEnum):
+    """What a step of a rollout waits for."""
+
+    NODES = "WaitingForNodes"
+    """Nodes of the step do not serve the version yet, or are out of sight."""
+    HOLD = "Holding"
+    """They serve it; the step's hold is not over."""
+    EVIDENCE = "WaitingForEvidence"
+    """Fewer requests were answered than spec.rollout.judge.minSamples, or the fault to heal has no verdict yet."""
+    COMPARISON = "WaitingForComparison"
+    """It looks worse than the version before, by figures that chance may explain: more of them decide."""
+    APPROVAL = "AwaitingApproval"
+    """It was good; spec.rollout.steps[].approve wants a person to say so."""
+
+
+class Regression(StrEnum):
+    """What the comparison with the version before has shown, beyond chance and the bounds of spec.rollout.judge."""
+
+    LATENCY = "WorseLatency"
+    """It answers more slowly than maxLatencyRatio allows."""
+    CONFIDENCE = "WorseConfidence"
+    """It is less confident than maxConfidenceDrop allows."""
+    ERRORS = "MoreErrors"
+    """It fails on more requests than maxErrorIncrease allows."""
+
+
 class VerbResult(StrEnum):
     """What became of something that a person asked for."""
 

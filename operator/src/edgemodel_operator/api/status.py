@@ -26,6 +26,9 @@ NAMES_SHOWN = 100
 """How many nodes a list that is only shown names; counts are exact."""
 CANARIES_KEPT = 1000
 ALERTS_KEPT = 100
+COHORT = 10
+"""How many nodes of each side are compared: enough to tell, and few enough to remember."""
+BASELINES_KEPT = 2 * COHORT
 
 KEYED_BY_TYPE: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
@@ -33,6 +36,7 @@ Name = Annotated[str, Field(max_length=253)]
 Word = Annotated[str, Field(max_length=128), cut(128)]
 Message = Annotated[str, Field(max_length=1024), cut(1024)]
 ShownNodes = Annotated[tuple[Name, ...], Field(max_length=NAMES_SHOWN), first(NAMES_SHOWN)]
+Baseline = Annotated[str, Field(max_length=256)]
 Scores = Annotated[dict[str, float], Field(max_length=20)]
 
 
@@ -149,6 +153,33 @@ class DistillationStatus(Document):
     scores: Scores = Field(default={}, description="What the student scored on the holdout, by name.")
 
 
+class Estimate(Document):
+    """A figure, and the bounds that it lies within by all that was seen; absent: too little was seen."""
+
+    value: float = Field(description="As measured.")
+    low: float | None = Field(default=None, description="Not less than this, beyond chance.")
+    high: float | None = Field(default=None, description="Not more than this, beyond chance.")
+
+
+class ComparisonStatus(Document):
+    """The new version on the step's nodes beside the old one on others, over the same time."""
+
+    at: Time = Field(description="When it was computed.")
+    canary_nodes: int = Field(ge=0, description="Nodes with the new version that were compared; at most 10.")
+    control_nodes: int = Field(ge=0, description="Nodes with the old version that were compared; at most 10.")
+    canary_requests: int = Field(ge=0, description="Requests that the former answered.")
+    control_requests: int = Field(ge=0, description="Requests that the latter answered in that time.")
+    latency_ratio: Estimate | None = Field(
+        default=None, description="Typical time to answer, new by old; 1.2: a fifth more than before."
+    )
+    confidence_difference: Estimate | None = Field(
+        default=None, description="Mean confidence, new less old; below 0: less confident."
+    )
+    error_difference: Estimate | None = Field(
+        default=None, description="Share of failed requests, new less old; above 0: more of them."
+    )
+
+
 class RolloutStatus(Document):
     """The rollout that is under way."""
 
@@ -162,6 +193,12 @@ class RolloutStatus(Document):
         default=(), description="Nodes that have the version so far."
     )
     reason: Word | None = Field(default=None, description="What is waited for.")
+    comparison: ComparisonStatus | None = Field(
+        default=None, description="How the version does beside the one that it replaces; absent: nothing to compare."
+    )
+    baselines: Annotated[dict[Name, Baseline], Field(max_length=BASELINES_KEPT)] | None = Field(
+        default=None, description="What nodes had counted when the step began, by node; for the operator."
+    )
 
 
 class VerbAnswer(Document):

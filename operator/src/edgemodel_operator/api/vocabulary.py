@@ -20,6 +20,8 @@ TITLES: tuple[tuple[type[StrEnum], str], ...] = (
     (reasons.EventReason, "Reasons of events"),
     (states.VersionState, "States of versions"),
     (states.Blame, "Blame (`status.faults[].blame`)"),
+    (states.RolloutWait, "What a rollout waits for (`status.rollout.reason`)"),
+    (states.Regression, "Why a comparison took a version back (`status.versions[].reason`)"),
     (states.DistillationPhase, "Phases of a distillation"),
     (Verb, "What people may ask for (annotations `edgemodel.dev/…`)"),
     (states.Gate, "What waits for a person (`status.approvals[].gate`)"),

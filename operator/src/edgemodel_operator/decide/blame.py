@@ -1,25 +1,51 @@
 """Whose fault a fault is: the version's, the input's, a node's. Absent signals blame nobody."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Blame
-from edgemodel_operator.api.status import FaultStatus
+from edgemodel_operator.api.status import FaultStatus, RolloutStatus
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import backup_of
-from edgemodel_operator.model.observation import Observation, Report
+from edgemodel_operator.model.observation import Alert, Observation, Report
 
 FAULTS_KEPT = 30
 """As many as there can be rules; alerts may name more."""
 
 
 def assess(observation: Observation, draft: Draft) -> Draft:
-    """Write down which faults are active on nodes that serve the default version, and whom to blame."""
-    electorate = voters(observation, draft)
-    if not electorate:
+    """Write down which faults are active, and whom to blame.
+
+    First those of the nodes that serve the default version; then, of a rollout's nodes, those that were not enough to
+    take its version back.
+    """
+    electorate, lone = voters(observation, draft), _lone(observation, draft)
+    if not electorate and lone is None:  # nothing new is known
         return draft
+    known = {fault.name: fault for fault in draft.status.faults}
+    # Once a rollout has reached everyone nobody votes on the version before: what was known of it stays.
+    faults = [fault for fault in known.values() if fault.blame is not Blame.NODE]
+    if electorate:
+        draft, faults = _of_fleet(observation, draft, electorate)
+    for name in sorted((lone or {}).keys() - {fault.name for fault in faults}):
+        nodes, old = (lone or {})[name], known.get(name)
+        since = observation.now if old is None else old.since
+        faults.append(FaultStatus(name=name, nodes=tuple(nodes), since=since, blame=Blame.NODE))
+        if old is None:
+            message = f"{name} on {', '.join(nodes)} alone of the rollout's nodes: {Blame.NODE.value}"
+            draft = draft.tell("Warning", EventReason.FAULT_DETECTED, message)
+    for name in sorted(known.keys() - {fault.name for fault in faults}):
+        draft = draft.tell("Normal", EventReason.FAULT_CLEARED, name)
+    kept = tuple(sorted(faults, key=lambda fault: fault.name)[:FAULTS_KEPT])
+    return draft if kept == draft.status.faults else draft.set(faults=kept)
+
+
+def _of_fleet(observation: Observation, draft: Draft, electorate: dict[str, Report]) -> tuple[Draft, list[FaultStatus]]:
     quiet = silent(observation, draft)
-    found = _suspects(observation, draft, electorate)
+    found = _suspects(firing(observation, draft), draft.status.digest, electorate)
     known = {fault.name: fault for fault in draft.status.faults}
     stale = {name: left for name, fault in known.items() if (left := quiet.intersection(fault.nodes))}
     faults = []
@@ -35,10 +61,16 @@ def assess(observation: Observation, draft: Draft) -> Draft:
             )
             message += f"; {len(quiet)} more do not report" if quiet else ""
             draft = draft.tell("Warning", EventReason.FAULT_DETECTED, message)
-    for name in sorted(known.keys() - found.keys() - stale.keys()):
-        draft = draft.tell("Normal", EventReason.FAULT_CLEARED, name)
-    kept = tuple(faults[:FAULTS_KEPT])
-    return draft if kept == draft.status.faults else draft.set(faults=kept)
+    return draft, faults
+
+
+def _lone(observation: Observation, draft: Draft) -> dict[str, list[str]] | None:
+    """What nodes of the rollout complain of; None where none of them has anything to say."""
+    rollout = draft.status.rollout
+    target = None if rollout is None else draft.version(rollout.to)
+    if rollout is None or target is None or not set(rollout.nodes).intersection(observation.reachable):
+        return None
+    return complaints(observation, draft, rollout, target.digest)
 
 
 def voters(observation: Observation, draft: Draft) -> dict[str, Report]:
@@ -78,16 +110,27 @@ def quorum(voters: int, fleet: int) -> int:
     return max(-(-voters // 2), min(2, fleet))
 
 
-def _suspects(observation: Observation, draft: Draft, electorate: dict[str, Report]) -> dict[str, list[str]]:
+def complaints(observation: Observation, draft: Draft, rollout: RolloutStatus, digest: str) -> dict[str, list[str]]:
+    """Nodes of the rollout that show a fault with `digest`, or refuse it, by the fault or the code.
+
+    An alert counts where it names the node: one about the whole EdgeModel may be about the version before.
+    """
+    reports = {node: observation.reports[node] for node in rollout.nodes if node in observation.reachable}
+    serving = {node: report for node, report in reports.items() if report.digest == digest}
+    left = {node: replace(r, faults={}) for node, r in reports.items() if r.digest != digest and digest in r.refused}
+    return _suspects([alert for alert in firing(observation, draft) if alert.node], digest, serving | left)
+
+
+def _suspects(alerts: Iterable[Alert], digest: str | None, electorate: dict[str, Report]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for node, report in electorate.items():
         for fault, active in report.faults.items():
             if active:
                 found.setdefault(fault, set()).add(node)
-        left = report.refused.get(draft.status.digest or "")
+        left = report.refused.get(digest or "")
         if left is not None:
             found.setdefault(left, set()).add(node)
-    for alert in firing(observation, draft):
+    for alert in alerts:
         concerned = [alert.node] if alert.node else list(electorate)
         for node in concerned:
             if node in electorate and electorate[node].faults.get(alert.fault) is not False:

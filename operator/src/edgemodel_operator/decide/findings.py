@@ -12,7 +12,7 @@ from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.heal import next_for
-from edgemodel_operator.decide.rollout import overdue
+from edgemodel_operator.decide.rollout import deadline
 from edgemodel_operator.decide.versions import BARRED
 from edgemodel_operator.model.observation import Observation
 
@@ -111,12 +111,16 @@ def stalled(observation: Observation, draft: Draft) -> Finding:
         reason, message = observation.obstacle
         return ConditionType.STALLED, True, reason, message
     rollout, wished = status.rollout, status.find_version(observation.model.spec.version)
+    due = None if rollout is None else deadline(observation, rollout)
     away = _unreachable(observation, status)
     if away is not None:
         return ConditionType.STALLED, True, Reason.ARTIFACT_UNREACHABLE, away
-    if rollout is not None and overdue(observation, rollout):
-        deadline = format_duration(observation.model.spec.rollout.progress_deadline)
-        message = f"{rollout.to}: no progress for {deadline}: {rollout.reason}"
+    if due is not None and rollout is not None and observation.now >= due:
+        limit = format_duration(observation.model.spec.rollout.progress_deadline)
+        message = (
+            f"{rollout.to}: no progress for {limit}: {rollout.reason}; it stays on {len(rollout.nodes)} nodes until "
+            "that changes, or a person decides: kubectl edgemodel promote or rollback"
+        )
         return ConditionType.STALLED, True, Reason.PROGRESS_DEADLINE_EXCEEDED, message
     if wished is not None and wished.state in BARRED and not _succeeded(status):
         message = f"{wished.name} is {wished.state.value} ({wished.reason}): wish another version, or clear it"

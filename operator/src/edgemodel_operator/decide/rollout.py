@@ -1,108 +1,30 @@
-"""A version on its way to the nodes: a canary, then waves, then everyone; each step judged by the same rules.
+"""A version on its way to the nodes: a canary, then waves, then everyone; each step judged by `step`."""
 
-A step is an ordered chain of checks over its nodes; the first verdict wins. Nodes out of sight neither block a
-step nor vote in it.
-"""
+from datetime import datetime, timedelta
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
-
-from edgemodel.faults import Severity
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import VersionState
-from edgemodel_operator.api.status import CANARIES_KEPT, HEALS_KEPT, HealRecord, RolloutStatus, VersionStatus
+from edgemodel_operator.api.states import Decision, Gate, Regression, RolloutWait, VersionState
+from edgemodel_operator.api.status import (
+    CANARIES_KEPT,
+    HEALS_KEPT,
+    HealRecord,
+    RolloutStatus,
+    VersionStatus,
+)
 from edgemodel_operator.api.types import nodes_of
+from edgemodel_operator.decide import approval, compare
+from edgemodel_operator.decide.blame import complaints
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.step import Failed, Passed, StepView, Waiting, judge
 from edgemodel_operator.decide.versions import bar, serve
-from edgemodel_operator.model.observation import Observation, Report
+from edgemodel_operator.model.observation import Observation
 
+NAMED = 5
+"""Nodes of a step that a message names."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepView:
-    """One step as the checks see it: the reports of its reachable nodes."""
-
-    rollout: RolloutStatus
-    target: VersionStatus
-    reports: tuple[Report, ...]
-    hold: float
-    min_samples: int
-    critical: frozenset[str]
-    observation: Observation
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The version failed. `fault` is a rule's name; None: the artifact itself was refused, for `reason`."""
-
-    reason: str
-    fault: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Not yet; `held`: all nodes of the step serve the version."""
-
-    reason: str
-    held: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """The step was good."""
-
-
-Outcome = Failed | Waiting | Passed
-
-
-def _refused(view: StepView) -> Outcome | None:
-    reasons = [r.refused[view.target.digest] for r in view.reports if view.target.digest in r.refused]
-    if not reasons:
-        return None
-    known = view.observation.model.spec.health.rule(reasons[0])
-    return Failed(reasons[0], None if known is None else known.name)
-
-
-def _faulty(view: StepView) -> Outcome | None:
-    for report in view.reports:
-        active = sorted(f for f, on in report.faults.items() if on and f in view.critical)
-        if report.digest == view.target.digest and active:
-            return Failed(active[0], active[0])
-    return None
-
-
-def _unseen(view: StepView) -> Outcome | None:
-    return None if view.reports else Waiting("WaitingForNodes")
-
-
-def _not_there(view: StepView) -> Outcome | None:
-    return Waiting("WaitingForNodes") if any(r.digest != view.target.digest for r in view.reports) else None
-
-
-def _holding(view: StepView) -> Outcome | None:
-    since = view.rollout.held_since
-    if since is None or (view.observation.now - since).total_seconds() < view.hold:
-        return Waiting("Holding", held=True)
-    return None
-
-
-def _unproved(view: StepView) -> Outcome | None:
-    if sum(report.answered for report in view.reports) < view.min_samples:
-        return Waiting("WaitingForEvidence", held=True)
-    fault = view.rollout.fault
-    if fault is not None and any(report.faults.get(fault) is not False for report in view.reports):
-        return Waiting("WaitingForEvidence", held=True)
-    return None
-
-
-CHECKS: tuple[Callable[[StepView], Outcome | None], ...] = (_refused, _faulty, _unseen, _not_there, _holding, _unproved)
-
-
-def judge(view: StepView) -> Outcome:
-    """What the step's nodes say: the first check that has a verdict, else it passed."""
-    verdicts = (check(view) for check in CHECKS)
-    return next((verdict for verdict in verdicts if verdict is not None), Passed())
+BY_PERSON = "RejectedByPerson"
+"""Reason of a version that a person sent back at a gate."""
 
 
 def advance(observation: Observation, draft: Draft) -> Draft:
@@ -112,14 +34,33 @@ def advance(observation: Observation, draft: Draft) -> Draft:
     target = draft.version(rollout.to) if rollout is not None else None
     if rollout is None or target is None:
         return draft.set(rollout=None) if rollout is not None else draft
-    view = _view(observation, rollout, target)
+    view = _view(observation, draft, rollout, target)
     match judge(view):
         case Failed() as failed:
             return _take_back(observation, draft, rollout, target, failed)
         case Passed():
-            return _next_step(observation, draft, rollout, target)
+            return _pass(view, draft)
         case Waiting() as waiting:
             return _wait(view, draft, waiting)
+
+
+def _pass(view: StepView, draft: Draft) -> Draft:
+    """The step was good: go on, unless a person is to say so first."""
+    observation, rollout, target = view.observation, view.rollout, view.target
+    steps = observation.model.spec.rollout.steps
+    if last_step(observation, rollout) or not steps[rollout.step].approve:
+        return _next_step(view, draft)
+    message = f"{target.name} held on {_some(rollout.nodes)}{_figures(view)}; the next step waits"
+    draft, decision = approval.ask(observation, draft, Gate.ROLLOUT_STEP, target.name, message)
+    match decision:
+        case Decision.APPROVED:
+            return _next_step(view, approval.forget(draft, Gate.ROLLOUT_STEP, target.name))
+        case Decision.REJECTED:
+            draft = approval.forget(draft, Gate.ROLLOUT_STEP, target.name)
+            refused = Failed(BY_PERSON, VersionState.REJECTED, "a person rejected it")
+            return _take_back(observation, draft, rollout, target, refused)
+        case None:
+            return _wait(view, draft, Waiting(RolloutWait.APPROVAL, held=True))
 
 
 def last_step(observation: Observation, rollout: RolloutStatus) -> bool:
@@ -127,17 +68,15 @@ def last_step(observation: Observation, rollout: RolloutStatus) -> bool:
     return rollout.step >= len(observation.model.spec.rollout.steps)
 
 
-def _view(observation: Observation, rollout: RolloutStatus, target: VersionStatus) -> StepView:
-    spec = observation.model.spec
-    steps = spec.rollout.steps
-    step = min(rollout.step, len(steps) - 1)
+def _view(observation: Observation, draft: Draft, rollout: RolloutStatus, target: VersionStatus) -> StepView:
     return StepView(
         rollout=rollout,
         target=target,
         reports=tuple(observation.reports[node] for node in rollout.nodes if node in observation.reachable),
-        hold=steps[step].hold if steps else spec.healing.settle,
-        min_samples=spec.rollout.judge.min_samples,
-        critical=frozenset(rule.name for rule in spec.health.rules if rule.severity is Severity.CRITICAL),
+        hold=_hold(observation, rollout),
+        judge=observation.model.spec.rollout.judge,
+        comparison=compare.compare(observation, rollout, target.digest, draft.status.digest),
+        complaints=complaints(observation, draft, rollout, target.digest),
         observation=observation,
     )
 
@@ -156,18 +95,22 @@ def _choose_nodes(observation: Observation, draft: Draft) -> Draft:
         others = [name for name in observation.reachable if name not in rollout.nodes]
         chosen = {name for name in rollout.nodes if name in names} | set(others[: max(wanted - len(seen), 0)])
     nodes = tuple(sorted(chosen))[:CANARIES_KEPT]
-    if nodes == rollout.nodes:
-        return draft
-    return draft.set(rollout=rollout.model_copy(update={"nodes": nodes, "held_since": None}))
+    if nodes != rollout.nodes:
+        rollout = rollout.model_copy(update={"nodes": nodes, "held_since": None})
+    if rollout.since == observation.now:  # the step begins
+        found = compare.baselines(observation, rollout, draft.status.digest)
+        rollout = rollout.model_copy(update={"baselines": found})
+    return draft.set(rollout=rollout)
 
 
-def _next_step(observation: Observation, draft: Draft, rollout: RolloutStatus, target: VersionStatus) -> Draft:
+def _next_step(view: StepView, draft: Draft) -> Draft:
+    observation, rollout, target = view.observation, view.rollout, view.target
     if not last_step(observation, rollout):
         following = rollout.model_copy(
             update={"step": rollout.step + 1, "since": observation.now, "held_since": None, "reason": None}
         )
         whom = "every node" if last_step(observation, following) else f"step {following.step + 1}"
-        message = f"{target.name} held on {', '.join(rollout.nodes)}; next: {whom}"
+        message = f"{target.name} held on {_some(rollout.nodes)}{_figures(view)}; next: {whom}"
         draft = draft.set(rollout=following).tell("Normal", EventReason.ROLLOUT_ADVANCED, message)
         return _choose_nodes(observation, draft).wake_at(observation.now)
     source = draft.status.version
@@ -182,20 +125,24 @@ def _take_back(
     observation: Observation, draft: Draft, rollout: RolloutStatus, target: VersionStatus, verdict: Failed
 ) -> Draft:
     now, source = observation.now, draft.status.version
-    state = VersionState.REJECTED if verdict.fault is None else VersionState.QUARANTINED
-    draft = bar(draft, target, state, observation, verdict.reason).set(rollout=None)
+    draft = bar(draft, target, verdict.state, observation, verdict.reason).set(rollout=None)
     draft = _close_redistillation(observation, draft, target.name, Verdict.FAILED)
     if verdict.fault is not None and verdict.fault != rollout.fault:
+        # What a comparison found is proved: the old version did better in the same time.
+        proved = {"verdict": Verdict.PROVED, "verified_at": now} if verdict.fault in set(Regression) else {}
         heal = HealRecord(
             at=now,
             fault=verdict.fault,
-            evidence=f"{verdict.fault} on {', '.join(rollout.nodes)} while {target.name} was rolled out",
+            evidence=verdict.evidence,
             action=ActionType.SWITCH_MODEL,
             from_=target.name,
             to=source,
+            **proved,
         )
         draft = draft.set(heals=(*draft.status.heals, heal)[-HEALS_KEPT:])
-    message = f"{target.name} → {source}: {verdict.reason}; {target.digest} is {state.value}"
+    message = (
+        f"{target.name} → {source}: {verdict.reason} ({verdict.evidence}); {target.digest} is {verdict.state.value}"
+    )
     return draft.tell("Warning", EventReason.ROLLED_BACK, message)
 
 
@@ -211,18 +158,44 @@ def _close_redistillation(observation: Observation, draft: Draft, name: str, ver
 
 
 def _wait(view: StepView, draft: Draft, waiting: Waiting) -> Draft:
-    now = view.observation.now
-    held_since = (view.rollout.held_since or now) if waiting.held else None
-    changed = view.rollout.model_copy(update={"reason": waiting.reason, "held_since": held_since})
-    if changed != view.rollout:
+    now, rollout = view.observation.now, view.rollout
+    held_since = (rollout.held_since or now) if waiting.held else None
+    comparison, next_look = compare.refresh(view.observation, rollout.comparison, view.comparison)
+    update = {"reason": waiting.reason.value, "held_since": held_since, "comparison": comparison}
+    changed = rollout.model_copy(update=update)
+    if changed != rollout:
         draft = draft.set(rollout=changed)
-    deadline = changed.since + timedelta(seconds=view.observation.model.spec.rollout.progress_deadline)
-    moments = (deadline, *((held_since + timedelta(seconds=view.hold),) if held_since is not None else ()))
-    for moment in moments:
-        draft = draft.wake_at(moment) if moment > now else draft
+    held_until = None if held_since is None else held_since + timedelta(seconds=view.hold)
+    for moment in (next_look, held_until, deadline(view.observation, changed)):
+        draft = draft.wake_at(moment) if moment is not None and moment > now else draft
     return draft
 
 
-def overdue(observation: Observation, rollout: RolloutStatus) -> bool:
-    """Whether the present step has made no progress within the deadline."""
-    return (observation.now - rollout.since).total_seconds() >= observation.model.spec.rollout.progress_deadline
+def deadline(observation: Observation, rollout: RolloutStatus) -> datetime | None:
+    """When a person has to look, if the step goes on as it does; None while it waits for one anyway.
+
+    Time that the user wants a step to be held is no time without progress.
+    """
+    if rollout.reason == RolloutWait.APPROVAL.value:
+        return None
+    since = rollout.since
+    if rollout.held_since is not None:
+        since = rollout.held_since + timedelta(seconds=_hold(observation, rollout))
+    return since + timedelta(seconds=observation.model.spec.rollout.progress_deadline)
+
+
+def _hold(observation: Observation, rollout: RolloutStatus) -> float:
+    steps = observation.model.spec.rollout.steps
+    return steps[min(rollout.step, len(steps) - 1)].hold if steps else observation.model.spec.healing.settle
+
+
+def _figures(view: StepView) -> str:
+    if view.comparison is None:
+        return ""
+    return f" ({compare.describe(compare.show(view.observation, view.comparison))})"
+
+
+def _some(nodes: tuple[str, ...]) -> str:
+    """The first nodes by name, and how many more: a wave may have a thousand."""
+    more = len(nodes) - NAMED
+    return ", ".join(nodes[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from edgemodel.outcome import Outcome
+from edgemodel.tally import Tally
 from edgemodel.verbs import paused
 from edgemodel.wish import Wish
 from edgemodel_operator.api.reasons import Reason
@@ -60,6 +61,8 @@ class Report:
     """By digest: why this node has not got it yet: Fetching, or the code of the last failed try."""
     answered: int = 0
     """Requests answered well since the active model was last flipped."""
+    tally: Tally | None = None
+    """What its requests were like since the active model was last flipped."""
     samples: int = 0
     """Hard samples of this node that lie in the sink."""
 

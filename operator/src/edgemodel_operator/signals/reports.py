@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from edgemodel import series
+from edgemodel import series, tally
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Alert, Report
 
@@ -17,6 +17,9 @@ WANTED = (
     series.FETCH_PENDING,
     series.ANSWERED_SINCE_SWITCH,
     series.SAMPLES_PUSHED,
+    series.TALLY,
+    series.TALLY_ANSWERED,
+    series.TALLY_BEGAN,
 )
 """The series that a report is made of."""
 
@@ -96,6 +99,7 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
     pending: dict[str, str] = {}
     serving: Mapping[str, str] = {}
     numbers: dict[str, float] = {}
+    sums: dict[tuple[str, str], float] = {}
     for sample in samples:
         match sample.name:
             case series.FAULT_ACTIVE if fault := fault_of(sample.labels):
@@ -106,6 +110,8 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
                 pending[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
             case series.SERVING_INFO:
                 serving = {name: value[:WORD_LIMIT] for name, value in sample.labels.items()}
+            case series.TALLY:
+                sums[sample.labels.get("of", ""), sample.labels.get("part", "")] = sample.value
             case name:
                 numbers[name] = numbers.get(name, 0.0) + sample.value
     revision = numbers.get(series.WISH_REVISION)
@@ -120,5 +126,6 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
         refused=refused,
         pending=pending,
         answered=int(numbers.get(series.ANSWERED_SINCE_SWITCH, 0)),
+        tally=tally.read(numbers.get(series.TALLY_BEGAN), numbers.get(series.TALLY_ANSWERED, 0), sums),
         samples=int(numbers.get(series.SAMPLES_PUSHED, 0)),
     )

@@ -1,0 +1,147 @@
+"""One step of a rollout, judged: an ordered chain of checks over its nodes; the first verdict wins and says why.
+
+Nodes out of sight neither block a step nor vote in it. One bad node of several is the node's fault: it stays behind,
+is named, and the others decide.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgemodel.faults import Severity
+from edgemodel_operator.api.delivery import Judge
+from edgemodel_operator.api.states import RolloutWait, VersionState
+from edgemodel_operator.api.status import RolloutStatus, VersionStatus
+from edgemodel_operator.decide import compare
+from edgemodel_operator.decide.blame import quorum
+from edgemodel_operator.decide.compare import Comparison
+from edgemodel_operator.model.observation import Observation, Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """One step as the checks see it: the reports of its reachable nodes."""
+
+    rollout: RolloutStatus
+    target: VersionStatus
+    reports: tuple[Report, ...]
+    hold: float
+    judge: Judge
+    comparison: Comparison | None
+    complaints: Mapping[str, list[str]]
+    """Nodes that tried the version, by the fault that they show with it or the code with which they refuse it."""
+    observation: Observation
+
+    @property
+    def serving(self) -> tuple[Report, ...]:
+        """Of the nodes that have the version."""
+        return tuple(report for report in self.reports if report.digest == self.target.digest)
+
+    @property
+    def awaited(self) -> tuple[Report, ...]:
+        """Of the nodes that neither have the version nor refuse it."""
+        digest = self.target.digest
+        return tuple(report for report in self.reports if report.digest != digest and digest not in report.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The version failed: for a rule's fault, for the code with which nodes refuse it, or by comparison."""
+
+    reason: str
+    state: VersionState
+    evidence: str
+    fault: str | None = None
+    """What a heal is recorded for; None: the artifact itself was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not yet; `held`: all nodes of the step serve the version."""
+
+    reason: RolloutWait
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The step was good."""
+
+
+Outcome = Failed | Waiting | Passed
+
+
+def _blamed(view: StepView) -> Outcome | None:
+    """Enough of the nodes that tried the version complain, of whatever: a new version has no good name to lose."""
+    counted = {why: nodes for why, nodes in _grave(view).items() if nodes}
+    complaining = {node for nodes in counted.values() for node in nodes}
+    tried = len(view.reports) - len(view.awaited)
+    if not complaining or len(complaining) < quorum(tried, len(view.reports)):
+        return None
+    reason, nodes = min(counted.items(), key=lambda item: (-len(item[1]), item[0]))
+    rule = view.observation.model.spec.health.rule(reason)
+    state = VersionState.REJECTED if rule is None else VersionState.QUARANTINED
+    evidence = f"{reason} on {', '.join(nodes)} while {view.target.name} was rolled out"
+    return Failed(reason, state, evidence, None if rule is None else rule.name)
+
+
+def _grave(view: StepView) -> dict[str, list[str]]:
+    """Complaints but warnings."""
+    rules = {rule.name: rule.severity for rule in view.observation.model.spec.health.rules}
+    return {
+        why: nodes for why, nodes in view.complaints.items() if rules.get(why, Severity.CRITICAL) is Severity.CRITICAL
+    }
+
+
+def _worse(view: StepView) -> Outcome | None:
+    word = None if view.comparison is None else compare.regression(view.comparison, view.judge)
+    if view.comparison is None or word is None:
+        return None
+    evidence = compare.describe(compare.show(view.observation, view.comparison))
+    return Failed(word.value, VersionState.QUARANTINED, f"{view.target.name}: {evidence}", word.value)
+
+
+def _unseen(view: StepView) -> Outcome | None:
+    return None if view.reports else Waiting(RolloutWait.NODES)
+
+
+def _not_there(view: StepView) -> Outcome | None:
+    return Waiting(RolloutWait.NODES) if view.awaited or not view.serving else None
+
+
+def _holding(view: StepView) -> Outcome | None:
+    since = view.rollout.held_since
+    if since is None or (view.observation.now - since).total_seconds() < view.hold:
+        return Waiting(RolloutWait.HOLD, held=True)
+    return None
+
+
+def _unproved(view: StepView) -> Outcome | None:
+    if sum(report.answered for report in view.serving) < view.judge.min_samples:
+        return Waiting(RolloutWait.EVIDENCE, held=True)
+    fault = view.rollout.fault
+    if fault is not None and any(report.faults.get(fault) is not False for report in view.serving):
+        return Waiting(RolloutWait.EVIDENCE, held=True)
+    return None
+
+
+def _unclear(view: StepView) -> Outcome | None:
+    if view.comparison is not None and compare.unclear(view.comparison, view.judge):
+        return Waiting(RolloutWait.COMPARISON, held=True)
+    return None
+
+
+CHECKS: tuple[Callable[[StepView], Outcome | None], ...] = (
+    _blamed,
+    _worse,
+    _unseen,
+    _not_there,
+    _holding,
+    _unproved,
+    _unclear,
+)
+
+
+def judge(view: StepView) -> Outcome:
+    """What the step's nodes say: the first check that has a verdict, else it passed."""
+    verdicts = (check(view) for check in CHECKS)
+    return next((verdict for verdict in verdicts if verdict is not None), Passed())
