@@ -19,7 +19,8 @@ from edgemodel_distill.data import Floats, Labelled
 from edgemodel_distill.train import predict
 from tests.bench.distillation import fashion
 
-EPOCHS, HARDENING_EPOCHS, BATCH, RATE = 7, 2, 128, 0.2
+EPOCHS, BATCH, RATE = 10, 128, 0.2
+HARDENING_EPOCHS, HARDENING_IMAGES, HARDENING_RATE = 2, 20_000, 0.05
 MOMENTUM, DECAY, SMOOTHING = 0.9, 5e-4, 0.05
 WARM_UP = 0.2
 
@@ -54,7 +55,8 @@ def network() -> nn.Sequential:
 def train(student: nn.Module, data: Labelled, epochs: int, drifted: Floats | None, checkpoint: Path) -> None:
     """SGD with one triangle of the learning rate; half of each batch is drifted where there are such images."""
     random = np.random.default_rng(0)
-    optimizer = torch.optim.SGD(student.parameters(), RATE, MOMENTUM, weight_decay=DECAY, nesterov=True)
+    rate = RATE if drifted is None else HARDENING_RATE
+    optimizer = torch.optim.SGD(student.parameters(), rate, MOMENTUM, weight_decay=DECAY, nesterov=True)
     steps = len(data) // BATCH
     done = _resume(student, checkpoint)
     for epoch in range(done, epochs):
@@ -62,7 +64,7 @@ def train(student: nn.Module, data: Labelled, epochs: int, drifted: Floats | Non
         began, total = time.monotonic(), 0.0
         for step, rows in enumerate(np.array_split(random.permutation(len(data)), steps)):
             share = (epoch + step / steps) / epochs
-            optimizer.param_groups[0]["lr"] = RATE * min(share / WARM_UP, (1 - share) / (1 - WARM_UP))
+            optimizer.param_groups[0]["lr"] = rate * min(share / WARM_UP, (1 - share) / (1 - WARM_UP))
             images = augment.erase(augment.flip(augment.shift(data.inputs[rows], 2, random), random), 8, random)
             if drifted is not None:
                 half = len(rows) // 2
@@ -97,6 +99,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("onnx", type=Path)
     parser.add_argument("--drifted-from", type=Path, metavar="SAFETENSORS")
+    parser.add_argument("--epochs", type=int, help=f"default: {EPOCHS}, to harden {HARDENING_EPOCHS}")
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
@@ -106,8 +109,9 @@ def main() -> int:
     drifted = None
     if asked.drifted_from is not None:
         student.load_state_dict(safetensors.torch.load_file(asked.drifted_from))
+        data = data.where(np.arange(len(data)) < HARDENING_IMAGES)
         drifted = fashion.drift(data.inputs, seed=1)
-    train(student, data, EPOCHS if drifted is None else HARDENING_EPOCHS, drifted, checkpoint)
+    train(student, data, asked.epochs or (EPOCHS if drifted is None else HARDENING_EPOCHS), drifted, checkpoint)
     asked.onnx.write_bytes(export.to_onnx(student.to(memory_format=torch.contiguous_format), fashion.SHAPE))
     test = fashion.test_set()
     print(f"test accuracy {measure.accuracy(predict(student, test.inputs), test.labels):.4f}")

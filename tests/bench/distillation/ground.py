@@ -1,0 +1,120 @@
+"""What all scenes stand on: images, teachers, one way to teach and one to examine."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from edgemodel.bundle import Card, Tensor
+from edgemodel.distillation import Method
+from edgemodel_distill import export, students
+from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.config import Recipe
+from edgemodel_distill.data import Floats, Labelled
+from edgemodel_distill.errors import TeacherInvalid
+from edgemodel_distill.train import predict, seed_everything, train
+from edgemodel_distill.views import Material, Teacher
+from tests.bench.distillation import fashion
+
+Right = NDArray[np.bool_]
+"""Which test images were told right, (10000,)."""
+
+_WORTH_KEEPING = 1000
+"""Answers to at least so many inputs at once are kept: these are sets, not views of a step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How long the scenes take. Chosen on the last 10,000 training images, never by the test set."""
+
+    low_epochs: int
+    all_epochs: int
+    heal_epochs: int
+    prune_epochs: int
+    heal_samples: tuple[int, ...]
+    method: Method = field(default_factory=Method)
+    """Of the scene with all labels."""
+
+
+class Asked:
+    """A teacher that is not asked twice about the same set."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        card = Card(
+            name=model.stem,
+            inputs=(Tensor(name=export.INPUT, datatype="FP32", shape=(-1, *fashion.SHAPE)),),
+            outputs=(Tensor(name=export.OUTPUT, datatype="FP32", shape=(-1, fashion.CLASSES)),),
+        )
+        self.classifier = Classifier(card, model.read_bytes(), threads, TeacherInvalid)
+        self._known: dict[bytes, Floats] = {}
+
+    def __call__(self, inputs: Floats) -> Floats:
+        if len(inputs) < _WORTH_KEEPING:
+            return self.classifier.logits(inputs)
+        keys = [hashlib.sha256(row.tobytes()).digest() for row in inputs]
+        new = [number for number, key in enumerate(keys) if key not in self._known]
+        answers = self.classifier.logits(inputs[new])
+        self._known |= {keys[number]: answer for number, answer in zip(new, answers, strict=True)}
+        return np.stack([self._known[key] for key in keys])
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Read and computed once."""
+
+    plain: Asked
+    hardened: Asked | None
+    scale: Scale
+    threads: int
+
+    @cached_property
+    def known(self) -> Labelled:
+        """All training images with labels."""
+        return fashion.train_set()
+
+    @cached_property
+    def test(self) -> Labelled:
+        """What is examined with."""
+        return fashion.test_set()
+
+    @cached_property
+    def drifted_test(self) -> Labelled:
+        """The same images after the camera was knocked."""
+        return Labelled(fashion.drift(self.test.inputs, seed=2), self.test.labels)
+
+    def student(self, seed: int) -> nn.Module:
+        """A fresh tiny-cnn."""
+        seed_everything(self.recipe(seed, 1))
+        return students.build("tiny-cnn", 16, fashion.SHAPE, fashion.CLASSES)
+
+    def recipe(self, seed: int, epochs: int, batch: int = 64, method: Method | None = None) -> Recipe:
+        """The Job's, with a larger step than its default: these sets are larger than most."""
+        return Recipe(
+            architecture="tiny-cnn",
+            width=16,
+            temperature=4.0,
+            alpha=0.7,
+            epochs=epochs,
+            learning_rate=0.002,
+            batch_size=batch,
+            seed=seed,
+            threads=self.threads,
+            method=method or Method(augment={"noise": 0}),
+        )
+
+    def teach(
+        self, labelled: Labelled, edge: Floats, teacher: Teacher | None, recipe: Recipe, start: nn.Module
+    ) -> None:
+        """Train `start` with the Job's own code."""
+        seed_everything(recipe)
+        train(start, Material(labelled, edge, teacher), recipe, lambda *_: None)
+
+    def right(self, network: nn.Module, exam: Labelled | None = None) -> Right:
+        """Which images of `exam`, or of the test set, the network tells right."""
+        wanted = exam or self.test
+        told: Right = predict(network, wanted.inputs).argmax(axis=1) == wanted.labels
+        return told
