@@ -160,7 +160,8 @@ def translating(what: str, *, missing: type[DistillError], invalid: type[Distill
     except ArtifactInvalid as error:
         raise invalid(f"{what}: {error}") from error
     except RegistryError as error:
-        raise _BY_REGISTRY_ERROR.get(type(error), InternalError)(f"{what}: {error}") from error
+        ours = next((ours for theirs, ours in _BY_REGISTRY_ERROR.items() if isinstance(error, theirs)), InternalError)
+        raise ours(f"{what}: {error}") from error
 
 
 def classify(error: Exception) -> DistillError:

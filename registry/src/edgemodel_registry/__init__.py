@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 from edgemodel_registry.errors import (
     ArtifactInvalid,
     ArtifactMissing,
+    CertificateUntrusted,
+    ConnectionRefused,
     DigestMismatch,
+    NameUnresolved,
     Refused,
     RegistryError,
     SettingsInvalid,
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ArtifactInvalid",
     "ArtifactMissing",
+    "CertificateUntrusted",
     "Client",
+    "ConnectionRefused",
     "DigestMismatch",
+    "NameUnresolved",
     "Progress",
     "Refused",
     "RegistryError",

@@ -8,7 +8,10 @@ RegistryError
 ├── TooLarge           the artifact is larger than the caller allows; nothing was downloaded
 ├── Unauthorised       the registry wants a login, or this login may not do that
 ├── Refused            the registry understood and said no (read-only, quota, policy)
-└── Unreachable        refused or broken connections, timeouts, 429 and 5xx: worth another try later
+└── Unreachable        broken connections, timeouts, 429 and 5xx: worth another try later
+    ├── NameUnresolved         its name has no address here
+    ├── ConnectionRefused      nobody listens there
+    └── CertificateUntrusted   its TLS certificate is of another authority, for another name, or out of date
 
 Trouble with the local disk stays an `OSError`.
 """
@@ -54,3 +57,15 @@ class Unreachable(RegistryError):
     """No answer, a broken one, or one that says: later."""
 
     retryable = True
+
+
+class NameUnresolved(Unreachable):
+    """The server's name has no address on this machine."""
+
+
+class ConnectionRefused(Unreachable):
+    """Nobody listens at the server's port."""
+
+
+class CertificateUntrusted(Unreachable):
+    """The server's TLS certificate is of another authority, for another name, or out of date."""

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,9 @@ import urllib3.exceptions
 from edgemodel_registry.address import is_loopback
 from edgemodel_registry.errors import (
     ArtifactMissing,
+    CertificateUntrusted,
+    ConnectionRefused,
+    NameUnresolved,
     Refused,
     RegistryError,
     SettingsInvalid,
@@ -57,7 +60,7 @@ class Session(requests.Session):
         try:
             return super().request(method, url, *args, **kwargs)
         except requests.RequestException as error:
-            raise Unreachable(f"{urlsplit(str(url)).netloc}: {_reason(error)}") from error
+            raise _unreachable(urlsplit(str(url)).netloc, error) from error
 
     def paced(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """`chunks`, no faster than the bandwidth that this session may use."""
@@ -83,7 +86,7 @@ def speaks_tls(host: str, timeout: float) -> bool:
     except ssl.SSLError:
         return False
     except OSError as error:
-        raise Unreachable(f"{host}: {_reason(error)}") from error
+        raise _unreachable(host, error) from error
 
 
 class _PlainHttp(requests.adapters.HTTPAdapter):
@@ -152,10 +155,30 @@ def _untouched(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+_KINDS: Mapping[type[BaseException], type[Unreachable]] = {
+    ssl.SSLCertVerificationError: CertificateUntrusted,
+    socket.gaierror: NameUnresolved,
+    ConnectionRefusedError: ConnectionRefused,
+}
+
+
+def _unreachable(what: str, error: Exception) -> Unreachable:
+    causes = list(_causes(error))
+    kind = next((_KINDS[type(cause)] for cause in causes if type(cause) in _KINDS), Unreachable)
+    return kind(f"{what}: {_reason(error)}")
+
+
 def _reason(error: Exception) -> str:
     """The innermost cause: outer ones repeat the URL, which may carry a signature."""
-    network = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
-    cause: BaseException = error
-    while isinstance(inner := cause.__cause__ or cause.__context__, network):
-        cause = inner
+    *_, cause = _causes(error)
     return str(cause) or type(cause).__name__
+
+
+def _causes(error: Exception) -> Iterator[BaseException]:
+    """`error` and what of the network led to it, outermost first."""
+    network = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        inner = cause.__cause__ or cause.__context__
+        cause = inner if isinstance(inner, network) else None

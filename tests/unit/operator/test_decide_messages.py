@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edgemodel_operator.cluster.trim import trim_pod
-from tests.unit.operator.world import KEY, World
+from tests.unit.operator.world import KEY, World, digest
 
 CA = "ConfigMap plant-ca of spec.registry.caBundle"
 LOGIN = "Secret login of spec.registry.pullSecret"
@@ -83,3 +83,13 @@ def test_a_node_without_a_pod_is_told_so() -> None:
 def test_a_running_container_waits_for_nothing() -> None:
     running: dict[str, Any] = {"metadata": {"name": "p"}, "status": {"containerStatuses": [{"state": {"running": {}}}]}}
     assert trim_pod(running)["waiting"] == ""
+
+
+def test_why_an_artifact_is_refused_and_what_to_do_is_said_in_words() -> None:
+    world = World(size=2)
+    world.script.broken[digest(1)] = "TooLarge"
+    world.until(lambda w: w.condition("Stalled") == ("True", "ArtifactRefused"))
+    found = world.status.condition("Stalled")
+    assert found is not None
+    assert found.message.startswith("v1 is refused by n1, n2 (TooLarge: it is larger than a node may keep; ")
+    assert "spec.serving.cacheSize" in found.message

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from edgemodel.bundle import CARD, CONFIG, MANIFEST, MODEL, Blob, digest_of, render_manifest
-from edgemodel_registry import ArtifactInvalid, ArtifactMissing, Client, DigestMismatch, Refused, Unreachable
+from edgemodel_registry import (
+    ArtifactInvalid,
+    ArtifactMissing,
+    CertificateUntrusted,
+    Client,
+    ConnectionRefused,
+    DigestMismatch,
+    NameUnresolved,
+    Refused,
+    Unreachable,
+)
 from tests.unit.registry.real_registry import BreakingProxy, Certificate
 from tests.unit.registry.token_service import serve
 
@@ -75,6 +85,21 @@ def test_a_folder_behind_https_is_pulled_like_a_registry(
     with https(certificate, partial(QuietFiles, directory=bundle.parent)) as host:
         Client(certificate.certificate).pull(f"https://{host}/bundle/", digest_in(bundle), tmp_path / "p")
     assert contents(tmp_path / "p") == contents(bundle)
+
+
+@pytest.mark.parametrize(
+    ("host", "error"),
+    [("127.0.0.1:1", ConnectionRefused), ("registry.invalid", NameUnresolved), ("", CertificateUntrusted)],
+)
+def test_why_a_server_is_not_reached_is_told_apart(
+    host: str, error: type[Unreachable], certificate: Certificate, bundle: Path, tmp_path: Path
+) -> None:
+    with (
+        https(certificate, partial(QuietFiles, directory=bundle.parent)) as stranger,
+        pytest.raises(Unreachable) as raised,
+    ):
+        Client().pull(f"https://{host or stranger}/bundle/", digest_in(bundle), tmp_path / "p")
+    assert type(raised.value) is error
 
 
 def test_a_server_that_knows_no_ranges_is_asked_from_the_start(

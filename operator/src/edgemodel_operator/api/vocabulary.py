@@ -5,12 +5,14 @@ import inspect
 import sys
 from enum import StrEnum
 
+from edgemodel.codes import CODES
 from edgemodel.verbs import Verb
 from edgemodel_operator.api import reasons, states
 
 HEAD = """# What the status says
 
-Generated from `reasons.py` and `states.py` of `operator/src/edgemodel_operator/api/` by `make generate`.
+Generated from `reasons.py` and `states.py` of `operator/src/edgemodel_operator/api/` and from
+`core/src/edgemodel/codes.py` by `make generate`.
 Each word means one thing.
 """
 
@@ -31,7 +33,7 @@ TITLES: tuple[tuple[type[StrEnum], str], ...] = (
 
 def render() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *(_table(words, title) for words, title in TITLES)])
+    return "\n".join([HEAD, *(_table(words, title) for words, title in TITLES), _codes()])
 
 
 def meanings(words: type[StrEnum]) -> dict[str, str]:
@@ -53,6 +55,12 @@ def meanings(words: type[StrEnum]) -> dict[str, str]:
 def _table(words: type[StrEnum], title: str) -> str:
     rows = (f"| `{value}` | {text} |" for value, text in meanings(words).items())
     return "\n".join([f"## {title}", "", "| word | meaning |", "| --- | --- |", *rows, ""])
+
+
+def _codes() -> str:
+    rows = (f"| `{code}` | {words.meaning} | {words.remedy or 'wait'} |" for code, words in CODES.items())
+    head = "## Why a node does not serve an artifact (in messages, and as `reason` in metrics)"
+    return "\n".join([head, "", "| code | meaning | what to do |", "| --- | --- | --- |", *rows, ""])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What each condition says, and why: one function per condition, of the observation and the decided status."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
+from edgemodel.codes import explain
 from edgemodel.faults import Severity
 from edgemodel.ladder import Hold, Wait
 from edgemodel_operator.api.reasons import ConditionType, Reason
@@ -50,7 +52,7 @@ def _others(observation: Observation, status: Status, ready: set[str]) -> dict[s
 
 
 def _why_not(observation: Observation, status: Status, waiting: list[str]) -> str:
-    details = []
+    reasons = {}
     held_up = {pod.node: pod.waiting for pod in observation.pods}
     for name in waiting:
         report = observation.reports.get(name)
@@ -59,8 +61,17 @@ def _why_not(observation: Observation, status: Status, waiting: list[str]) -> st
         reason = refused or pending or held_up.get(name, "no pod there yet")
         if reason == CREATING:
             reason += _needs(observation)
-        details.append(f"{name} ({reason})" if reason else name)
-    return f"no verified version answers yet on: {', '.join(details)}"
+        reasons[name] = reason
+    return f"no verified version answers yet on: {_grouped(reasons)}"
+
+
+def _grouped(reasons: Mapping[str, str]) -> str:
+    """Nodes by their reason, each code with its words: what it means and what to do."""
+    nodes: dict[str, list[str]] = {}
+    for node in sorted(reasons):
+        nodes.setdefault(reasons[node], []).append(node)
+    words = {reason: f" ({explain(reason)})" if reason else "" for reason in nodes}
+    return ", ".join(", ".join(names) + words[reason] for reason, names in nodes.items())
 
 
 CREATING = "ContainerCreating"
@@ -127,8 +138,8 @@ def stalled(observation: Observation, draft: Draft) -> Finding:
         return ConditionType.STALLED, True, Reason.VERSION_QUARANTINED, message
     refusals = {name: why for name in observation.reports if (why := _code(observation, status, name))}
     if refusals and len(refusals) == len(observation.reports):
-        details = ", ".join(f"{name} ({why})" for name, why in sorted(refusals.items()))
-        return ConditionType.STALLED, True, Reason.ARTIFACT_REFUSED, f"{status.version} is refused by {details}"
+        message = f"{status.version} is refused by {_grouped(refusals)}"
+        return ConditionType.STALLED, True, Reason.ARTIFACT_REFUSED, message
     return ConditionType.STALLED, False, Reason.NO_FAULT, ""
 
 
@@ -142,8 +153,7 @@ def _unreachable(observation: Observation, status: Status) -> str | None:
     reached = any(report.digest == version.digest for report in observation.reports.values())
     if reached or not codes or "Fetching" in codes.values():
         return None
-    details = ", ".join(f"{node} ({code})" for node, code in sorted(codes.items()))
-    return f"{version.name}: {version.uri} cannot be fetched by {details}; it is tried again and again"
+    return f"{version.name}: {version.uri} cannot be fetched by {_grouped(codes)}; it is tried again and again"
 
 
 def _code(observation: Observation, status: Status, node: str) -> str | None:
