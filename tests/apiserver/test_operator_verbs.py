@@ -238,6 +238,27 @@ def test_a_person_promotes_a_rollout_to_every_node(plant: Plant) -> None:
     wait_for("v1 everywhere", lambda: plant.serving() == "v1")
 
 
+def test_the_doctor_fails_where_no_operator_is_installed(unattended: Plant) -> None:
+    answer = unattended.edgemodel("doctor", "digits", "-o", "json")
+    assert answer.returncode == 1, answer.stderr
+    found = {(entry["check"], entry["level"]) for entry in json.loads(answer.stdout)["checks"]}
+    assert {("crd", "ok"), ("clock", "ok"), ("your rights", "ok"), ("nodes", "ok"), ("operator", "fail")} <= found
+
+
+def test_the_doctor_tells_who_may_not_look(unattended: Plant, api_server: ControlPlane) -> None:
+    answer = unattended.edgemodel("doctor", kubeconfig=api_server.client("stranger", []))
+    assert answer.returncode == 1
+    assert "you may not list edgemodels, watch edgemodels" in " ".join(answer.stdout.split())
+    assert answer.stderr == ""
+
+
+def test_a_report_has_what_happened_with_its_events(plant: Plant) -> None:
+    plant.edgemodel("rollback", "digits", "v1")
+    wait_for("the event", lambda: "VerbCarriedOut" in plant.edgemodel("report", "digits").stdout)
+    told = json.loads(plant.edgemodel("report", "digits", "-o", "json").stdout)
+    assert ("rollback-to", "Done") in {(entry["what"], entry["result"]) for entry in told["timeline"]}
+
+
 def test_a_name_that_is_nearly_right_is_proposed(unattended: Plant) -> None:
     assert unattended.edgemodel("tree", "digts").stderr.endswith(": not found; did you mean digits?\n")
 

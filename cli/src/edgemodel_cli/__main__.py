@@ -36,6 +36,7 @@ for about in (
     model_commands.history,
     model_commands.explain,
     doctor.doctor,
+    model_commands.report,
 ):
     app.command(rich_help_panel="How EdgeModels are")(about)
 for verb in (

@@ -82,6 +82,17 @@ class Cluster:
                 yield _sorted(present.values())
             time.sleep(PAUSE if end is None else min(max(end - time.monotonic(), 0), PAUSE))
 
+    def events(self, name: str) -> list[Body]:
+        """The events about one EdgeModel, in no order.
+
+        Raises:
+            ClusterError: see `errors`.
+        """
+        only = f"involvedObject.kind=EdgeModel,involvedObject.name={name}"
+        path = f"/api/v1/namespaces/{self.namespace}/events"
+        found: list[Body] = self.server.get(path, "events", fieldSelector=only, limit="500")["items"]
+        return found
+
     def annotate(self, name: str, annotations: Mapping[str, str | None]) -> Body:
         """Set annotations of one EdgeModel (None: remove) and return it.
 

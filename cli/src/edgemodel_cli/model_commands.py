@@ -1,8 +1,10 @@
-"""``edgemodel status``, ``tree``, ``history``, ``explain``: how EdgeModels on a cluster are."""
+"""``edgemodel status``, ``tree``, ``history``, ``explain``, ``report``: how EdgeModels on a cluster are."""
 
+import json
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,6 +12,8 @@ from edgemodel_cli import explain as explaining
 from edgemodel_cli import views
 from edgemodel_cli.cluster_options import Format, MaybeName, Name, on_cluster
 from edgemodel_cli.options import print_json, print_lines, stderr, stdout
+from edgemodel_cli.report import write_report
+from edgemodel_cli.report_formats import as_html, as_markdown
 from edgemodel_cli.seen import Seen
 from edgemodel_cli.timeline import timeline
 
@@ -86,6 +90,39 @@ def explain(cluster: "Cluster", name: Name, output: Format = "table") -> None:
         print_json(found.as_json())
     else:
         print_lines(explaining.lines(found, datetime.now(UTC)))
+
+
+@on_cluster
+def report(
+    cluster: "Cluster",
+    name: Name,
+    output: Annotated[
+        Literal["markdown", "html", "json"], typer.Option("-o", help="How to write it.", show_default=True)
+    ] = "markdown",
+    file: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where to write it; without it stdout.")
+    ] = None,
+) -> None:
+    """Write an incident report for a ticket: wish, versions, timeline of heals, distillation, events, nodes, rules.
+
+    The page of -o html stands by itself. Secrets are never in it.
+
+    Example: kubectl edgemodel report digits -o html --output digits.html
+    """
+    model = Seen(cluster.read(name))
+    found = write_report(model, cluster.events(name), datetime.now(UTC))
+    match output:
+        case "markdown":
+            document = as_markdown(found)
+        case "html":
+            document = as_html(found)
+        case "json":
+            document = json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n"
+    if file is None:
+        typer.echo(document, nl=False)
+    else:
+        file.write_text(document, encoding="utf-8")
+        stderr.print(f"wrote {file}", soft_wrap=True)
 
 
 def _show(models: list[Seen], name: str | None, output: str, *, everywhere: bool) -> None:

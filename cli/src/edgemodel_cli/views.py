@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from edgemodel_cli.comparison import compared
 from edgemodel_cli.seen import Body, Seen, age, printable, text
 from edgemodel_cli.timeline import Happening
 
@@ -45,6 +46,8 @@ def details(model: Seen, now: datetime) -> Iterator[Table | Text]:
     about.add_row("nodes", _nodes(model) + _unknown(model))
     if rollout:
         about.add_row("rollout", f"{text(rollout, 'to')}, step {int(rollout.get('step', 0)) + 1}, {_waits(rollout)}")
+    for what, figure in compared(rollout.get("comparison") or {}):
+        about.add_row(f"  {what}", figure)
     for waiting in model.waiting:
         about.add_row("asks you", text(waiting, "message"))
         about.add_row("", f"edgemodel approve {model.name} {text(waiting, 'subject')} -n {model.namespace} (or reject)")
