@@ -29,8 +29,8 @@ up: setup  ## start the lab's cluster (built first where needed)
 status: setup  ## what of the lab runs, and where
 	@$(BIN)/python -m lab status
 
-cut restore: setup  ## NODE=edge-1: pull a node's network cable, plug it in again
-	@$(BIN)/python -m lab $@ $(or $(NODE),$(error want a node, for example make $@ NODE=edge-1))
+cut restore: setup  ## NODE=name: pull a node's network cable, plug it in again
+	@$(BIN)/python -m lab $@ $(or $(NODE),$(error want a node, as `make status` names it: make $@ NODE=name))
 
 down:  ## remove the lab's cluster and everything that runs in it
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m lab down
@@ -42,6 +42,7 @@ demo: setup  ## the whole loop on a real cluster: serve, fault, rollback, re-dis
 	@$(BIN)/python -m lab.demo
 
 test: setup check  ## all tests: unit, contract, real API server, real nodes
+	@$(BIN)/python -m lab build
 	@$(BIN)/python -m lab up
 	@$(BIN)/python -m lab images
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/apiserver tests/e2e

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from subprocess import CompletedProcess
 
-from lab import addons, kind, shell
+from lab import choice, monitoring, shell
 from lab.cluster import Cluster
 from lab.driver import Driver, Lab
 from lab.errors import LabError
 from lab.home import REPOSITORY, Home
+from lab.kind import Kind
 from lab.progress import Progress
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 def driver() -> Driver:
     """How this machine runs the cluster: by kind where Docker and kind are present, else built from source."""
     home = Home.default()
-    return kind.Kind(home) if kind.usable() else Cluster(home)
+    return Kind(home) if choice.kind(home) else Cluster(home)
 
 
 def up(progress: Callable[[str], None] = print) -> Lab:
@@ -89,7 +90,7 @@ def power_cycle(node: str) -> None:
 def exec_on(
     node: str, command: Sequence[str], *, check: bool = False, timeout_s: float | None = 60
 ) -> CompletedProcess[str]:
-    """Run a command of the host in a node's network, also while its cable is cut."""
+    """Run a command in a node's network, also while its cable is cut. Only sh and curl are sure to be there."""
     return shell.run(driver().on_node(node, command), check=check, timeout_s=timeout_s)
 
 
@@ -101,9 +102,9 @@ def images(names: Sequence[str] = (), progress: Callable[[str], None] = print) -
 def set_alert_webhook(url: str | None, bearer_token: str = "") -> None:
     """Have Alertmanager send every alert to `url` (None: nowhere) with this token."""
     running = connect()
-    addons.set_alert_webhook(Home(running.home), running.alertmanager_url, url, bearer_token)
+    monitoring.set_alert_webhook(Home(running.home), running.alertmanager_url, url, bearer_token)
 
 
 def reload_prometheus() -> None:
     """Have Prometheus read its rule files again. Raises LabError where it refuses them."""
-    addons.reload(connect().prometheus_url)
+    monitoring.reload(connect().prometheus_url)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import lab
 from lab import container_images
+from lab.cluster import Cluster
 from lab.errors import LabError
 from lab.home import Home
 from lab.progress import Progress
@@ -44,7 +45,11 @@ def parser() -> argparse.ArgumentParser:
     add("up", "make the cluster run; one that runs already is found", _up)
     down = add("down", "remove everything that runs; what was built stays", _down)
     down.add_argument("--all", action="store_true", help="remove what was built, and the images, as well")
-    add("build", "install packages and build the commands, without starting anything", _build)
+    add(
+        "build",
+        "install packages and build the commands that tests and the self-built cluster need, without starting anything",
+        _build,
+    )
     status = add("status", "what runs, and where", _status)
     status.add_argument("-o", "--output", choices=["text", "json"], default="text")
     for name, text, act in (
@@ -53,13 +58,13 @@ def parser() -> argparse.ArgumentParser:
         ("power-off", "cut a node's power; its disk stays", lambda a: lab.power_off(a.node)),
         ("power-on", "start a node again", lambda a: lab.power_on(a.node)),
     ):
-        add(name, text, act).add_argument("node", metavar="NODE", help="edge-1, edge-2 or cloud-1")
+        add(name, text, act).add_argument("node", metavar="NODE", help="a node, as `status` names it")
     build = add("images", "build and push the project's images that changed; prints their references", _images)
     build.add_argument(
         "names", nargs="*", metavar="NAME", help=f"some of {', '.join(container_images.IMAGES)} (default: all)"
     )
     run = add("exec", "run a command in a node's network: exec NODE -- COMMAND ...", _exec)
-    run.add_argument("node", metavar="NODE", help="edge-1, edge-2 or cloud-1")
+    run.add_argument("node", metavar="NODE", help="a node, as `status` names it")
     run.add_argument("command", nargs=argparse.REMAINDER)
     add("env", 'print shell lines that set KUBECONFIG and PATH: eval "$(python -m lab env)"', _env)
     return top
@@ -86,7 +91,7 @@ def _down(arguments: argparse.Namespace) -> None:
 
 
 def _build(_: argparse.Namespace) -> None:
-    lab.driver().prepare(Progress(_say))
+    Cluster(Home.default()).prepare(Progress(_say))
 
 
 def _status(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import addons, build, cleanup, container_images, control_plane, kubeconfig, network, node, packages, shell
+from lab import addons, build, cleanup, control_plane, kubeconfig, monitoring, network, node, packages, shell
+from lab.buildah import Buildah
+from lab.container_images import Publisher, Registry
 from lab.control_plane import Endpoints
 from lab.driver import Lab
 from lab.errors import LabError
@@ -137,7 +139,9 @@ class Cluster:
 
     def images(self, names: Sequence[str], progress: Progress, repository: Path = REPOSITORY) -> dict[str, str]:
         """Build and push the project's images whose inputs changed."""
-        return container_images.ensure(self.home, names, progress, repository)
+        packages.require_root()
+        registry = Registry(network.REGISTRY, self.authority.certificate)
+        return Publisher(self.home, registry, Buildah(self.home), progress).ensure(names, repository)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as the administrator and return what it printed."""
@@ -163,6 +167,7 @@ class Cluster:
         dead = set(table.dead())
         return {
             "running": running,
+            "driver": "self-built",
             "home": str(self.home.root),
             "kubeconfig": str(self.home.kubeconfig),
             "registry": network.REGISTRY,
@@ -215,7 +220,7 @@ class Cluster:
         self._wait_for("nodes", lambda: all(self.nodes_ready().values()))
         self._wait_for("DNS", addons.dns_is_ready)
         for url in (addons.PROMETHEUS_URL, addons.ALERTMANAGER_URL):
-            self._wait_for(url, partial(addons.is_ready, url))
+            self._wait_for(url, partial(monitoring.is_ready, url))
 
     def _wait_for(self, what: str, probe: Callable[[], bool]) -> None:
         """Wait until `probe` says yes. Raises LabError at once where a process of the cluster ended."""

@@ -1,12 +1,9 @@
-"""The same cluster by kind, where Docker and kind are present.
-
-This driver could not be tried on the machine it was written on, which has no Docker engine. It is kept thin: kind
-makes the nodes, and registry, Prometheus and Alertmanager are containers on kind's network. `LAB_DRIVER=self-built`
-chooses the cluster that is built from source instead.
-"""
+"""The same cluster by kind, where Docker and kind are present: kind makes the nodes, `kind_addons` what runs beside."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import shutil
@@ -17,42 +14,26 @@ from typing import Any
 
 import yaml
 
-from lab import addons, container_images, shell
+from lab import docker, monitoring, shell
+from lab.container_images import Publisher, Registry
 from lab.driver import Lab
 from lab.errors import LabError
 from lab.home import REPOSITORY, Home
+from lab.kind_addons import ALERTMANAGER, PROMETHEUS, REGISTRY, Addons
+from lab.kind_nodes import CLOUD, CONTROL_PLANE, EDGES, NAME, WORKERS, Worker
 from lab.pki import Authority
 from lab.progress import Progress
 
-NAME = "edgemodel-lab"
-CLOUD = f"{NAME}-worker"
-EDGES = (f"{NAME}-worker2", f"{NAME}-worker3")
-REGISTRY_IMAGE = "docker.io/library/registry:2"
-PROMETHEUS_IMAGE = "docker.io/prom/prometheus:v2.55.1"
-ALERTMANAGER_IMAGE = "docker.io/prom/alertmanager:v0.28.1"
-CONTAINERS = ("registry", "prometheus", "alertmanager")
+CONTAINERS = (CONTROL_PLANE, *WORKERS, REGISTRY, PROMETHEUS, ALERTMANAGER)
 CONFIG = {
     "kind": "Cluster",
     "apiVersion": "kind.x-k8s.io/v1alpha4",
     "containerdConfigPatches": [
         '[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/etc/containerd/certs.d"'
     ],
-    "nodes": [
-        {"role": "control-plane"},
-        {"role": "worker"},
-        {"role": "worker", "labels": {"node-role.kubernetes.io/edge": ""}},
-        {"role": "worker", "labels": {"node-role.kubernetes.io/edge": ""}},
-    ],
+    "nodes": [{"role": "control-plane"}, *({"role": "worker"} for _ in WORKERS)],
 }
-
-
-def usable() -> bool:
-    """Whether a Docker engine answers and kind, kubectl and helm are installed."""
-    if os.environ.get("LAB_DRIVER") == "self-built":
-        return False
-    if not all(shell.find(command) for command in ("docker", "kind", "kubectl", "helm")):
-        return False
-    return shell.run(["docker", "info"], check=False, timeout_s=20).returncode == 0
+READY_S = 120
 
 
 @dataclass(frozen=True)
@@ -61,153 +42,194 @@ class Kind:
 
     home: Home
 
+    @property
+    def authority(self) -> Authority:
+        """Signs the registry's certificate."""
+        return Authority(self.home.pki)
+
+    @property
+    def _record(self) -> Path:
+        """The address of each container; is there where `up` came to its end."""
+        return self.home.run / "containers.json"
+
     def prepare(self, progress: Progress) -> None:  # noqa: ARG002 - nothing takes long
-        """Nothing to build: kind brings everything."""
+        """Nothing to build: kind brings everything but kubectl and helm, which are on this machine."""
         self.home.make_folders()
-        for command in ("kubectl", "helm"):
-            link = self.home.bin / command
-            link.unlink(missing_ok=True)
-            link.symlink_to(shell.find(command) or command)
+        for name in ("kubectl", "helm"):
+            link, found = self.home.bin / name, shell.find(name)
+            if found and not link.exists():
+                link.unlink(missing_ok=True)
+                link.symlink_to(found)
 
     def up(self, progress: Progress) -> None:
-        """Make the cluster, its registry and its monitoring."""
+        """Make the cluster run: find it, start what is stopped of it, or make it anew."""
+        self._check_owner()
         with self.home.locked(progress.say):
-            if self.is_running():
-                for node in (CLOUD, *EDGES):
-                    self.restore(node)
+            if self._resume():
                 progress.say("the cluster runs already")
                 return
             self._remove()
             self.prepare(progress)
             with progress.step("creating the cluster with kind"):
-                command = ["kind", "create", "cluster", "--name", NAME, "--config", "-", "--wait", "120s"]
-                command += ["--kubeconfig", str(self.home.kubeconfig)]
-                shell.run(command, stdin=yaml.safe_dump(CONFIG))
+                self._create()
             with progress.step("starting registry, Prometheus and Alertmanager"):
-                self._start_registry()
-                self._start_monitoring()
+                self._addons().start(WORKERS)
+            with progress.step("waiting until all of it is ready"):
+                self._wait()
+            self._record.write_text(
+                json.dumps({name: each.address for name, each in docker.inspect(CONTAINERS).items()})
+            )
 
     def down(self, progress: Progress, *, everything: bool) -> None:
-        """Remove it."""
+        """Remove the cluster; with `everything` the images as well."""
+        self._check_owner()
         with self.home.locked(progress.say), progress.step("removing the cluster"):
             self._remove()
         if everything:
+            docker.remove_images()
             shutil.rmtree(self.home.root)
 
     def is_running(self) -> bool:
-        """Whether every container runs."""
-        names = [f"{NAME}-control-plane", CLOUD, *EDGES, *(f"{NAME}-{part}" for part in CONTAINERS)]
-        asked = shell.run(["docker", "inspect", "--format", "{{.State.Running}}", *names], check=False)
-        return asked.returncode == 0 and set(asked.stdout.split()) == {"true"}
+        """Whether `up` came to its end, all containers run at the addresses they had, and the API server is ready.
+
+        A worker that is switched off does not count: somebody wanted that.
+        """
+        recorded = self._recorded()
+        found = docker.inspect(CONTAINERS)
+        off = {name for name in WORKERS if name in found and not found[name].running}
+        addresses = {name: each.address for name, each in found.items() if each.running}
+        if not recorded or addresses != {name: recorded[name] for name in recorded if name not in off}:
+            return False
+        return self._kubectl("get", "--raw=/readyz", "--request-timeout=5s", check=False) == "ok"
 
     def describe(self) -> Lab:
-        """Where its parts are."""
-        cloud = self._address(CLOUD)
+        """Where its parts are. Raises LabError where they are not there."""
+        parts = self._addons()
         return Lab(
             home=self.home.root,
             kubeconfig=self.home.kubeconfig,
             bin=self.home.bin,
-            registry=f"{self._address(f'{NAME}-registry')}:5000",
-            registry_ca=self.home.pki / "ca.crt",
-            prometheus_url=f"http://{cloud}:9090",
+            registry=self._registry().address,
+            registry_ca=self.authority.certificate,
+            prometheus_url=parts.prometheus_url,
             prometheus_rules=self.home.prometheus_rules,
-            alertmanager_url=f"http://{cloud}:9093",
-            nodes=(CLOUD, *EDGES),
+            alertmanager_url=parts.alertmanager_url,
+            nodes=WORKERS,
             edge_nodes=EDGES,
             audit_log=None,
         )
 
     def status(self) -> dict[str, Any]:
-        """What runs."""
+        """What runs and where, as plain data."""
         running = self.is_running()
-        return {"running": running, "home": str(self.home.root), "kubeconfig": str(self.home.kubeconfig)}
+        status: dict[str, Any] = {"running": running, "driver": "kind", "home": str(self.home.root)}
+        if running:
+            here, found = self.describe(), docker.inspect(CONTAINERS)
+            status |= {
+                "kubeconfig": str(here.kubeconfig),
+                "registry": here.registry,
+                "registry_ca": str(here.registry_ca),
+                "prometheus": here.prometheus_url,
+                "alertmanager": here.alertmanager_url,
+                "nodes": {
+                    name: {"address": found[name].address, "cut": self._worker(name).is_cut, "on": found[name].running}
+                    for name in WORKERS
+                },
+            }
+        return status
 
     def cut(self, node: str) -> None:
-        """Take the node's interface down."""
-        shell.run(["docker", "exec", node, "ip", "link", "set", "eth0", "down"])
+        """Pull a node's cable."""
+        self._worker(node).cut()
 
     def restore(self, node: str) -> None:
-        """Take the node's interface up; its default route went with it, kindnet puts the others back."""
-        shell.run(["docker", "exec", node, "ip", "link", "set", "eth0", "up"])
-        networks = json.loads(shell.run(["docker", "network", "inspect", "kind"]).stdout)
-        gateways = [entry["Gateway"] for entry in networks[0]["IPAM"]["Config"] if "." in entry.get("Gateway", "")]
-        shell.run(["docker", "exec", node, "ip", "route", "replace", "default", "via", gateways[0]])
+        """Plug a node's cable in."""
+        self._worker(node).restore()
 
     def power_off(self, node: str) -> None:
         """Kill the node's container."""
-        shell.run(["docker", "kill", node])
+        self._worker(node).power_off()
 
     def power_on(self, node: str) -> None:
         """Start the node's container."""
-        shell.run(["docker", "start", node])
+        self._worker(node).power_on()
 
     def on_node(self, node: str, command: Sequence[str]) -> list[str]:
-        """Run in the node's container."""
-        return ["docker", "exec", node, *command]
+        """Run in the node's container: it sees the node's files, not the host's."""
+        return ["docker", "exec", self._worker(node).name, *command]
 
     def images(self, names: Sequence[str], progress: Progress, repository: Path = REPOSITORY) -> dict[str, str]:
-        """Build with Docker and load into the nodes."""
-        registry, references = self.describe().registry, {}
-        for name, image in container_images.chosen(names).items():
-            reference = f"{registry}/{image.name}:{image.tag(repository)}"
-            with progress.step(f"building and loading {reference}"):
-                dockerfile = repository / image.folder / "Dockerfile"
-                shell.run(["docker", "build", "--file", dockerfile, "--tag", reference, repository])
-                shell.run(["kind", "load", "docker-image", "--name", NAME, reference])
-            references[name] = reference
-        return references
+        """Build with Docker and push to the registry, from which the nodes pull."""
+        builder = docker.Docker(self.home, self._addons().door)
+        return Publisher(self.home, self._registry(), builder, progress).ensure(names, repository)
 
-    def _start_registry(self) -> None:
-        authority = Authority(self.home.pki)
-        authority.ensure()
-        files = self.home.pki / "registry"
-        files.mkdir()
-        options = ["--volume", f"{files}:{files}:ro", "--env", "REGISTRY_STORAGE_DELETE_ENABLED=true"]
-        options += ["--env", f"REGISTRY_HTTP_TLS_CERTIFICATE={files}/registry.crt"]
-        options += ["--env", f"REGISTRY_HTTP_TLS_KEY={files}/registry.key", "--restart", "always"]
-        self._run("registry", options, REGISTRY_IMAGE, network="kind")
-        # The address is known only now; the registry fails to find its certificate and is started again with it.
-        address = self._address(f"{NAME}-registry")
-        pair = authority.issue("registry", hosts=[address])
-        shutil.copyfile(pair.key, files / "registry.key")
-        shutil.copyfile(pair.certificate, files / "registry.crt")
-        hosts = f'[host."https://{address}:5000"]\nca = "/etc/containerd/lab-ca.crt"\n'
-        for node in (CLOUD, *EDGES):
-            folder = f"/etc/containerd/certs.d/{address}:5000"
-            shell.run(["docker", "cp", str(authority.certificate), f"{node}:/etc/containerd/lab-ca.crt"])
-            script = f"mkdir -p {folder} && cat > {folder}/hosts.toml"
-            shell.run(["docker", "exec", "--interactive", node, "sh", "-c", script], stdin=hosts)
+    def _create(self) -> None:
+        command = ["kind", "create", "cluster", "--name", NAME, "--config", "-", "--wait", f"{READY_S}s"]
+        command += ["--kubeconfig", str(self.home.kubeconfig)]
+        if image := os.environ.get("LAB_KIND_NODE_IMAGE"):
+            command += ["--image", image]
+        shell.run(command, stdin=yaml.safe_dump(CONFIG))
+        # Not by kind's own `labels`: a kubelet may not give itself a role.
+        for node in WORKERS:
+            self._kubectl("label", "node", node, f"node-role.kubernetes.io/{'edge' if node in EDGES else 'cloud'}=")
 
-    def _start_monitoring(self) -> None:
-        cloud, home = self._address(CLOUD), self.home
-        discovery: dict[str, object] = {
-            "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": str(home.etc / "observer.kubeconfig")}]
-        }
-        access = shell.run(["kind", "get", "kubeconfig", "--internal", "--name", NAME]).stdout
-        (home.etc / "observer.kubeconfig").write_text(access)
-        config = addons.prometheus_config(home, discovery, f"{cloud}:9093")
-        (home.etc / "prometheus.yaml").write_text(yaml.safe_dump(config))
-        home.alertmanager_config.write_text(yaml.safe_dump(addons.alertmanager_config(None, "")))
-        options = ["--user", "0", "--volume", f"{home.root}:{home.root}"]
-        flags = [f"--config.file={home.etc}/prometheus.yaml", "--web.enable-lifecycle"]
-        self._run("prometheus", options, PROMETHEUS_IMAGE, *flags, network=f"container:{CLOUD}")
-        flags = [f"--config.file={home.alertmanager_config}", "--cluster.listen-address="]
-        self._run("alertmanager", options, ALERTMANAGER_IMAGE, *flags, network=f"container:{CLOUD}")
+    def _wait(self) -> None:
+        self._kubectl("wait", "nodes", "--all", "--for=condition=Ready", f"--timeout={READY_S}s")
+        self._kubectl("rollout", "status", "deployment/coredns", "-n", "kube-system", f"--timeout={READY_S}s")
+        registry, parts = self._registry(), self._addons()
+        shell.wait_for(
+            f"an answer of the registry at {registry.address}", registry.answers, READY_S,
+            f"see `docker logs {REGISTRY}`. Docker Desktop and rootless Docker hide the addresses of containers from"
+            " this machine: with them only LAB_DRIVER=self-built works",
+        )  # fmt: skip
+        for name, url in ((PROMETHEUS, parts.prometheus_url), (ALERTMANAGER, parts.alertmanager_url)):
+            shell.wait_for(url, functools.partial(monitoring.is_ready, url), READY_S, f"see `docker logs {name}`")
 
-    def _run(self, part: str, options: list[str], image: str, *flags: str, network: str) -> None:
-        shell.run(
-            ["docker", "run", "--detach", "--name", f"{NAME}-{part}", "--network", network, *options, image, *flags]
-        )
+    def _resume(self) -> bool:
+        """Start what is stopped of a complete cluster and plug its cables in; False where it must be made anew."""
+        recorded, found = self._recorded(), docker.inspect(CONTAINERS)
+        if not recorded or found.keys() != recorded.keys():
+            return False
+        off = [name for name in CONTAINERS if not found[name].running]
+        with contextlib.suppress(LabError):  # whatever cannot be mended is not running afterwards
+            for name in off:
+                shell.run(["docker", "start", name])
+            for node in WORKERS:
+                self.restore(node)
+            if CLOUD in off:
+                shell.run(["docker", "restart", PROMETHEUS, ALERTMANAGER])  # they had the old network of their node
+            if off:
+                self._wait()
+        return self.is_running()
 
-    def _address(self, container: str) -> str:
-        form = "{{.NetworkSettings.Networks.kind.IPAddress}}"
-        address = shell.run(["docker", "inspect", "--format", form, container]).stdout.strip()
-        if not address:
-            raise LabError(f"{container} has no address: run `python -m lab up`")
-        return address
+    def _recorded(self) -> dict[str, str]:
+        return json.loads(self._record.read_text()) if self._record.exists() else {}
+
+    def _check_owner(self) -> None:
+        for each in docker.inspect([REGISTRY]).values():
+            if each.running and each.owner != str(self.home.root):
+                raise LabError(f"another lab runs here: LAB_HOME={each.owner} python -m lab down, then try again")
 
     def _remove(self) -> None:
-        shell.run(["docker", "rm", "--force", *(f"{NAME}-{part}" for part in CONTAINERS)], check=False)
-        shell.run(["kind", "delete", "cluster", "--name", NAME], check=False)
-        for folder in (self.home.etc, self.home.pki):
+        docker.remove((REGISTRY, PROMETHEUS, ALERTMANAGER))
+        command = ["kind", "delete", "cluster", "--name", NAME, "--kubeconfig", str(self.home.kubeconfig)]
+        shell.run(command)
+        for folder in (self.home.data, self.home.etc, self.home.pki, self.home.run):
             shutil.rmtree(folder, ignore_errors=True)
+        for rules in self.home.prometheus_rules.glob("*.yaml"):
+            rules.unlink()
+
+    def _worker(self, name: str) -> Worker:
+        if name not in WORKERS:
+            raise LabError(f"no node {name!r}: choose one of {', '.join(WORKERS)}")
+        return Worker(name, self.home.run / f"cut-{name}")
+
+    def _addons(self) -> Addons:
+        return Addons(self.home)
+
+    def _registry(self) -> Registry:
+        return Registry(f"{docker.address(REGISTRY)}:5000", self.authority.certificate)
+
+    def _kubectl(self, *arguments: str, check: bool = True) -> str:
+        command: list[str | Path] = [self.home.bin / "kubectl", f"--kubeconfig={self.home.kubeconfig}", *arguments]
+        return shell.run(command, check=check).stdout

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import addons, discovery, network
+from lab import addons, discovery, monitoring, network
 from lab.errors import LabError
 from lab.home import Home
 
@@ -37,11 +37,11 @@ def test_a_pod_without_an_address_is_no_target(tmp_path: Path) -> None:
 
 
 def test_alerts_go_nowhere_until_a_webhook_is_set() -> None:
-    assert addons.alertmanager_config(None, "")["receivers"] == [{"name": "nobody"}]
+    assert monitoring.alertmanager_config(None, "")["receivers"] == [{"name": "nobody"}]
 
 
 def test_the_webhook_gets_the_token_and_hears_of_resolved_alerts() -> None:
-    (receiver,) = addons.alertmanager_config("http://10.96.1.2/alerts", "sesame")["receivers"]  # type: ignore[misc]
+    (receiver,) = monitoring.alertmanager_config("http://10.96.1.2/alerts", "sesame")["receivers"]  # type: ignore[misc]
     (webhook,) = receiver["webhook_configs"]
     assert webhook["send_resolved"] is True
     assert webhook["http_config"]["authorization"] == {"type": "Bearer", "credentials": "sesame"}
@@ -62,14 +62,14 @@ def test_a_refused_configuration_is_an_error_that_quotes_the_answer(tmp_path: Pa
         home = Home(tmp_path)
         home.make_folders()
         with pytest.raises(LabError, match="refused its new configuration: yaml: line 3"):
-            addons.set_alert_webhook(home, f"http://127.0.0.1:{server.server_port}", "http://x/", "secret")
+            monitoring.set_alert_webhook(home, f"http://127.0.0.1:{server.server_port}", "http://x/", "secret")
         server.shutdown()
     assert home.alertmanager_config.stat().st_mode & 0o077 == 0, "the token is for us alone"
 
 
 def test_a_silent_server_is_an_error_that_asks_whether_the_lab_is_up() -> None:
     with pytest.raises(LabError, match="is the lab up"):
-        addons.reload(f"http://127.0.0.1:{network.free_port()}")
+        monitoring.reload(f"http://127.0.0.1:{network.free_port()}")
 
 
 def test_cluster_objects_name_the_addresses_that_nodes_are_told() -> None:
@@ -109,5 +109,5 @@ def test_urllib_is_asked_to_ignore_proxies(monkeypatch: pytest.MonkeyPatch) -> N
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        assert addons.is_ready(f"http://127.0.0.1:{server.server_port}")
+        assert monitoring.is_ready(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()

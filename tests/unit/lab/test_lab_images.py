@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lab import container_images
-from lab.container_images import Image, debian_mirror
+from lab.buildah import debian_mirror
+from lab.container_images import Image
 from lab.errors import LabError
 
 IMAGE = Image("edgemodel-operator", "operator")
