@@ -166,10 +166,13 @@ class FakePod:
             thread.join()
             server.server_close()
 
-    def create(self, kubectl: Kubectl, model: str, namespace: str) -> None:
-        """Make the pod's object, running and ready."""
-        metadata = {"name": f"{model}-{self.node}", "namespace": namespace}
-        metadata |= {"labels": naming.labels(model, naming.SERVING)}  # type: ignore[dict-item]  # JSON
+    def create(self, kubectl: Kubectl, model: str, namespace: str, owner: Body | None = None) -> None:
+        """Make the pod's object, running and ready; `owner` is the workload that made it."""
+        metadata: Body = {"name": f"{model}-{self.node}", "namespace": namespace}
+        metadata["labels"] = naming.labels(model, naming.SERVING)
+        if owner is not None:
+            metadata["name"] += f"-{owner['kind'].lower()}"
+            metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "name": "x", "controller": True, **owner}]
         spec = {"nodeName": self.node, "containers": [{"name": "inference", "image": "x"}]}
         applied = kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
         assert applied.returncode == 0, applied.stderr

@@ -67,6 +67,24 @@ def test_the_mode_of_placement_may_change(space: Space) -> None:
 
 
 @pytest.mark.usefixtures("operator")
+def test_what_serves_stays_until_the_other_mode_serves(space: Space) -> None:
+    space.apply(edgemodel())
+    wait_for("children", lambda: installed(space))
+    nodes = [FakePod("edge-1", "127.0.81.1"), FakePod("edge-2", "127.0.81.2")]
+    uid = space.get("daemonset/digits")["metadata"]["uid"]
+    for pod in nodes:
+        pod.create(space.kubectl, "digits", space.name, {"kind": "DaemonSet", "uid": uid})
+    wait_for("two ready nodes", lambda: space.status()["nodes"]["ready"] == 2)
+    space.apply(edgemodel(placement={"mode": "Replicas", "replicas": 2}))
+    wait_for("a Deployment", lambda: space.get("deployment/digits"))
+    nodes[0].create(space.kubectl, "digits", space.name, {"kind": "ReplicaSet", "uid": uid})
+    wait_for("one replica", lambda: "1 of 2 replicas" in str(space.status()["conditions"]))
+    assert space.get("daemonset/digits")["metadata"]["uid"] == uid
+    nodes[1].create(space.kubectl, "digits", space.name, {"kind": "ReplicaSet", "uid": uid})
+    wait_for("no DaemonSet", lambda: "NotFound" in space.kubectl.run("get", "ds/digits", "-n", space.name).stderr)
+
+
+@pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize("child", CHILDREN)
 def test_a_child_that_somebody_deletes_comes_back(space: Space, child: str) -> None:
     space.apply(edgemodel())

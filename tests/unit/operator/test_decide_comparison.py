@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from edgemodel_operator.api.states import VersionState
-from edgemodel_operator.api.status import BASELINES_KEPT, ComparisonStatus
+from edgemodel_operator.api.status_rollout import BASELINES_KEPT, ComparisonStatus
 from tests.unit.operator.edge import Traffic
 from tests.unit.operator.world import World, digest
 

@@ -225,6 +225,12 @@ CpuOrMemory = Annotated[
 Time = AwareDatetime
 """A moment with a time zone; RFC 3339 on the wire."""
 
+Name = Annotated[str, Field(max_length=253)]
+"""A name as a status has it: of a node, a version, a rule."""
+
+Word = Annotated[str, Field(max_length=128), cut(128)]
+"""One word of a status, cut to fit."""
+
 OciUri = Annotated[str, Field(pattern=OCI_PATTERN, max_length=512)]
 """A repository that can be pushed to: ``oci://host[:port]/repository``."""
 

@@ -44,6 +44,7 @@ def trim_pod(body: Body) -> dict[str, Any]:
     return {
         "name": metadata["name"],
         "component": metadata.get("labels", {}).get("app.kubernetes.io/component", ""),
+        "owner": next((o.get("kind", "") for o in metadata.get("ownerReferences", []) if o.get("controller")), ""),
         "job": metadata.get("labels", {}).get("batch.kubernetes.io/job-name", ""),
         "created": metadata.get("creationTimestamp", ""),
         "deleting": "deletionTimestamp" in metadata,

@@ -66,9 +66,8 @@ class World:
             mode = body.get("spec", {}).get("placement", {}).get("mode", "EveryNode")
             for pod in pods:
                 if pod["address"] and pod["component"] == naming.SERVING:
-                    unit = pod["node"] if mode == "EveryNode" else pod["name"]
                     namespace, name = key
-                    yield Target(pod["address"], series.identity(name, namespace, unit))
+                    yield Target(pod["address"], series.identity(name, namespace, _unit(pod, mode)))
 
     def wrote(self, body: Body, now: datetime) -> None:
         """Remember what a write returned until the watch has caught up."""
@@ -96,11 +95,14 @@ class World:
         children = {**self._unseen(model, now), **self._children(model, key)}
         pods = [pod for pod in self._of("Pod", key) if not pod["deleting"]]
         serving = [pod for pod in pods if pod["component"] == naming.SERVING]
+        mode = model.spec.placement.mode
+        staying = [pod for pod in serving if _mode(pod, mode) == mode]
         return Observation(
             now=now,
             model=model,
-            nodes=self._nodes(model.spec.placement, serving),
-            pods=tuple(self._pod(pod, model.spec.placement) for pod in serving),
+            nodes=self._nodes(model.spec.placement, staying),
+            pods=tuple(self._pod(pod, mode) for pod in staying),
+            leaving=tuple(self._pod(pod, mode) for pod in serving if pod not in staying),
             reports=signals.reports(key, now),
             telemetry=signals.telemetry(now),
             alerts=signals.alerts(key, now),
@@ -148,18 +150,28 @@ class World:
             return tuple(Node(name=pod["name"], ready=ready.get(pod["node"])) for pod in serving if pod["node"])
         return tuple(Node(name=body["name"], ready=body["ready"]) for body in found if matches(placement, body))
 
-    def _pod(self, pod: Body, placement: Placement) -> Pod:
-        unit = pod["node"] if placement.mode == "EveryNode" else pod["name"]
+    def _pod(self, pod: Body, mode: str) -> Pod:
         node = next(iter(self._indexes.get("Node", {}).get(pod["node"], ())), None)
         in_sight = node is not None and node["ready"] is not None
         return Pod(
             name=pod["name"],
-            node=unit,
+            node=_unit(pod, mode),
             ready=pod["ready"] if in_sight else None,
             revision=pod["revision"],
             address=pod["address"],
             waiting=pod["waiting"],
         )
+
+
+def _mode(pod: Body, present: str) -> str:
+    """The placement mode that a serving pod was made for."""
+    return naming.POD_OWNERS.get(pod["owner"], present)
+
+
+def _unit(pod: Body, present: str) -> str:
+    """What a pod serves for, and calls itself by: its node, or as one of several replicas itself."""
+    name: str = pod["node"] if _mode(pod, present) == "EveryNode" else pod["name"]
+    return name
 
 
 def matches(placement: Placement, node: Body) -> bool:

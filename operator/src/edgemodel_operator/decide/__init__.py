@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from edgemodel.distillation import Source
 from edgemodel.wish import Wish
 from edgemodel_operator.api.status import DistillationStatus, Status
-from edgemodel_operator.decide import alerts, approval, blame, distill, heal, report, rollout, verbs, versions, wish
+from edgemodel_operator.decide import (
+    alerts,
+    approval,
+    blame,
+    distill,
+    heal,
+    placement,
+    report,
+    rollout,
+    verbs,
+    versions,
+    wish,
+)
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import SERVING, labels
 from edgemodel_operator.model.observation import Observation
@@ -65,12 +77,14 @@ def decide(observation: Observation, images: Images) -> Plan:
     children = [
         render_wish_config_map(observation.model, wanted),
         render_workload(observation.model, images.inference),
-        render_service(observation.model),
+        render_service(observation.model, whole=placement.leaving(observation) is None),
     ]
     actions: list[Action] = list(_ensure(observation, children))
-    actions += _retire(observation)
+    if (kind := placement.retired(observation)) is not None:
+        actions.append(Delete(kind, observation.model.name))
     actions += _jobs(observation, status, images.distill)
-    actions += [Nudge(pod.name, wanted.revision) for pod in observation.pods if pod.revision != str(wanted.revision)]
+    pods = (*observation.pods, *observation.leaving)
+    actions += [Nudge(pod.name, wanted.revision) for pod in pods if pod.revision != str(wanted.revision)]
     return _plan(observation, draft, actions)
 
 
@@ -101,13 +115,6 @@ def _ensure(observation: Observation, children: list[Object]) -> Iterator[Action
         present: Mapping[str, object] | None = observation.children.get((body["kind"], body["metadata"]["name"]))
         if present is None or not covers(present, body):
             yield Ensure(body)
-
-
-def _retire(observation: Observation) -> Iterator[Action]:
-    """The workload of the other placement mode goes once the mode was changed."""
-    other = "Deployment" if observation.model.spec.placement.mode == "EveryNode" else "DaemonSet"
-    if (other, observation.model.name) in observation.children:
-        yield Delete(other, observation.model.name)
 
 
 def _jobs(observation: Observation, status: Status, image: str) -> Iterator[Action]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Blame
-from edgemodel_operator.api.status import FaultStatus, RolloutStatus
+from edgemodel_operator.api.status import FaultStatus
+from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import backup_of

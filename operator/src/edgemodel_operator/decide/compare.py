@@ -16,7 +16,7 @@ from edgemodel.sequential import Cell, Interval, contrast
 from edgemodel.tally import Measure, Tally
 from edgemodel_operator.api.delivery import Judge
 from edgemodel_operator.api.states import Regression
-from edgemodel_operator.api.status import COHORT, ComparisonStatus, Estimate, RolloutStatus
+from edgemodel_operator.api.status_rollout import COHORT, ComparisonStatus, Estimate, RolloutStatus
 from edgemodel_operator.model.observation import Observation, Report
 
 FALSE_ALARMS = 0.01

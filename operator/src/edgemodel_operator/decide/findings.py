@@ -22,97 +22,13 @@ Finding = tuple[ConditionType, bool | None, Reason, str]
 """Type, status, reason, message."""
 
 
-def ready(observation: Observation, status: Status) -> Finding:
-    """Whether every wanted node in sight answers from a verified version."""
-    names = sorted(node.name for node in observation.nodes)
-    if not names:
-        wanted = observation.model.spec.placement.node_selector
-        return ConditionType.READY, False, Reason.NO_NODES, f"no node matches spec.placement.nodeSelector {wanted}"
-    ready = {pod.node for pod in observation.pods if pod.ready}
-    lost = [node.name for node in observation.nodes if node.ready is not True]
-    waiting = [name for name in names if name not in ready and name not in lost]
-    if not ready & set(names):
-        if len(lost) == len(names):
-            return ConditionType.READY, None, Reason.NOT_OBSERVED, f"out of sight: {', '.join(sorted(lost))}"
-        return ConditionType.READY, False, Reason.NOTHING_SERVES, _why_not(observation, status, waiting)
-    if waiting:
-        return ConditionType.READY, False, Reason.NODES_NOT_READY, _why_not(observation, status, waiting)
-    others = _others(observation, status, ready & set(names))
-    message = f"{status.version} serves on {len(ready & set(names)) - len(others)} of {len(names)} nodes"
-    message += "".join(f"; {version or 'nothing'} on {name}" for name, version in others.items())
-    if lost:
-        message += f"; out of sight: {', '.join(sorted(lost))}"
-    return ConditionType.READY, True, Reason.SERVING, message
-
-
-def _others(observation: Observation, status: Status, ready: set[str]) -> dict[str, str | None]:
-    """What those of the `ready` nodes serve that serve something else, by name: canaries, and nodes that fell back."""
-    reports = {name: observation.reports[name] for name in sorted(ready) if name in observation.reports}
-    return {name: report.version for name, report in reports.items() if report.digest != status.digest}
-
-
-def _why_not(observation: Observation, status: Status, waiting: list[str]) -> str:
-    reasons = {}
-    held_up = {pod.node: pod.waiting for pod in observation.pods}
-    for name in waiting:
-        report = observation.reports.get(name)
-        refused = report.refused.get(status.digest or "") if report is not None else None
-        pending = report.pending.get(status.digest or "") if report is not None else None
-        reason = refused or pending or held_up.get(name, "no pod there yet")
-        if reason == CREATING:
-            reason += _needs(observation)
-        reasons[name] = reason
-    return f"no verified version answers yet on: {_grouped(reasons)}"
-
-
-def _grouped(reasons: Mapping[str, str]) -> str:
+def grouped(reasons: Mapping[str, str]) -> str:
     """Nodes by their reason, each code with its words: what it means and what to do."""
     nodes: dict[str, list[str]] = {}
     for node in sorted(reasons):
         nodes.setdefault(reasons[node], []).append(node)
     words = {reason: f" ({explain(reason)})" if reason else "" for reason in nodes}
     return ", ".join(", ".join(names) + words[reason] for reason, names in nodes.items())
-
-
-CREATING = "ContainerCreating"
-"""A container's reason to wait for its image, or for what it mounts."""
-
-
-def _needs(observation: Observation) -> str:
-    """What only the user can give, and without which no container is made: its absence shows in the pod's events."""
-    registry, serving = observation.model.spec.registry, observation.model.spec.serving
-    needs = []
-    if registry.ca_bundle is not None:
-        needs.append(f"ConfigMap {registry.ca_bundle.config_map} of spec.registry.caBundle")
-    if registry.pull_secret is not None:
-        needs.append(f"Secret {registry.pull_secret.name} of spec.registry.pullSecret")
-    if serving.tls is not None:
-        needs.append(f"Secret {serving.tls.secret} of spec.serving.tls")
-    if serving.token_secret is not None:
-        needs.append(f"Secret {serving.token_secret.name} of spec.serving.tokenSecret")
-    return f"; it needs {' and '.join(needs)}" if needs else ""
-
-
-def reconciling(observation: Observation, status: Status) -> Finding:
-    """Whether a wish is being carried out."""
-    rollout = status.rollout
-    if rollout is not None:
-        message = f"{rollout.to} is on {', '.join(rollout.nodes) or 'no node yet'} ({rollout.reason or 'starting'})"
-        return ConditionType.RECONCILING, True, Reason.WAITING_FOR_NODES, message
-    behind = sorted(
-        node.name
-        for node in observation.nodes
-        if node.ready and (r := observation.reports.get(node.name)) is not None and _behind(r.digest, r.refused, status)
-    )
-    missing = sorted(
-        n.name for n in observation.nodes if n.ready and n.name not in {p.node for p in observation.pods if p.ready}
-    )
-    waiting = sorted({*behind, *missing})
-    return ConditionType.RECONCILING, bool(waiting), Reason.WAITING_FOR_NODES, f"waiting for {', '.join(waiting)}"
-
-
-def _behind(digest: str | None, refused: object, status: Status) -> bool:
-    return digest != status.digest and status.digest not in (refused if isinstance(refused, dict) else {})
 
 
 def stalled(observation: Observation, draft: Draft) -> Finding:
@@ -138,7 +54,7 @@ def stalled(observation: Observation, draft: Draft) -> Finding:
         return ConditionType.STALLED, True, Reason.VERSION_QUARANTINED, message
     refusals = {name: why for name in observation.reports if (why := _code(observation, status, name))}
     if refusals and len(refusals) == len(observation.reports):
-        message = f"{status.version} is refused by {_grouped(refusals)}"
+        message = f"{status.version} is refused by {grouped(refusals)}"
         return ConditionType.STALLED, True, Reason.ARTIFACT_REFUSED, message
     return ConditionType.STALLED, False, Reason.NO_FAULT, ""
 
@@ -153,7 +69,7 @@ def _unreachable(observation: Observation, status: Status) -> str | None:
     reached = any(report.digest == version.digest for report in observation.reports.values())
     if reached or not codes or "Fetching" in codes.values():
         return None
-    return f"{version.name}: {version.uri} cannot be fetched by {_grouped(codes)}; it is tried again and again"
+    return f"{version.name}: {version.uri} cannot be fetched by {grouped(codes)}; it is tried again and again"
 
 
 def _code(observation: Observation, status: Status, node: str) -> str | None:
@@ -252,14 +168,3 @@ def rolling_out(status: Status) -> Finding:
         return ConditionType.ROLLING_OUT, False, Reason.COMPLETE, "no version is on its way"
     reason = Reason.CANARY if rollout.step == 0 else Reason.WAVE
     return ConditionType.ROLLING_OUT, True, reason, f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
-
-
-def telemetry(observation: Observation) -> Finding:
-    """Whether every ready node was measured lately."""
-    if not observation.reports:
-        status = None if observation.telemetry is None else False
-        return ConditionType.TELEMETRY_FRESH, status, Reason.ABSENT, "no node could be measured"
-    missing = sorted(n.name for n in observation.nodes if n.ready and n.name not in observation.reports)
-    if missing:
-        return ConditionType.TELEMETRY_FRESH, False, Reason.STALE, f"not measured lately: {', '.join(missing)}"
-    return ConditionType.TELEMETRY_FRESH, True, Reason.FRESH, "every ready node was measured lately"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from edgemodel.ladder import Wait
 from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.status import Condition, NodeException, NodesStatus, Status
-from edgemodel_operator.decide import findings, findings_people
+from edgemodel_operator.decide import findings, findings_nodes, findings_people
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.heal import next_for
 from edgemodel_operator.model.observation import Observation
@@ -23,15 +23,15 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
     """Fill in what is derived: nodes, conditions, the generation that this is about."""
     draft = draft.set(nodes=_nodes(observation, draft.status))
     found = [
-        findings.ready(observation, draft.status),
-        findings.reconciling(observation, draft.status),
+        findings_nodes.ready(observation, draft.status),
+        findings_nodes.reconciling(observation, draft.status),
         findings.stalled(observation, draft),
         findings.degraded(observation, draft.status),
         findings.healing(observation, draft),
         findings.distilling(draft.status),
         findings.rolling_out(draft.status),
         findings_people.awaiting_approval(observation, draft),
-        findings.telemetry(observation),
+        findings_nodes.telemetry(observation),
         findings_people.paused(observation),
     ]
     old = {condition.type: condition for condition in draft.status.conditions}

@@ -5,13 +5,8 @@ from datetime import datetime, timedelta
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, Gate, Regression, RolloutWait, VersionState
-from edgemodel_operator.api.status import (
-    CANARIES_KEPT,
-    HEALS_KEPT,
-    HealRecord,
-    RolloutStatus,
-    VersionStatus,
-)
+from edgemodel_operator.api.status import HEALS_KEPT, HealRecord, VersionStatus
+from edgemodel_operator.api.status_rollout import CANARIES_KEPT, RolloutStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.decide import approval, compare
 from edgemodel_operator.decide.blame import complaints

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from edgemodel.faults import Severity
 from edgemodel_operator.api.delivery import Judge
 from edgemodel_operator.api.states import RolloutWait, VersionState
-from edgemodel_operator.api.status import RolloutStatus, VersionStatus
+from edgemodel_operator.api.status import VersionStatus
+from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide import compare
 from edgemodel_operator.decide.blame import quorum
 from edgemodel_operator.decide.compare import Comparison

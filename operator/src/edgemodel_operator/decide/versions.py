@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Origin, RolloutSource, VersionState
-from edgemodel_operator.api.status import RolloutStatus, VersionStatus
+from edgemodel_operator.api.status import VersionStatus
+from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.observation import Observation, Report
 

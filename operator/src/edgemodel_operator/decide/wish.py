@@ -3,7 +3,7 @@
 from edgemodel.ladder import Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import DistillationPhase, Gate, RolloutSource, VersionState
-from edgemodel_operator.api.status import RolloutStatus
+from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, serve, start_rollout

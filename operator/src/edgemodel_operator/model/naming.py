@@ -14,6 +14,11 @@ ANNOTATION_REVISION = "edgemodel.dev/wish-revision"
 ANNOTATION_STAMP = "edgemodel.dev/stamp"
 """On children: a hash of all that the operator wants of them."""
 
+WORKLOADS = {"EveryNode": "DaemonSet", "Replicas": "Deployment"}
+"""Kind of the serving workload by spec.placement.mode."""
+POD_OWNERS = {"DaemonSet": "EveryNode", "ReplicaSet": "Replicas"}
+"""Mode that a serving pod is of, by the kind of its controller."""
+
 SERVING, DISTILLING = "inference", "distillation"
 """Values of the component label."""
 

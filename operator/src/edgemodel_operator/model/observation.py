@@ -108,6 +108,8 @@ class Observation:
     model: EdgeModel
     nodes: tuple[Node, ...] = ()
     pods: tuple[Pod, ...] = ()
+    leaving: tuple[Pod, ...] = ()
+    """Serving pods of the workload of the other placement mode, which are there until others have taken over."""
     reports: Mapping[str, Report] = field(default_factory=dict)
     telemetry: bool | None = None
     """Whether the source of the reports answered: None where it never did."""

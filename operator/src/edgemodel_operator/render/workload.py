@@ -38,9 +38,12 @@ def render_workload(model: EdgeModel, image: str) -> Object:
     return child(model, "apps/v1", "Deployment", model.name, SERVING, spec=spec)
 
 
-def render_service(model: EdgeModel) -> Object:
-    """Callers on a node reach the pod of that node in EveryNode mode, so that a cut link does not matter to them."""
-    local = model.spec.placement.mode == "EveryNode"
+def render_service(model: EdgeModel, *, whole: bool = True) -> Object:
+    """Callers on a node reach the pod of that node in EveryNode mode, so that a cut link does not matter to them.
+
+    Until each node has one (not `whole`: replicas still serve) they reach any pod.
+    """
+    local = model.spec.placement.mode == "EveryNode" and whole
     port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "infer"}
     if model.spec.serving.tls is not None:
         port |= {"name": "https", "port": 443}
