@@ -115,19 +115,22 @@ class _Renewing(ssl.SSLContext):
         return self.pairs.get().wrap_bio(*arguments, **options)  # type: ignore[arg-type]  # passed through as they are
 
 
-def tls(certificate: Path, key: Path) -> ssl.SSLContext:
+def tls(certificate: Path, key: Path, protocol: str) -> ssl.SSLContext:
     """A server's side of TLS with a certificate that is read again when it is renewed.
+
+    `protocol` is spoken over it, by its name in ALPN.
 
     Raises:
         ValueError, OSError: the files cannot be used.
     """
     context = _Renewing(ssl.PROTOCOL_TLS_SERVER)
-    context.pairs = Fresh("certificate", (certificate, key), lambda: _load_pair(certificate, key))
+    context.pairs = Fresh("certificate", (certificate, key), lambda: _load_pair(certificate, key, protocol))
     return context
 
 
-def _load_pair(certificate: Path, key: Path) -> ssl.SSLContext:
+def _load_pair(certificate: Path, key: Path, protocol: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols([protocol])
     try:
         context.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as error:
@@ -135,8 +138,8 @@ def _load_pair(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def read_tls(settings: Settings) -> ssl.SSLContext | None:
-    """TLS as the settings want it.
+def read_tls(settings: Settings, protocol: str = "http/1.1") -> ssl.SSLContext | None:
+    """TLS as the settings want it, for `protocol`.
 
     Raises:
         SettingsError: the files cannot be used.
@@ -144,7 +147,7 @@ def read_tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     try:
-        return tls(settings.tls_cert, settings.tls_key)
+        return tls(settings.tls_cert, settings.tls_key, protocol)
     except (ValueError, OSError) as error:
         raise SettingsError(f"EDGEMODEL_TLS_CERT, EDGEMODEL_TLS_KEY: {error}") from error
 

@@ -128,7 +128,7 @@ class App:
         self._hot = hot
         self._people = people
         self._tokens = tokens
-        self._room = Room(MAX_BODIES)
+        self.room = Room(MAX_BODIES)
         self.draining = False
         """Whether answers close their connections."""
 
@@ -138,7 +138,7 @@ class App:
         model = self._engine.active
         if model is not None:
             model.users += 1
-        taken = Taken(self._room)
+        taken = Taken(self.room)
         try:
             await self._answer(scope, receive, send, model, taken)
         finally:

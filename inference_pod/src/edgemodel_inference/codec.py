@@ -6,7 +6,6 @@ anything else, and no array is made before its size is known to match its data. 
 binary: JSON has no others, and one NaN from a caller would look like a model that is unsure of everything.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,20 @@ import numpy as np
 import orjson
 
 from edgemodel.bundle import Tensor
-from edgemodel_inference.datatypes import NAMES, NUMPY
+from edgemodel_inference.datatypes import NAMES
 from edgemodel_inference.errors import BadRequest, Unprocessable
-from edgemodel_inference.texts import pack_texts, parse_texts
-from edgemodel_inference.values import MAX_RANK, Array, array_of, need_finite, not_finite
-
-MAX_TENSORS = 256
+from edgemodel_inference.tensors import (
+    MAX_TENSORS,
+    NO_CLASSES,
+    from_bytes,
+    from_values,
+    need_all,
+    need_output,
+    need_shape,
+    need_tensor,
+    to_bytes,
+)
+from edgemodel_inference.values import Array, not_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ def encode(
         output: dict[str, object] = {"name": name, "datatype": NAMES[array.dtype], "shape": array.shape}
         texts = array.dtype.kind == "O"
         if binary:
-            blobs.append(pack_texts(array.reshape(-1)) if texts else array.tobytes())
+            blobs.append(to_bytes(array))
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
             flat = np.ascontiguousarray(array).reshape(-1)
@@ -95,13 +102,6 @@ def encode(
         document["id"] = request.id
     text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     return (b"".join((text, *blobs)), len(text)) if blobs else (text, None)
-
-
-def fits(shape: Sequence[int], tensor: Tensor) -> bool:
-    """Whether `shape` is one that `tensor` may have; −1 fits any size from 1 on."""
-    return len(shape) == len(tensor.shape) and all(
-        want == got or (want < 0 and got > 0) for want, got in zip(tensor.shape, shape, strict=True)
-    )
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -133,61 +133,29 @@ def _feeds(value: object, rest: "bytes | memoryview", inputs: Sequence[Tensor]) 
     offset = 0
     for index, item in enumerate(_items(value, "inputs")):
         where = f"inputs[{index}]"
-        name = item.get("name")
-        tensor = tensors.get(name) if isinstance(name, str) else None
-        if tensor is None or tensor.name in feeds:
-            raise BadRequest(f"{where}.name: want each of {sorted(tensors)} once, got {name!r:.80}")
-        shape = _shape(item, tensor, where)
+        tensor = need_tensor(item.get("name"), tensors, feeds, where)
+        shape = need_shape(item.get("datatype"), item.get("shape"), tensor, where)
         size = _parameters(item, where).get("binary_data_size")
         if size is None:
             feeds[tensor.name] = _from_json(item, tensor, shape, where)
-        else:
-            feeds[tensor.name] = _from_bytes(rest[offset:], size, tensor, shape, where)
-            offset += size
-    if missing := tensors.keys() - feeds.keys():
-        raise BadRequest(f"inputs: {sorted(missing)} missing")
+            continue
+        if type(size) is not int or size < 0:
+            raise BadRequest(f"{where}.parameters.binary_data_size: want a number of bytes, got {size!r:.80}")
+        if len(rest) < offset + size:
+            raise BadRequest(f"{where}: want {size} bytes of binary data, got {len(rest) - offset}")
+        feeds[tensor.name] = from_bytes(rest[offset : offset + size], tensor, shape, where)
+        offset += size
+    need_all(tensors, feeds)
     if offset != len(rest):
         raise BadRequest(f"body: want {offset} bytes of binary tensors, as the inputs say, got {len(rest)}")
     return feeds
-
-
-def _shape(item: Mapping[str, Any], tensor: Tensor, where: str) -> tuple[int, ...]:
-    if item.get("datatype") != tensor.datatype:
-        raise BadRequest(f"{where}.datatype: want {tensor.datatype!r}, got {item.get('datatype')!r:.80}")
-    shape = item.get("shape")
-    if not isinstance(shape, list) or len(shape) > MAX_RANK or not all(type(d) is int for d in shape):
-        raise BadRequest(f"{where}.shape: want a list of whole numbers like {list(tensor.shape)}")
-    if not fits(shape, tensor):
-        raise BadRequest(f"{where}.shape: want {list(tensor.shape)} (-1: any size from 1), got {shape!r:.80}")
-    return tuple(shape)
 
 
 def _from_json(item: Mapping[str, Any], tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
     data = item.get("data")
     if not isinstance(data, list):
         raise BadRequest(f"{where}.data: want a list of values")
-    array = array_of(data, NUMPY[tensor.datatype], f"{where}.data")
-    if array.size != math.prod(shape):
-        raise BadRequest(f"{where}.data: want {math.prod(shape)} values for shape {list(shape)}, got {array.size}")
-    return array.reshape(shape)
-
-
-def _from_bytes(rest: "bytes | memoryview", size: object, tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
-    dtype, count = NUMPY[tensor.datatype], math.prod(shape)
-    texts = dtype.kind == "O"
-    want = size if texts else count * dtype.itemsize
-    if type(size) is not int or size < 0 or size != want:
-        raise BadRequest(f"{where}.parameters.binary_data_size: want {want} for shape {list(shape)}, got {size!r:.80}")
-    if len(rest) < size:
-        raise BadRequest(f"{where}: want {size} bytes of binary data, got {len(rest)}")
-    if texts:
-        return parse_texts(rest[:size], count, where).reshape(shape)
-    if dtype.kind == "b":
-        truths: Array = np.frombuffer(rest[:size], dtype=np.uint8) != 0  # any byte but zero is true
-        return truths.reshape(shape)
-    array: Array = np.frombuffer(rest[:size], dtype=dtype)
-    need_finite(array, f"{where} ({tensor.name})")
-    return array.reshape(shape)
+    return from_values(data, tensor, shape, f"{where}.data")
 
 
 def _wanted(value: object, known: Collection[str], binary: bool) -> tuple[Wanted, ...] | None:
@@ -196,12 +164,10 @@ def _wanted(value: object, known: Collection[str], binary: bool) -> tuple[Wanted
     wanted = []
     for index, item in enumerate(_items(value, "outputs")):
         where = f"outputs[{index}]"
-        name = item.get("name")
-        if not isinstance(name, str) or name not in known:
-            raise BadRequest(f"{where}.name: want one of {sorted(known)}, got {name!r:.80}")
+        name = need_output(item.get("name"), known, where)
         parameters = _parameters(item, where)
         if parameters.get("classification"):
-            raise BadRequest(f"{where}.parameters.classification: not offered; POST /predict gives labels")
+            raise BadRequest(f"{where}.parameters.classification: {NO_CLASSES}")
         chosen = parameters.get("binary_data", binary)
         wanted.append(Wanted(name, chosen is True))
     return tuple(wanted)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from edgemodel.bundle import GOLDEN, Card
-from edgemodel_inference.codec import fits
 from edgemodel_inference.datatypes import NUMPY
 from edgemodel_inference.errors import Refused
 from edgemodel_inference.models import Array, Model
+from edgemodel_inference.tensors import fits
 from edgemodel_registry import RegistryError
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import INPUT, OUTPUT, check_golden

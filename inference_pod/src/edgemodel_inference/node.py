@@ -1,6 +1,7 @@
 """Everything that a worker is made of, wired together; no process, no sockets."""
 
 import functools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgemodel import series
 from edgemodel.wish import Wish
-from edgemodel_inference.access import read_tokens
+from edgemodel_inference.access import read_tls, read_tokens
 from edgemodel_inference.agent import Agent
 from edgemodel_inference.app import App, AsgiApp, Later
 from edgemodel_inference.detector import FaultWatch
@@ -34,6 +35,7 @@ from edgemodel_inference.store import Store
 from edgemodel_inference.traffic import Traffic
 
 if TYPE_CHECKING:
+    from edgemodel_inference.rpc.server import RpcServer
     from edgemodel_registry import Client
 
 CRASH_REASON = "WorkerCrashed"
@@ -76,7 +78,9 @@ class Node:
         self.metrics = Metrics(identity, self._read)
         inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
         people = Later(lambda: _people(settings.name, inference))
-        self.app = App(self.engine, Routes(settings.name, inference), people, read_tokens(settings))
+        tokens = read_tokens(settings)
+        self.app = App(self.engine, Routes(settings.name, inference), people, tokens)
+        self._settings, self._inference, self._tokens = settings, inference, tokens
         self._connect()
 
     def restore(self) -> None:
@@ -94,6 +98,20 @@ class Node:
         last = self._serving.last()
         names = {a.digest: a.name for a in (last.active, last.backup) if a is not None}
         self._refusals.add(digest, names.get(digest, ""), CRASH_REASON, "workers kept dying under it")
+
+    def rpc(self, listener: socket.socket) -> "RpcServer":
+        """The same answers over gRPC.
+
+        Raises:
+            SettingsError: its libraries are not installed.
+        """
+        try:
+            from edgemodel_inference.rpc.server import RpcServer  # noqa: PLC0415 (an extra)
+            from edgemodel_inference.rpc.service import Service  # noqa: PLC0415 (an extra)
+        except ModuleNotFoundError as error:
+            raise SettingsError(f"EDGEMODEL_GRPC_PORT: wants pip install edgemodel-inference[grpc]: {error}") from error
+        service = Service(self._settings.name, self.engine, self._inference)
+        return RpcServer(service, self._tokens, self.app.room, listener, read_tls(self._settings, "h2"))
 
     def duties(self) -> dict[str, Duty]:
         """What a leading worker does besides answering, each on a thread of its own."""

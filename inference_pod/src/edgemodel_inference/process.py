@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from edgemodel_inference.control import Answer, Ask, Beat, Channel, Message, Serving, Start
@@ -40,13 +40,12 @@ class Exited:
 class WorkerProcess:
     """A running worker: the conversation with it, and when it last gave a sign of life."""
 
-    def __init__(self, listener: socket.socket, start: Start, events: "queue.SimpleQueue[object]") -> None:
+    def __init__(self, listeners: Sequence[socket.socket], start: Start, events: "queue.SimpleQueue[object]") -> None:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "edgemodel_inference.worker", str(listener.fileno()), str(theirs.fileno())]
         with theirs:
-            self._popen = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=(listener.fileno(), theirs.fileno())
-            )
+            inherited = [sock.fileno() for sock in (theirs, *listeners)]
+            command = [sys.executable, "-m", "edgemodel_inference.worker", *map(str, inherited)]
+            self._popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)
         self._channel = Channel(ours)
         self._events = events
         self._numbers = itertools.count()

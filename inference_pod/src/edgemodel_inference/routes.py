@@ -14,7 +14,8 @@ from edgemodel_inference.models import Model
 from edgemodel_inference.runner import Result
 
 _JSON_LENGTH = b"inference-header-content-length"
-_SERVER = {
+PLATFORM = "onnxruntime_onnx"
+SERVER = {
     "name": "edgemodel-serve",
     "version": version("edgemodel-inference"),
     "extensions": ["binary_tensor_data", "model_configuration"],
@@ -40,7 +41,7 @@ class Routes:
                 return await self._model(request, name, rest)
             case []:
                 _need(request, "GET")
-                return json_response(_SERVER)
+                return json_response(SERVER)
             case ["health", "live"]:
                 _need(request, "GET")
                 return json_response({"live": True})
@@ -50,12 +51,10 @@ class Routes:
         raise NotFound(f"{request.path:.200}: want /v2, /v2/health/live, /v2/health/ready or /v2/models/{self._name}")
 
     async def _model(self, request: Request, name: str, rest: list[str]) -> Response:
-        if name != self._name:
-            raise NotFound(f"model: want {self._name!r}, got {name!r:.80}")
+        need_name(name, self._name)
         if rest[:1] == ["versions"] and len(rest) > 1:
             wanted, rest = rest[1], rest[2:]
-            if request.model is not None and wanted != request.model.version:
-                raise NotFound(f"version: want {request.model.version!r}, the one that is served, got {wanted!r:.80}")
+            need_version(wanted, request.model)
         match rest:
             case ["infer"]:
                 _need(request, "POST")
@@ -91,6 +90,18 @@ def _binary(json_length: int) -> Headers:
     return (b"content-type", b"application/octet-stream"), (_JSON_LENGTH, b"%d" % json_length)
 
 
+def need_name(name: str, own: str) -> None:
+    """Refuse a model's name that is not `own` with NotFound."""
+    if name != own:
+        raise NotFound(f"model: want {own!r}, got {name!r:.80}")
+
+
+def need_version(version: str, model: Model | None) -> None:
+    """Refuse another version than the one that is served with NotFound."""
+    if model is not None and version != model.version:
+        raise NotFound(f"version: want {model.version!r}, the one that is served, got {version!r:.80}")
+
+
 def _need(request: Request, method: str) -> None:
     if request.method != method and not (method == "GET" and request.method == "HEAD"):
         raise NotAllowed(f"{request.path:.200}: want {method}, got {request.method}")
@@ -123,7 +134,7 @@ def _metadata(name: str, model: Model) -> dict[str, object]:
     return {
         "name": name,
         "versions": [model.version],
-        "platform": "onnxruntime_onnx",
+        "platform": PLATFORM,
         "inputs": tensors(card.inputs),
         "outputs": tensors(card.outputs),
         "parameters": {"digest": model.digest, "labels": card.labels, "description": card.description},
@@ -139,7 +150,7 @@ def _config(name: str, model: Model) -> dict[str, object]:
 
     return {
         "name": name,
-        "platform": "onnxruntime_onnx",
+        "platform": PLATFORM,
         "backend": "onnxruntime",
         "max_batch_size": 0,
         "input": tensors(model.card.inputs),

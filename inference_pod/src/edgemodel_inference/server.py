@@ -14,6 +14,8 @@ from edgemodel_inference.protocol import Protocol
 
 KEEP_ALIVE = 30
 """Seconds that an idle connection is kept."""
+BACKLOG = 2048
+"""Connections that wait to be accepted, also while no worker is there for a moment."""
 DRAIN_SECONDS = 10.0
 """Seconds that a leaving server waits for its connections to end by themselves."""
 
@@ -35,6 +37,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 proxy_headers=False,
+                backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=5,
             )

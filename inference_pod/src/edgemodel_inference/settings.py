@@ -36,6 +36,7 @@ class Settings:
     tls_cert: Path | None
     tls_key: Path | None
     tokens: Path | None
+    grpc_port: int | None
 
     @property
     def local(self) -> bool:
@@ -53,6 +54,10 @@ def _port(value: str) -> int:
     if not value.isdecimal() or int(value) > 65_535:  # noqa: PLR2004 (largest TCP port)
         raise ValueError("want a port, 1 to 65535 (0: any free one)")
     return int(value)
+
+
+def _optional_port(value: str) -> int | None:
+    return _port(value) if value else None
 
 
 def _size(value: str) -> int:
@@ -183,6 +188,7 @@ VARIABLES = (
         "--tokens",
         "FILE",
     ),
+    Variable("EDGEMODEL_GRPC_PORT", _optional_port, _is(""), "answer over gRPC too, here", "--grpc-port", "PORT"),
 )
 
 

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from edgemodel_inference import logs, mount, options, settings
 from edgemodel_inference.admin import AdminServer
@@ -40,8 +41,8 @@ log = logs.Log("edgemodel.supervisor")
 class Supervisor:
     """Starts workers, watches them, replaces them, ends them."""
 
-    def __init__(self, listener: socket.socket, watch: mount.MountWatch) -> None:
-        self._listener = listener
+    def __init__(self, listeners: Sequence[socket.socket], watch: mount.MountWatch) -> None:
+        self._listeners = listeners
         self._watch = watch
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._leader: WorkerProcess | None = None
@@ -115,7 +116,7 @@ class Supervisor:
         return time.monotonic() > worker.last_sign + limit
 
     def _spawn(self) -> WorkerProcess:
-        worker = WorkerProcess(self._listener, Start(self._avoid, dict(self._restarts)), self._events)
+        worker = WorkerProcess(self._listeners, Start(self._avoid, dict(self._restarts)), self._events)
         log.info("worker started", pid=worker.pid, avoid=self._avoid)
         return worker
 
@@ -133,7 +134,8 @@ class Supervisor:
                 worker.kill()
         self._end_without_mount(now)
         if now > self._close_at:
-            self._listener.close()  # from here on callers are refused, instead of waiting for nobody
+            for listener in self._listeners:
+                listener.close()  # from here on callers are refused, instead of waiting for nobody
 
     def _end_without_mount(self, now: float) -> None:
         """End in a quiet moment, with no replacement under way, when no wish can come any more."""
@@ -231,13 +233,15 @@ def main() -> None:
     try:
         chosen = settings.read(os.environ, given)
         settings.ensure_state(chosen)
-        listener, admin_listener = bind(chosen.port), bind(chosen.admin_port)
+        ports = [chosen.port] if chosen.grpc_port is None else [chosen.port, chosen.grpc_port]
+        listeners, admin_listener = [bind(port) for port in ports], bind(chosen.admin_port)
     except SettingsError as error:
         sys.exit(f"edgemodel-serve: {error}")
     os.environ.update(given)  # workers read the environment alone
-    supervisor = Supervisor(listener, mount.MountWatch(None if chosen.local else chosen.wish))
+    supervisor = Supervisor(listeners, mount.MountWatch(None if chosen.local else chosen.wish))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
     AdminServer(admin_listener, supervisor).start()
-    log.info("listening", port=listener.getsockname()[1], admin_port=admin_listener.getsockname()[1])
+    port, grpc_port, *_ = [*(listener.getsockname()[1] for listener in listeners), None]
+    log.info("listening", port=port, grpc_port=grpc_port, admin_port=admin_listener.getsockname()[1])
     sys.exit(supervisor.run())

@@ -21,6 +21,14 @@ def pack_texts(texts: Iterable[str]) -> bytes:
     return b"".join(part for text in encoded for part in (_LENGTH.pack(len(text)), text))
 
 
+def to_text(data: bytes, where: str) -> str:
+    """`data` as text; raises BadRequest where it is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{where}: want UTF-8") from error
+
+
 def parse_texts(data: "bytes | memoryview", count: int, where: str) -> NDArray[Any]:
     """The `count` texts in `data`, as a flat array of strings.
 
@@ -38,10 +46,7 @@ def parse_texts(data: "bytes | memoryview", count: int, where: str) -> NDArray[A
         position = start + _LENGTH.unpack_from(data, position)[0]
         if position > len(data):
             raise BadRequest(f"{where}: element {len(texts)} is longer than the data")
-        try:
-            texts.append(bytes(data[start:position]).decode())
-        except UnicodeDecodeError as error:
-            raise BadRequest(f"{where}: element {len(texts)}: want UTF-8") from error
+        texts.append(to_text(bytes(data[start:position]), f"{where}: element {len(texts)}"))
     if len(texts) != count or position != len(data):
         raise BadRequest(f"{where}: want {count} elements in exactly {len(data)} bytes, got {len(texts)} in {position}")
     return np.array(texts, dtype=np.object_)

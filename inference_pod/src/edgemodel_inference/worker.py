@@ -1,6 +1,6 @@
 """The worker process: everything that serves, wired together.
 
-Started by the supervisor with two inherited sockets, the listener and the conversation. It first opens what the
+Started by the supervisor with inherited sockets, the conversation and the listeners. It first opens what the
 disk has, then accepts connections, then waits for the word to lead before it follows the wish.
 """
 
@@ -10,6 +10,8 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 import uvloop
@@ -22,6 +24,9 @@ from edgemodel_inference.node import Node
 from edgemodel_inference.process import EXIT_BUG, EXIT_SETTINGS
 from edgemodel_inference.server import Server
 from edgemodel_inference.settings import Settings, read
+
+if TYPE_CHECKING:
+    from edgemodel_inference.rpc.server import RpcServer
 
 BEAT_SECONDS = 0.5
 RELIEF_SECONDS = 5.0
@@ -43,16 +48,20 @@ class Worker:
         if start.avoid is not None:
             self._node.refuse_crasher(start.avoid)
 
-    async def serve(self, listener: socket.socket) -> None:
+    async def serve(self, listener: socket.socket, rpc_listener: socket.socket | None) -> None:
         """Serve until drained."""
         self._node.restore()
         server = Server(self._node.app, listener, self._tls)
-        running = asyncio.create_task(server.run_until_drained())
+        rpc = self._node.rpc(rpc_listener) if rpc_listener is not None else None
+        servers = (server,) if rpc is None else (server, rpc)
+        running = asyncio.gather(*(each.run_until_drained() for each in servers))
         await server.accepting.wait()
+        if rpc is not None:
+            await rpc.start()
         self._beat()
         self._say(Serving())
         loop = asyncio.get_running_loop()
-        threading.Thread(target=self._listen, args=(loop, server), name="control", daemon=True).start()
+        threading.Thread(target=self._listen, args=(loop, servers), name="control", daemon=True).start()
         beating = asyncio.create_task(self._keep_beating())
         await running
         beating.cancel()
@@ -78,7 +87,7 @@ class Worker:
                 self._beat()
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _listen(self, loop: asyncio.AbstractEventLoop, server: Server) -> None:
+    def _listen(self, loop: asyncio.AbstractEventLoop, servers: "Sequence[Server | RpcServer]") -> None:
         for message in self._channel:
             match message:
                 case Lead():
@@ -87,7 +96,8 @@ class Worker:
                     self._say(Answer(number, self._answer(what)))
                 case Drain(linger):
                     threading.Thread(target=self._relieve, name="relieve", daemon=True).start()
-                    asyncio.run_coroutine_threadsafe(server.drain(linger), loop)
+                    for server in servers:
+                        asyncio.run_coroutine_threadsafe(server.drain(linger), loop)
         os._exit(0)
 
     def _answer(self, what: str) -> str:
@@ -118,9 +128,9 @@ def _end_on_bug(args: threading.ExceptHookArgs) -> None:
 
 
 def main() -> None:
-    """``python -m edgemodel_inference.worker LISTENER CONTROL``: the two inherited file descriptors."""
+    """``python -m edgemodel_inference.worker CONTROL LISTENER [GRPC_LISTENER]``: inherited file descriptors."""
     logs.configure()
-    listener, control = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    control, listener, *others = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     threading.excepthook = _end_on_bug
     channel = Channel(control)
     start = next(iter(channel), None)
@@ -129,7 +139,7 @@ def main() -> None:
     try:
         worker = Worker(read(os.environ), start, channel)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(worker.serve(listener))
+            runner.run(worker.serve(listener, others[0] if others else None))
     except SettingsError as error:
         log.warning("settings", problems=str(error).splitlines())
         sys.stderr.write(f"edgemodel-serve: {error}\n")

@@ -24,7 +24,7 @@ class Desk:
         self.metrics = Metrics(identity("tiny", "plant-a", "edge-1"), Readings)
         self.traffic = Traffic()
         self.traffic.switched(model.digest if model else None)
-        inference = Inference(self.engine, Recorder(self.traffic, self.metrics, HardSamples()))
+        self.inference = inference = Inference(self.engine, Recorder(self.traffic, self.metrics, HardSamples()))
         people = Later(lambda: build("tiny", inference))
         self.app = App(self.engine, Routes("tiny", inference), people, tokens)
 

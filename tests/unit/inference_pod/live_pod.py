@@ -40,6 +40,7 @@ class Pod:
     process: "subprocess.Popen[str] | None" = None
     port: int = 0
     admin_port: int = 0
+    grpc_port: int = 0
     before: str = ""
     """Statements that the process runs first."""
     logs: list[dict[str, Any]] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Pod:
         wait_until(lambda: self.logged("listening"), "listening")
         listening = self.logged("listening")[-1]
         self.port, self.admin_port = listening["port"], listening["admin_port"]
+        self.grpc_port = listening["grpc_port"] or 0
 
     def _read_logs(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None

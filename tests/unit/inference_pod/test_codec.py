@@ -165,7 +165,7 @@ WRONG = {
     "nothing where a number should be": ({"data": [1, 2, 3, None]}, r"data: want FP32 values only"),
     "ragged lists": ({"data": [[1, 2, 3], [4]]}, r"data: want equally long lists"),
     "a value beyond the datatype": ({"data": [1, 2, 3, 1e300]}, r"want finite FP32 values, number 3 is inf"),
-    "a wrong binary size": ({"parameters": {"binary_data_size": 12}}, r"binary_data_size: want 16"),
+    "a wrong binary size": ({"parameters": {"binary_data_size": 12}}, r"want 12 bytes of binary data, got 0"),
     "more binary than there is": ({"parameters": {"binary_data_size": 16}}, r"want 16 bytes of binary data, got 0"),
 }
 

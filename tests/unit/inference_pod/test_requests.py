@@ -122,14 +122,14 @@ async def test_an_undeclared_body_is_refused_as_soon_as_it_passes_the_cap(desk: 
 async def test_large_bodies_share_their_memory_and_small_ones_always_have_room(
     desk: Desk,
 ) -> None:
-    desk.app._room.free = 3 * application.SMALL_BODY
+    desk.app.room.free = 3 * application.SMALL_BODY
     half = bytes(2 * application.SMALL_BODY)
     reply = await call(desk.app, "POST", INFER, [half, half])
     assert (reply.status, reply.headers["connection"]) == (503, "close")
     assert reply.headers["retry-after"] == "1"
-    assert desk.app._room.free == 3 * application.SMALL_BODY, "what was taken is given back"
+    assert desk.app.room.free == 3 * application.SMALL_BODY, "what was taken is given back"
     assert (await call(desk.app, "POST", INFER, half)).status == 400, "there is room for one"
-    desk.app._room.free = 0
+    desk.app.room.free = 0
     assert (await call(desk.app, "POST", INFER, infer_body())).status == 200
 
 

@@ -6,55 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-from edgemodel.bundle import Card, Tensor
+from tests.unit.inference_pod.echo import VALUES, echo_bundle
 from tests.unit.inference_pod.live_pod import Pod, ask
-from tests.unit.inference_pod.tiny_bundles import bundle
 
-VALUES: dict[str, tuple[int, Any]] = {
-    "FP32": (TensorProto.FLOAT, np.array([[1.5, -2.25]], np.float32)),
-    "FP16": (TensorProto.FLOAT16, np.array([[1.5, -2.25]], np.float16)),
-    "INT8": (TensorProto.INT8, np.array([[-128, 127]], np.int8)),
-    "UINT8": (TensorProto.UINT8, np.array([[0, 255]], np.uint8)),
-    "INT32": (TensorProto.INT32, np.array([[-(2**31), 2**31 - 1]], np.int32)),
-    "INT64": (TensorProto.INT64, np.array([[-(2**63), 2**63 - 1]], np.int64)),
-    "BOOL": (TensorProto.BOOL, np.array([[True, False]], np.bool_)),
-    "BYTES": (TensorProto.STRING, np.array([["grüße", ""]], np.object_)),
-}
-"""One input of each datatype; the model answers each as it came."""
 JSON_TOO = [name for name in VALUES if name != "FP16"]
 """tritonclient itself sends FP16 as binary only."""
-
-
-def echo() -> bytes:
-    """out_T = in_T for every datatype."""
-    nodes = [helper.make_node("Identity", [f"in_{name}"], [f"out_{name}"]) for name in VALUES]
-    ends = [
-        [helper.make_tensor_value_info(f"{end}_{name}", kind, ["n", 2]) for name, (kind, _) in VALUES.items()]
-        for end in ("in", "out")
-    ]
-    proto = helper.make_graph(nodes, "echo", *ends)
-    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     """Serves the echo model under the name tiny."""
     folder = tmp_path_factory.mktemp("triton")
-    card = Card(
-        name="echo",
-        inputs=tuple(Tensor(name=f"in_{name}", datatype=name, shape=(-1, 2)) for name in VALUES),
-        outputs=tuple(Tensor(name=f"out_{name}", datatype=name, shape=(-1, 2)) for name in VALUES),
-        output_kind="other",
-    )
-    golden = {}
-    for name, (_, value) in VALUES.items():
-        golden[f"input:in_{name}"] = golden[f"output:out_{name}"] = value.astype("U5") if name == "BYTES" else value
-    bundle(folder, "v1", card=card, model=echo(), golden=golden)
+    echo_bundle(folder)
     pod = Pod(folder)
     pod.serve("--bundle", str(folder / "v1"))
     pod.await_ready()
