@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # comes without types
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx.external_data_helper import uses_external_data
 

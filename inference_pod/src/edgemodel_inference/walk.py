@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs among our dependencies
+from google.protobuf.message import DecodeError
 
 from edgemodel_inference.errors import Refused
 

@@ -7,6 +7,7 @@ import asyncio
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import quote
 
 from edgemodel_inference.app import MAX_BODY, Taken
@@ -24,6 +25,14 @@ RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE. https://grpc.io/docs/guides/status-co
 
 _TYPE = (b"content-type", b"application/grpc")
 _ACCEPT = (b"grpc-accept-encoding", b"identity")
+
+
+class Desk(Protocol):
+    """What answers the calls."""
+
+    def method(self, path: str) -> str | None: ...
+    def admit(self, method: str, authorization: bytes | None) -> None: ...
+    async def answer(self, method: str, body: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]: ...
 
 
 @dataclass(slots=True)
@@ -98,3 +107,19 @@ def trailers(status: int, message: str = "") -> Headers:
 def refusal(error: RequestError) -> Headers:
     """An answer that brings no message but `error`."""
     return [*opening(()), *trailers(STATUS.get(error.status, UNKNOWN), str(error))]
+
+
+def read_head(desk: Desk, headers: Mapping[bytes, bytes]) -> tuple[str | None, Headers]:
+    """The call that `headers` begin, or None and what to answer instead."""
+    if headers.get(b":method") != b"POST" or not headers.get(b"content-type", b"").startswith(b"application/grpc"):
+        return None, [(b":status", b"415")]
+    path = headers.get(b":path", b"").decode(errors="replace")
+    method = desk.method(path)
+    if method is None:
+        unknown = trailers(UNIMPLEMENTED, f"{path:.200}: want a call of GRPCInferenceService")
+        return None, [*opening(()), *unknown]
+    try:
+        desk.admit(method, headers.get(b"authorization"))
+    except RequestError as error:
+        return None, refusal(error)
+    return method, []

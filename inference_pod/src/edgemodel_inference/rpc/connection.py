@@ -7,7 +7,6 @@ not finish its message, is cut.
 import asyncio
 import functools
 from collections.abc import Callable
-from typing import Protocol
 
 import h2.config
 import h2.connection
@@ -22,7 +21,8 @@ from edgemodel_inference.app import BODY_SECONDS, Room, Taken
 from edgemodel_inference.errors import BodyTooSlow, RequestError
 from edgemodel_inference.protocol import ANSWER_SECONDS, HEAD_SECONDS, MAX_HEAD
 from edgemodel_inference.rpc import calls
-from edgemodel_inference.rpc.calls import Call, Headers
+from edgemodel_inference.rpc.calls import Call, Desk, Headers
+from edgemodel_inference.timers import Timer
 
 IDLE_SECONDS = 300.0
 """A connection without calls is closed after so long; gRPC's clients open another when they need one."""
@@ -43,14 +43,6 @@ _FAREWELL = b"farewell"
 log = logs.Log("edgemodel.rpc")
 
 
-class Desk(Protocol):
-    """What answers the calls."""
-
-    def method(self, path: str) -> str | None: ...
-    def admit(self, method: str, authorization: bytes | None) -> None: ...
-    async def answer(self, method: str, body: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]: ...
-
-
 class Connection(asyncio.Protocol):
     """A caller's connection, from the first byte to the last."""
 
@@ -63,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._paused = False
         self._leaving = self._told = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(self._loop)
         """Runs while there is no call, or while the caller does not read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in every protocol
@@ -72,11 +64,11 @@ class Connection(asyncio.Protocol):
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(WINDOW - 65_535)
         self._flush()
-        self._set_timer(HEAD_SECONDS, self._idle)
+        self._timer.set(HEAD_SECONDS, self._idle)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """The connection is gone, and with it whoever waited for answers."""
-        self._stop_timer()
+        self._timer.stop()
         for call in self._calls.values():
             call.end()
         self._calls.clear()
@@ -100,14 +92,14 @@ class Connection(asyncio.Protocol):
         self._paused = True
         if not self._transport.is_closing():
             self._transport.pause_reading()
-        self._set_timer(ANSWER_SECONDS, self._transport.abort)
+        self._timer.set(ANSWER_SECONDS, self._transport.abort)
 
     def resume_writing(self) -> None:
         """The caller has read nearly everything."""
         self._paused = False
-        self._set_timer(IDLE_SECONDS, self._idle)
+        self._timer.set(IDLE_SECONDS, self._idle)
         if self._calls:
-            self._stop_timer()
+            self._timer.stop()
         if not self._transport.is_closing():
             self._transport.resume_reading()
         self._send_more()
@@ -146,23 +138,14 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
 
     def _begin(self, stream: int, headers: dict[bytes, bytes]) -> None:
-        path = headers.get(b":path", b"").decode(errors="replace")
-        method = self._desk.method(path)
-        if headers.get(b":method") != b"POST" or not headers.get(b"content-type", b"").startswith(b"application/grpc"):
-            self._refuse(stream, [(b":status", b"415")])
-            return
+        method, refusal = calls.read_head(self._desk, headers)
         if method is None:
-            unknown = calls.trailers(calls.UNIMPLEMENTED, f"{path:.200}: want a call of GRPCInferenceService")
-            self._refuse(stream, [*calls.opening(()), *unknown])
+            self._refuse(stream, refusal)
             return
         call = self._calls[stream] = Call(method, Taken(self._room))
         if not self._paused:
-            self._stop_timer()
+            self._timer.stop()
         call.timer = self._loop.call_later(BODY_SECONDS, self._too_slow, stream)
-        try:
-            self._desk.admit(method, headers.get(b"authorization"))
-        except RequestError as error:
-            self._refuse(stream, calls.refusal(error))
 
     def _grow(self, stream: int, data: bytes) -> None:
         call = self._calls.get(stream)
@@ -253,7 +236,7 @@ class Connection(asyncio.Protocol):
             return
         call.end()
         if not self._calls and not self._paused:
-            self._set_timer(IDLE_SECONDS, self._idle)
+            self._timer.set(IDLE_SECONDS, self._idle)
 
     def _flush(self) -> None:
         if (data := self._h2.data_to_send()) and not self._transport.is_closing():
@@ -265,13 +248,4 @@ class Connection(asyncio.Protocol):
 
     def _idle(self) -> None:
         self.leave()
-        self._set_timer(ANSWER_SECONDS, self._transport.abort)  # a caller that does not even answer a ping
-
-    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = self._loop.call_later(seconds, then)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.set(ANSWER_SECONDS, self._transport.abort)  # a caller that does not even answer a ping

@@ -10,12 +10,13 @@ from google.protobuf.message import DecodeError
 
 from edgemodel.bundle import Tensor
 from edgemodel_inference.datatypes import NAMES, NUMPY
-from edgemodel_inference.engine import Engine, Result
+from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import BadRequest
 from edgemodel_inference.inference import Inference
 from edgemodel_inference.models import Model
 from edgemodel_inference.routes import PLATFORM, SERVER, need_name, need_version
 from edgemodel_inference.rpc.messages import MESSAGES, PACKAGE
+from edgemodel_inference.runner import Result
 from edgemodel_inference.tensors import (
     MAX_TENSORS,
     NO_CLASSES,
