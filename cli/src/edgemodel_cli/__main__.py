@@ -59,8 +59,14 @@ def main() -> None:
         app(prog_name="kubectl edgemodel" if plugin else completion.PROGRAM, complete_var=completion.VARIABLE)
     except (CommandError, RegistryError, OSError) as error:
         # One line: messages of several lines come from documents with several mistakes.
-        sys.stderr.write(f"edgemodel: {'; '.join(str(error).splitlines())}\n")
+        sys.stderr.write(f"edgemodel: {'; '.join(_words(error).splitlines())}\n")
         sys.exit(error.exit_code if isinstance(error, CommandError) else 1)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def push(
     Example: edgemodel bundle push digits-v1 oci://registry.plant:5000/digits --tag v1
     """
     with transfer_bar() as bar:
-        digest = make_client(ca_file, docker_config).push(folder, uri, tag or (), progress=follow(bar, "push"))
+        digest = make_client(ca_file, docker_config).push(_folder(folder), uri, tag or (), progress=follow(bar, "push"))
     typer.echo(digest)
 
 
@@ -131,7 +131,7 @@ def inspect(
             manifest = make_client(ca_file, docker_config).pull(source, digest, folder, names={CARD})
             card = read_card(folder)
     else:
-        manifest = check_folder(Path(source))
+        manifest = check_folder(_folder(Path(source)))
         card = read_card(Path(source))
         digest = digest_of((Path(source) / MANIFEST).read_bytes())
     if output == "json":
@@ -154,7 +154,7 @@ def verify(
     from edgemodel_cli.golden import compare  # noqa: PLC0415 - ONNX Runtime takes a second
     from edgemodel_cli.model import read_model  # noqa: PLC0415
 
-    manifest = check_folder(folder)
+    manifest = check_folder(_folder(folder))
     if missing := EDGE_FILES - manifest.files.keys():
         raise NotVerified(f"{folder}: not a whole bundle: {', '.join(sorted(missing))} is not in its manifest")
     golden = read_arrays(folder / GOLDEN)
@@ -166,3 +166,9 @@ def verify(
         f"(largest difference {largest:.2g})",
         soft_wrap=True,
     )
+
+
+def _folder(path: Path) -> Path:
+    if path.is_file():
+        raise BadInput(f"{path}: want a bundle's folder, got a file; edgemodel bundle create makes one of a model")
+    return path

@@ -126,5 +126,5 @@ def read_model(path: Path) -> Model:
         BadInput: see `Model`.
     """
     if not path.is_file():
-        raise BadInput(f"{path}: no such file")
+        raise BadInput(f"{path}: {'want an ONNX file, got a folder' if path.is_dir() else 'no such file'}")
     return Model(path.read_bytes(), str(path))

@@ -215,5 +215,5 @@ def _rename(temporary: Path, folder: Path) -> None:
         temporary.rename(folder)
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
-            raise ArtifactInvalid(f"{folder}: is there already") from error
+            raise ArtifactInvalid(f"{folder}: is there already; name another folder, or remove it") from error
         raise

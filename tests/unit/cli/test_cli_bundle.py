@@ -87,6 +87,30 @@ def test_a_folder_that_is_there_stays_as_it_is(edgemodel: Edgemodel, model: Path
     assert check_folder(tmp_path / "b") == before
 
 
+@pytest.mark.parametrize("command", [("inspect",), ("verify",), ("push", "oci://127.0.0.1:1/digits")])
+def test_a_model_where_a_bundle_is_wanted_says_how_to_make_one(
+    edgemodel: Edgemodel, model: Path, command: tuple[str, ...]
+) -> None:
+    ended = edgemodel("bundle", command[0], model, *command[1:])
+    assert (ended.code, "edgemodel bundle create" in ended.err) == (1, True)
+
+
+def test_a_folder_that_cannot_be_written_is_named_without_numbers(edgemodel: Edgemodel, model: Path) -> None:
+    ended = edgemodel("bundle", "create", model, "-o", "/proc/nowhere/b")
+    assert re.fullmatch(r"edgemodel: /proc/nowhere.*: no such file or directory\n", ended.err)
+
+
+def test_an_interrupt_leaves_no_half_written_folder(
+    edgemodel: Edgemodel, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgemodel_registry.folder.write_manifest", interrupted)
+    assert edgemodel("bundle", "create", model, "-o", tmp_path / "out" / "b").code == 130
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def save_external(path: Path) -> None:
     onnx.save(build_model(), path, save_as_external_data=True, size_threshold=0, location="weights.bin")
 
