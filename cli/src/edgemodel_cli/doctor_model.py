@@ -124,7 +124,9 @@ def workload(_facts: Facts, about: ModelFacts) -> Iterator[Finding]:
         status, what = body.get("status", {}), f"{body['kind'].lower()}/{body['metadata']['name']}"
         wanted = status.get("desiredNumberScheduled", body["spec"].get("replicas", 0))
         updated = status.get("updatedNumberScheduled", status.get("updatedReplicas", 0))
-        if updated < wanted:
+        if not wanted:
+            yield warn("workload", f"{what} wants no pod on any node", "see the line of the nodes above")
+        elif updated < wanted:
             watch = f"kubectl rollout status {what} -n {about.model.namespace}"
             yield warn("workload", f"{wanted - updated} of {wanted} pods are of an earlier template", watch)
         else:

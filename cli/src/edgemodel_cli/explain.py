@@ -12,6 +12,10 @@ NOTABLE = {"Ready": "False", "Stalled": "True", "Degraded": "True", "TelemetryFr
 """Conditions that ask for an explanation when they have this status."""
 GOING_ON = ("Paused", "AwaitingApproval", "Reconciling", "RollingOut", "Healing", "Distilling")
 """Conditions that name what is waited for while they are true."""
+BARRING = ("VersionQuarantined", "BackupServing")
+"""Reasons whose evidence is that of the heal that left the wished version."""
+PROVING = ("Acting", "Settling", "WaitingForEvidence")
+"""Reasons whose evidence is that of the heal under proof."""
 IDLE = ("NothingToHeal", "NothingWaits")
 
 BLAME = {
@@ -25,7 +29,7 @@ BLAME = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """One condition: what it says, the check that says so, and what would change it."""
+    """One condition: what it says, the check that says so, on what evidence, and what would change it."""
 
     type: str
     status: str
@@ -33,6 +37,7 @@ class Why:
     since: str
     message: str
     check: str
+    evidence: str
     changes: str
 
 
@@ -71,9 +76,9 @@ def explain(model: Seen) -> Explanation:
     going_on = [c for c in model.conditions if c.type in GOING_ON and c.status == "True"]
     return Explanation(
         state=tuple(_state(model)),
-        why=tuple(map(_why, reasons)),
+        why=tuple(_why(model, condition) for condition in reasons),
         faults=tuple(_fault(model, fault) for fault in model.items("faults")),
-        under_way=tuple(map(_why, going_on)),
+        under_way=tuple(_why(model, condition) for condition in going_on),
         asked=tuple(map(_asked, model.items("verbs")[-1:])),
         next=tuple(_next(model, [*reasons, *going_on])) or (_nothing(model, going_on),),
     )
@@ -89,7 +94,7 @@ def lines(found: Explanation, now: datetime) -> Iterator[str]:
     yield from _section("next", found.next)
 
 
-def _why(condition: Condition) -> Why:
+def _why(model: Seen, condition: Condition) -> Why:
     known = ADVICE.get(condition.reason)
     return Why(
         type=condition.type,
@@ -98,8 +103,21 @@ def _why(condition: Condition) -> Why:
         since=condition.since,
         message=condition.message,
         check=f"{known.check}: {CHECKS[known.check]}" if known else "",
+        evidence=_evidence(model, condition.reason),
         changes=known.changes if known else "",
     )
+
+
+def _evidence(model: Seen, reason: str) -> str:
+    """What was seen when it was decided, where the status still has it."""
+    if reason in BARRING:
+        wished = model.spec.get("version")
+        left = [heal for heal in model.items("heals") if heal.get("from") == wished and heal.get("evidence")]
+        return f"{text(left[-1], 'evidence')}, at {text(left[-1], 'at')}" if left else ""
+    if reason in PROVING:
+        under_proof = [heal for heal in model.items("heals") if not heal.get("verdict")]
+        return text(under_proof[-1], "evidence") if under_proof else ""
+    return ""
 
 
 def _state(model: Seen) -> Iterator[str]:
@@ -161,6 +179,9 @@ def _told(why: Why, now: datetime) -> Iterator[str]:
     yield f"{why.type} is {why.status}, {why.reason}{_since(why.since, now)}: {why.message}"
     if why.check:
         yield f"  check: {why.check}"
+    if why.evidence:
+        yield f"  seen: {why.evidence}"
+    if why.changes:
         yield f"  changes when {why.changes}"
 
 

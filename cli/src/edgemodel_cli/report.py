@@ -18,6 +18,7 @@ _SECRETS = (
 )
 """What may be a secret in a stranger's text: logins in addresses, authorization headers, and what is called so."""
 
+_FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z|[+-]\d\d:\d\d)")
 _TIMELINE = ("At", "What", "Detail", "Evidence", "Result", "Took")
 _VERSIONS = ("Version", "State", "Origin", "Since", "Proved at", "Digest", "Address", "Scores")
 _RULES = ("Rule", "Condition", "Window", "Hits", "Severity", "Actions")
@@ -68,12 +69,18 @@ def redacted(line: str) -> str:
     return printable(line)
 
 
+def _cell(line: str) -> str:
+    """Moments to the second; the rest as `redacted`."""
+    return _FRACTION.sub("", redacted(line))
+
+
 def _tables(model: Seen, explanation: Explanation, events: Iterable[Body]) -> Iterator[Table]:
     yield _table("summary", "What is wished, and what serves", ("Field", "Value"), _summary(model))
     why = [
-        (w.type, w.status, w.reason, w.since, w.message, w.check) for w in (*explanation.why, *explanation.under_way)
+        (w.type, w.status, w.reason, w.since, w.message, w.check, w.evidence)
+        for w in (*explanation.why, *explanation.under_way)
     ]
-    yield _table("why", "Why it is so", ("Condition", "Status", "Reason", "Since", "Message", "Check"), why)
+    yield _table("why", "Why it is so", ("Condition", "Status", "Reason", "Since", "Message", "Check", "Evidence"), why)
     faults = [(f.name, f.since, f.nodes, f.blame, f.because) for f in explanation.faults]
     yield _table("faults", "Active faults", ("Fault", "Since", "Nodes", "Blame", "Because"), faults)
     happened = [(h.at, h.what, h.detail, h.evidence, h.result, h.took) for h in timeline(model)]
@@ -90,7 +97,7 @@ def _tables(model: Seen, explanation: Explanation, events: Iterable[Body]) -> It
 
 
 def _table(key: str, title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    return Table(key, title, columns, tuple(tuple(map(redacted, row)) for row in rows))
+    return Table(key, title, columns, tuple(tuple(map(_cell, row)) for row in rows))
 
 
 def _summary(model: Seen) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ def test_explain_says_why_with_evidence_and_what_to_do() -> None:
         "why",
         "  Stalled is True, VersionQuarantined for 5m: v2 is Quarantined (high-latency): wish another version",
         "    check: versions: what failed once stays out until a person clears it",
+        "    seen: high-latency on edge-1, edge-2, edge-3; Version is blamed, at 2026-01-01T12:20:00Z",
         "    changes when spec.version names another version, or a person clears this one",
         "  Degraded is True, NodeBlamed for 5m: low-confidence on edge-3 (Node is blamed)",
         "    check: blame: a quorum of the nodes that serve a version blames it",
