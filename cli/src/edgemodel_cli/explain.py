@@ -22,7 +22,7 @@ BLAME = {
     "Version": "enough nodes that serve it report the fault",
     "Node": "too few of the nodes that serve the version report it",
     "Input": "the backup shows it too, or a version that was good drifts everywhere",
-    "Telemetry": "what is reported cannot be relied on",
+    "Telemetry": "the nodes that reported it do not report any more",
     "Unknown": "too little is known to say",
 }
 

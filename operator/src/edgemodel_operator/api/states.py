@@ -34,6 +34,8 @@ class Blame(StrEnum):
     """Too few of the nodes that serve the version report the fault."""
     INPUT = "Input"
     """The backup shows the fault as well, or a version that had been proved good drifts everywhere."""
+    TELEMETRY = "Telemetry"
+    """The nodes that reported it do not report any more: it is neither gone nor acted upon."""
     UNKNOWN = "Unknown"
     """Too little is known to say."""
 
@@ -56,6 +58,8 @@ class RolloutWait(StrEnum):
     """They serve it; the step's hold is not over."""
     EVIDENCE = "WaitingForEvidence"
     """Fewer requests were answered than spec.rollout.judge.minSamples, or the fault to heal has no verdict yet."""
+    INPUT = "InputDrifts"
+    """The version before shows the same fault: the input changed, and the step says nothing about the version."""
     COMPARISON = "WaitingForComparison"
     """It looks worse than the version before, by figures that chance may explain: more of them decide."""
     APPROVAL = "AwaitingApproval"

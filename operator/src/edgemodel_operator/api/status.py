@@ -70,6 +70,10 @@ class NodeException(Document):
     name: Name = Field(description="Name of the node.")
     version: Name | None = Field(default=None, description="What it serves; absent: nothing.")
     reason: Word = Field(default="", description="Why: a canary, a fault's name, a code.")
+    adopted: Time | None = Field(
+        default=None,
+        description="Since when it is known that the node went there by itself, that it helped, and stays.",
+    )
 
 
 class NodesStatus(Document):
@@ -122,6 +126,9 @@ class HealRecord(Document):
     )
     from_: Name | None = Field(default=None, alias="from", description="Version that served before.")
     to: Name | None = Field(default=None, description="Version that serves after.")
+    nodes: ShownNodes = Field(
+        default=(), description="Nodes that took it by themselves; empty: the operator took it for all."
+    )
     alert_since: Time | None = Field(
         default=None,
         description="Start of the newest alert that it answered; an alert that is no newer asks for nothing more.",

@@ -10,6 +10,7 @@ from edgemodel.distillation import Source
 from edgemodel.wish import Wish
 from edgemodel_operator.api.status import DistillationStatus, Status
 from edgemodel_operator.decide import (
+    adoption,
     alerts,
     approval,
     blame,
@@ -42,6 +43,7 @@ STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     blame.assess,
     heal.climb,
     approval.tidy,
+    adoption.adopt,
     versions.confirm,
     versions.remember_last_good,
     report.conclude,

@@ -8,6 +8,7 @@ from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Blame
 from edgemodel_operator.api.status import FaultStatus
 from edgemodel_operator.api.status_rollout import RolloutStatus
+from edgemodel_operator.decide.adoption import healed
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import backup_of
@@ -24,8 +25,8 @@ def assess(observation: Observation, draft: Draft) -> Draft:
     take its version back.
     """
     electorate, lone = voters(observation, draft), _lone(observation, draft)
-    if not electorate and lone is None:  # nothing new is known
-        return draft
+    if not electorate and lone is None:
+        return _silenced(observation, draft)
     known = {fault.name: fault for fault in draft.status.faults}
     # Once a rollout has reached everyone nobody votes on the version before: what was known of it stays.
     faults = [fault for fault in known.values() if fault.blame is not Blame.NODE]
@@ -52,17 +53,29 @@ def _of_fleet(observation: Observation, draft: Draft, electorate: dict[str, Repo
     faults = []
     for name in sorted(found.keys() | stale.keys()):
         nodes, old = found.get(name, []), known.get(name)
-        blame = _blame(observation, draft, name, nodes, electorate) if nodes else _stale_blame(known[name])
+        blame = _blame(observation, draft, name, nodes, electorate) if nodes else Blame.TELEMETRY
+        if blame is Blame.NODE:
+            nodes = [node for node in nodes if healed(observation, draft, electorate[node]) != name]
+        if not nodes and name not in stale:
+            continue
         since = observation.now if old is None else old.since
         shown = tuple(sorted({*nodes, *stale.get(name, ())}))
         faults.append(FaultStatus(name=name, nodes=shown, since=since, blame=blame))
-        if nodes and (old is None or old.blame is not blame):
+        if nodes and (old is None or old.blame not in (blame, Blame.TELEMETRY)):
             message = (
                 f"{name} on {len(nodes)} of {len(electorate)} nodes that serve {draft.status.version}: {blame.value}"
             )
             message += f"; {len(quiet)} more do not report" if quiet else ""
             draft = draft.tell("Warning", EventReason.FAULT_DETECTED, message)
     return draft, faults
+
+
+def _silenced(observation: Observation, draft: Draft) -> Draft:
+    """Nobody reports: no fault is gone, none is new, and none is acted upon. Just after a start nothing is known."""
+    if observation.telemetry is None:
+        return draft
+    faults = tuple(fault.model_copy(update={"blame": Blame.TELEMETRY}) for fault in draft.status.faults)
+    return draft if faults == draft.status.faults else draft.set(faults=faults)
 
 
 def _lone(observation: Observation, draft: Draft) -> dict[str, list[str]] | None:
@@ -122,6 +135,31 @@ def complaints(observation: Observation, draft: Draft, rollout: RolloutStatus, d
     return _suspects([alert for alert in firing(observation, draft) if alert.node], digest, serving | left)
 
 
+def drifting(observation: Observation, draft: Draft) -> frozenset[str]:
+    """Rules that fire for the version that is rolled out and for the one before alike: that is the input's doing.
+
+    Not the fault that the rollout is to heal: there the version before is known to show it.
+    """
+    rollout = draft.status.rollout
+    target = None if rollout is None else draft.version(rollout.to)
+    if rollout is None or target is None:
+        return frozenset()
+    control = voters(observation, draft)
+    old = _suspects(firing(observation, draft), draft.status.digest, control)
+    new = complaints(observation, draft, rollout, target.digest)
+    reports = (observation.reports[node] for node in rollout.nodes if node in observation.reachable)
+    tried = sum(report.digest == target.digest or target.digest in report.refused for report in reports)
+    enough = quorum(len(control), len(control) + len(silent(observation, draft)))
+    return frozenset(
+        rule.name
+        for rule in observation.model.spec.health.rules
+        if rule.name != rollout.fault
+        and rule.name in old.keys() & new.keys()
+        and len(old[rule.name]) >= enough
+        and len(new[rule.name]) >= quorum(tried, tried)
+    )
+
+
 def _suspects(alerts: Iterable[Alert], digest: str | None, electorate: dict[str, Report]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for node, report in electorate.items():
@@ -147,7 +185,7 @@ def _blame(
         return Blame.NODE
     # Nodes that fell back by themselves and see the same fault on the backup.
     alike = [n for n in nodes if electorate[n].digest != draft.status.digest and electorate[n].faults.get(fault)]
-    if len(alike) >= enough or _switch_did_not_help(draft, fault):
+    if len(alike) >= enough or fault in drifting(observation, draft) or _switch_did_not_help(draft, fault):
         return Blame.INPUT
     serving = draft.version(draft.status.version)
     if backup_of(observation, draft, draft.status.version) is None and serving is not None and serving.proved_at:
@@ -155,14 +193,9 @@ def _blame(
     return Blame.VERSION
 
 
-def _stale_blame(fault: FaultStatus) -> Blame:
-    """Of a fault whose nodes have all fallen silent: nothing is done about it, and it is not gone."""
-    return Blame.NODE if fault.blame is Blame.NODE else Blame.UNKNOWN
-
-
 def _switch_did_not_help(draft: Draft, fault: str) -> bool:
     """The last heal of this fault was a switch to what serves now, and it failed."""
-    heals = [heal for heal in draft.status.heals if heal.fault == fault]
+    heals = [heal for heal in draft.status.heals if heal.fault == fault and not heal.nodes]
     last = heals[-1] if heals else None
     return (
         last is not None

@@ -11,6 +11,7 @@ from edgemodel_operator.api.states import Blame, DistillationPhase, Gate
 from edgemodel_operator.api.status import FaultStatus, Status
 from edgemodel_operator.api.types import format_duration
 from edgemodel_operator.decide import approval
+from edgemodel_operator.decide.adoption import way_back
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.heal import next_for
@@ -93,19 +94,39 @@ def degraded(observation: Observation, status: Status) -> Finding:
         if fault.name in critical or observation.model.spec.health.rule(fault.name) is None
     ]
     if active:
-        message = "; ".join(f"{f.name} on {', '.join(f.nodes)} ({f.blame.value} is blamed)" for f in active)
+        name, version = observation.model.name, status.version
+        message = "; ".join(
+            f"{f.name} on {', '.join(f.nodes)} ({f.blame.value} is blamed: {_WORDS[f.blame].format(name, version)})"
+            for f in active
+        )
         return ConditionType.DEGRADED, True, _REASON_OF_BLAME[active[0].blame], message
     wished = status.find_version(observation.model.spec.version)
     if wished is not None and wished.state in BARRED and not _succeeded(status):
         message = f"{status.version} serves instead of {wished.name}, which is {wished.state.value} ({wished.reason})"
         return ConditionType.DEGRADED, True, Reason.BACKUP_SERVING, message
-    return ConditionType.DEGRADED, False, Reason.NO_FAULT, "no critical fault is active"
+    message = "no critical fault is active"
+    adopted = [entry for entry in status.nodes.exceptions if entry.adopted is not None]
+    message += "".join(f"; {e.name} left {status.version} for {e.version} by itself ({e.reason})" for e in adopted)
+    if adopted:
+        message += f"; {way_back(observation, status)}"
+    return ConditionType.DEGRADED, False, Reason.NO_FAULT, message
+
+
+_WORDS = {
+    Blame.VERSION: "enough nodes that serve {1} report it, and spec.healing says what is done",
+    Blame.INPUT: "every version shows it; look at the input, or wait for a successor if spec.healing names Redistill",
+    Blame.NODE: "others that serve {1} do not report it; if it does not heal by itself, see edgemodel doctor {0}",
+    Blame.TELEMETRY: "they do not report any more, so nothing is done; see edgemodel doctor {0}",
+    Blame.UNKNOWN: "too little is known to do anything; see edgemodel doctor {0}",
+}
+"""Why, and what to do: {0} is the EdgeModel, {1} the version that serves."""
 
 
 _REASON_OF_BLAME = {
     Blame.VERSION: Reason.VERSION_BLAMED,
     Blame.INPUT: Reason.INPUT_BLAMED,
     Blame.NODE: Reason.NODE_BLAMED,
+    Blame.TELEMETRY: Reason.TELEMETRY_BLAMED,
     Blame.UNKNOWN: Reason.FAULT_ACTIVE,
 }
 
@@ -125,8 +146,18 @@ def healing(observation: Observation, draft: Draft) -> Finding:
     for fault in draft.status.faults:
         if fault.blame in (Blame.VERSION, Blame.INPUT):
             reason = _why_nothing(observation, draft, fault)
-            return ConditionType.HEALING, False, reason, f"{fault.name}: nothing more is done by itself now"
+            why = _NOTHING.get(reason, "nothing more is done by itself now")
+            return ConditionType.HEALING, False, reason, f"{fault.name}: {why}"
     return ConditionType.HEALING, False, Reason.NOTHING_TO_HEAL, "no action is under way"
+
+
+_NOTHING = {
+    Reason.NO_STRATEGY: "no strategy in spec.healing.strategies names it: wish another version, or name it there",
+    Reason.ALERT_ANSWERED: "its alert goes on after it was acted upon, and no node reports it: see who sends it",
+    Reason.COOLING_DOWN: "it came back within spec.healing.cooldown; the next action waits for that",
+    Reason.TOO_MANY_HEALS: "spec.healing.maxPerHour is reached: look at the nodes, or wish another version",
+    Reason.UNPROVED: "too little was measured to say whether the last action helped: see that requests are answered",
+}
 
 
 def _why_nothing(observation: Observation, draft: Draft, fault: FaultStatus) -> Reason:

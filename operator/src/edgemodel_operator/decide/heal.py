@@ -100,7 +100,7 @@ def _step(
     observation: Observation, fault: FaultStatus, actions: Sequence[Action], heals: Sequence[HealRecord]
 ) -> ladder.Step:
     types = [action.type for action in actions]
-    tried = [heal for heal in heals if heal.fault == fault.name and heal.action in types]
+    tried = [heal for heal in heals if heal.fault == fault.name and heal.action in types and not heal.nodes]
     attempts = [
         Attempt(action=heal.action, at=heal.at.timestamp(), verdict=_verdict(observation, heal, fault))
         for heal in tried
@@ -170,7 +170,7 @@ def _ask_person(observation: Observation, draft: Draft, fault: FaultStatus, reas
 
 def tried_about(draft: Draft, fault: str) -> str:
     """What was tried about `fault`, in words."""
-    heals = [heal for heal in draft.status.heals if heal.fault == fault]
+    heals = [heal for heal in draft.status.heals if heal.fault == fault and not heal.nodes]
     words = [f"{heal.action.value} {heal.verdict.value if heal.verdict else 'under proof'}" for heal in heals]
     no = [a for a in draft.status.approvals if a.subject == fault and a.decision is Decision.REJECTED]
     words += [f"{a.gate.value} rejected by a person" for a in no]

@@ -68,13 +68,15 @@ def _nodes(observation: Observation, status: Status) -> NodesStatus:
     ready = {pod.node for pod in observation.pods if pod.ready and pod.node in names}
     unknown = {node.name for node in observation.nodes if node.ready is not True} - ready
     updated, exceptions = 0, []
+    adopted = {(entry.name, entry.version): entry.adopted for entry in status.nodes.exceptions}
     for name in sorted(names & set(observation.reports)):
         report = observation.reports[name]
         if report.digest == _wanted(status, name):
             updated += 1
         if report.digest != status.digest:
             reason = report.refused.get(status.digest or "") or report.reason or ""
-            exceptions.append(NodeException(name=name, version=report.version, reason=reason))
+            since = adopted.get((name, report.version))
+            exceptions.append(NodeException(name=name, version=report.version, reason=reason, adopted=since))
     return NodesStatus(
         desired=len(names), ready=len(ready), updated=updated, unknown=len(unknown), exceptions=tuple(exceptions)
     )

@@ -9,7 +9,7 @@ from edgemodel_operator.api.status import HEALS_KEPT, HealRecord, VersionStatus
 from edgemodel_operator.api.status_rollout import CANARIES_KEPT, RolloutStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.decide import approval, compare
-from edgemodel_operator.decide.blame import complaints
+from edgemodel_operator.decide.blame import complaints, drifting
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.step import Failed, Passed, StepView, Waiting, judge
 from edgemodel_operator.decide.versions import bar, serve
@@ -72,6 +72,7 @@ def _view(observation: Observation, draft: Draft, rollout: RolloutStatus, target
         judge=observation.model.spec.rollout.judge,
         comparison=compare.compare(observation, rollout, target.digest, draft.status.digest),
         complaints=complaints(observation, draft, rollout, target.digest),
+        drifting=drifting(observation, draft),
         observation=observation,
     )
 

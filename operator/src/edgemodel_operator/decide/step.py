@@ -30,6 +30,8 @@ class StepView:
     comparison: Comparison | None
     complaints: Mapping[str, list[str]]
     """Nodes that tried the version, by the fault that they show with it or the code with which they refuse it."""
+    drifting: frozenset[str]
+    """Faults that the version before shows as well: the input's, not the version's."""
     observation: Observation
 
     @property
@@ -86,10 +88,12 @@ def _blamed(view: StepView) -> Outcome | None:
 
 
 def _grave(view: StepView) -> dict[str, list[str]]:
-    """Complaints but warnings."""
+    """Complaints but warnings, and but what the version before shows as well."""
     rules = {rule.name: rule.severity for rule in view.observation.model.spec.health.rules}
     return {
-        why: nodes for why, nodes in view.complaints.items() if rules.get(why, Severity.CRITICAL) is Severity.CRITICAL
+        why: nodes
+        for why, nodes in view.complaints.items()
+        if rules.get(why, Severity.CRITICAL) is Severity.CRITICAL and why not in view.drifting
     }
 
 
@@ -125,6 +129,10 @@ def _unproved(view: StepView) -> Outcome | None:
     return None
 
 
+def _drifting(view: StepView) -> Outcome | None:
+    return Waiting(RolloutWait.INPUT, held=True) if view.drifting else None
+
+
 def _unclear(view: StepView) -> Outcome | None:
     if view.comparison is not None and compare.unclear(view.comparison, view.judge):
         return Waiting(RolloutWait.COMPARISON, held=True)
@@ -138,6 +146,7 @@ CHECKS: tuple[Callable[[StepView], Outcome | None], ...] = (
     _not_there,
     _holding,
     _unproved,
+    _drifting,
     _unclear,
 )
 

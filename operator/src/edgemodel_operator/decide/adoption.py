@@ -1,0 +1,70 @@
+"""What nodes did by themselves is kept: a node that left the version for its backup, maybe offline, is not sent back.
+
+It refuses the digest that it left, so the wish that still names it changes nothing there; another wish, or a person who
+clears the digest, does. Here it is written down that the fleet knows of it, once its own heal is proved: the rule that
+fired is quiet, and enough requests were answered.
+"""
+
+from edgemodel.ladder import ActionType, Verdict
+from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.status import HEALS_KEPT, NAMES_SHOWN, HealRecord, NodeException, Status
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.model.observation import Observation, Report
+
+
+def adopt(observation: Observation, draft: Draft) -> Draft:
+    """Write down the nodes whose own heal is proved, each once; those of a rollout were told what they serve."""
+    told = draft.status.rollout.nodes if draft.status.rollout is not None else ()
+    exceptions = {entry.name: entry for entry in draft.status.nodes.exceptions}
+    differ = [name for name in sorted(observation.reports) if observation.reports[name].digest != draft.status.digest]
+    fresh: dict[tuple[str, str | None], list[str]] = {}
+    for name in differ[:NAMES_SHOWN]:  # more are not remembered
+        report = observation.reports[name]
+        fault = healed(observation, draft, report)
+        known = exceptions.get(name)
+        noted = known is not None and known.adopted is not None and known.version == report.version
+        if fault is None or noted or name in told:
+            continue
+        exceptions[name] = NodeException(name=name, version=report.version, reason=fault, adopted=observation.now)
+        fresh.setdefault((fault, report.version), []).append(name)
+    if not fresh:
+        return draft
+    nodes = draft.status.nodes.model_copy(update={"exceptions": tuple(exceptions[name] for name in sorted(exceptions))})
+    draft = draft.set(nodes=nodes)
+    for (fault, version), names in fresh.items():
+        draft = _tell(observation, draft, fault, version, names)
+    return draft
+
+
+def healed(observation: Observation, draft: Draft, report: Report) -> str | None:
+    """The fault for which this node left the version that is to serve, where its heal is proved."""
+    digest = draft.status.digest or ""
+    fault = report.refused.get(digest)
+    if fault is None or report.digest == digest or observation.model.spec.health.rule(fault) is None:
+        return None
+    proved = report.faults.get(fault) is False and report.answered >= observation.model.spec.healing.min_samples
+    return fault if proved else None
+
+
+def _tell(observation: Observation, draft: Draft, fault: str, version: str | None, names: list[str]) -> Draft:
+    now, left = observation.now, draft.status.version
+    heal = HealRecord(
+        at=now,
+        fault=fault,
+        evidence=f"{fault} with {left} on {', '.join(names)}, by the node's own detector",
+        action=ActionType.SWITCH_MODEL,
+        from_=left,
+        to=version,
+        nodes=tuple(names),
+        verdict=Verdict.PROVED,
+        verified_at=now,
+    )
+    draft = draft.set(heals=(*draft.status.heals, heal)[-HEALS_KEPT:])
+    message = f"{', '.join(names)}: {left} → {version} by the node itself ({fault}), which helped and is kept"
+    return draft.tell("Normal", EventReason.ADOPTED, f"{message}; {way_back(observation, draft.status)}")
+
+
+def way_back(observation: Observation, status: Status) -> str:
+    """How a person has the version tried again on nodes that left it."""
+    version = status.version
+    return f"to try {version} there again: edgemodel clear-quarantine {observation.model.name} {version}"

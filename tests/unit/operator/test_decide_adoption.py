@@ -1,0 +1,113 @@
+"""What nodes did by themselves is kept, said once, and counts as evidence."""
+
+import copy
+
+import pytest
+
+from edgemodel.ladder import ActionType, Verdict
+from edgemodel_operator.api.states import VersionState
+from tests.unit.operator.world import World, digest
+
+
+@pytest.fixture(scope="module")
+def two_good() -> World:
+    world = World()
+    world.until(lambda w: w.status.last_good == "v1")
+    world.wish_for("v2")
+    world.until(lambda w: w.status.last_good == "v2")
+    return world
+
+
+@pytest.fixture
+def world(two_good: World) -> World:
+    """v2 serves everywhere, v1 is resident; n3 loses its link, has a fault with v2, falls back, and comes back."""
+    world = copy.deepcopy(two_good)
+    world.edges["n3"].linked = False
+    world.run(60)
+    world.script.sick["n3"] = "low-confidence"
+    world.until(lambda w: w.edges["n3"].served[-1] == "v1")
+    world.script.sick.clear()
+    world.run(60)
+    world.edges["n3"].linked = True
+    return world
+
+
+def adopted(world: World) -> bool:
+    return any(entry.adopted for entry in world.status.nodes.exceptions)
+
+
+def test_a_node_that_healed_itself_without_a_link_is_kept_as_it_is(world: World) -> None:
+    revision = world.status.wish_revision
+    world.until(adopted)
+    world.run(600)
+    (entry,) = world.status.nodes.exceptions
+    assert (entry.name, entry.version, entry.reason) == ("n3", "v1", "low-confidence")
+    assert world.edges["n3"].served == ["v1", "v2", "v1"]
+    assert (world.status.version, world.status.wish_revision) == ("v2", revision)
+
+
+def test_its_heal_is_told_once_and_recorded_as_its_own(world: World) -> None:
+    world.until(adopted)
+    world.run(600)
+    world.restart()
+    world.run(60)
+    assert len(world.told("Adopted")) == 1
+    assert "edgemodel clear-quarantine digits v2" in world.told("Adopted")[0]
+    (heal,) = world.status.heals
+    assert (heal.nodes, heal.action, heal.from_, heal.to) == (("n3",), ActionType.SWITCH_MODEL, "v2", "v1")
+    assert heal.verdict is Verdict.PROVED
+
+
+def test_a_node_whose_own_heal_is_proved_degrades_nothing(world: World) -> None:
+    world.until(adopted)
+    world.run(60)
+    assert world.status.faults == ()
+    assert world.condition("Degraded")[0] != "True"
+
+
+def test_once_it_was_degraded_the_condition_says_who_stays_behind_and_the_way_back(world: World) -> None:
+    world.script.sick["n3"] = "low-confidence"
+    world.until(lambda w: w.condition("Degraded") == ("True", "NodeBlamed"))
+    world.script.sick.clear()
+    world.until(lambda w: w.condition("Degraded") == ("False", "NoFault"))
+    world.until(adopted)
+    world.step()
+    found = world.status.condition("Degraded")
+    assert found is not None
+    assert "n3 left v2 for v1 by itself (low-confidence); to try v2 there again: edgemodel clear" in found.message
+
+
+def test_a_node_whose_own_heal_did_not_help_stays_blamed(world: World) -> None:
+    world.script.sick["n3"] = "low-confidence"
+    world.until(lambda w: w.status.faults != ())
+    world.run(300)
+    assert not adopted(world)
+    assert world.condition("Degraded") == ("True", "NodeBlamed")
+
+
+def test_the_nodes_own_heal_does_not_slow_down_the_fleets(world: World) -> None:
+    world.until(adopted)
+    world.script.heal_locally = False
+    world.script.bad[digest(2)] = "low-confidence"
+    world.until(lambda w: w.status.version == "v1", within=30)
+
+
+def test_what_the_node_left_is_evidence_when_others_leave_it_too(world: World) -> None:
+    world.until(adopted)
+    world.script.sick["n1"] = "low-confidence"
+    world.until(lambda w: w.status.version == "v1")
+    assert world.state("v2") is VersionState.QUARANTINED
+
+
+def test_another_wish_of_the_fleet_wins_over_the_nodes_choice(world: World) -> None:
+    world.until(adopted)
+    world.wish_for("v3")
+    world.until(lambda w: w.serving() == {"v3"})
+    world.until(lambda w: w.status.nodes.exceptions == ())
+
+
+def test_a_person_has_the_version_tried_again(world: World) -> None:
+    world.until(adopted)
+    world.annotate(clear_quarantine="v2")
+    world.until(lambda w: w.serving() == {"v2"})
+    world.until(lambda w: w.status.nodes.exceptions == ())
