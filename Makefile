@@ -8,7 +8,7 @@ OWN := $(foreach name,core registry operator inference distill cli,--no-emit-pac
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status cut restore down images demo test test-quick test-long check generate lock bench-distill-quick bench-distill
+.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench-distill-quick bench-distill
 
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,11 @@ test-quick: setup  ## unit and contract tests only: no cluster, a few minutes
 test-long: setup  ## the tests that take minutes, and are not in `make test`: long simulations, every kill point
 	@$(BIN)/python -m lab build
 	@$(BIN)/python -m pytest -m long tests/unit tests/apiserver
+
+fuzz: setup  ## SECONDS=60: search for bytes that crash what reads bytes from strangers; finds lie in build/fuzz
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python 'atheris>=3'
+	@for target in v2_json v2_binary v2_grpc manifest; do \
+	  $(BIN)/python -m tests.fuzz.run $$target -max_total_time=$(or $(SECONDS),60) || exit 1; done
 
 check: setup  ## what needs no cluster and no test: lint, format, types, layers, generated files
 	@$(BIN)/ruff check
