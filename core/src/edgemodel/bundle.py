@@ -1,9 +1,9 @@
 """Bundles: a model with what is needed to trust it, as an OCI artifact or a plain folder.
 
 A bundle's folder holds ``manifest.json`` (an OCI image manifest with raw layers, no archives, in the CNCF
-ModelPack media types), ``config.json``, ``bundle.json``, ``model.onnx``, ``golden.npz`` and, for warm starts,
-``student.safetensors``. Its identity is the sha256 of ``manifest.json``, byte for byte. Data sets and samples
-are artifacts of the same shape with one ``.npz`` layer.
+ModelPack media types), ``config.json``, ``bundle.json``, ``model.onnx``, ``golden.npz`` and, of a distilled student,
+``student.safetensors`` for warm starts and a report for people. Its identity is the sha256 of ``manifest.json``, byte
+for byte. Data sets and samples are artifacts of the same shape with one ``.npz`` layer.
 
 Media types: https://github.com/modelpack/model-spec (docs/spec.md, docs/config.md).
 """
@@ -22,6 +22,7 @@ from edgemodel.document import DIGEST_PATTERN, Document, describe
 MANIFEST, CONFIG, CARD = "manifest.json", "config.json", "bundle.json"
 MODEL, GOLDEN, STUDENT = "model.onnx", "golden.npz", "student.safetensors"
 DATASET, SAMPLES = "dataset.npz", "samples.npz"
+REPORT_MARKDOWN, REPORT_HTML, DRIFT = "report.md", "report.html", "drift.json"
 
 EDGE_FILES = frozenset({CARD, MODEL, GOLDEN})
 """What a node needs; it does not fetch the rest."""
@@ -40,6 +41,9 @@ LAYER_TYPES: Mapping[str, str] = {
     GOLDEN: "application/vnd.cncf.model.dataset.v1.raw",
     DATASET: "application/vnd.cncf.model.dataset.v1.raw",
     SAMPLES: "application/vnd.cncf.model.dataset.v1.raw",
+    REPORT_MARKDOWN: "application/vnd.cncf.model.doc.v1.raw",
+    REPORT_HTML: "application/vnd.cncf.model.doc.v1.raw",
+    DRIFT: "application/vnd.cncf.model.doc.v1.raw",
 }
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -38,8 +38,8 @@ REFUSED = 3
 EXAMPLE = """\
 # distill.yaml; paths are relative to this file
 teacher: teacher.onnx        # an ONNX classifier, a bundle's folder, or oci://host/repository@sha256:...
-dataset: images              # a folder with a sub-folder of images per class, an .npz (inputs, labels), or as above
-samples: seen.npz            # optional, without labels: a folder of images, an .npz (inputs), or as above
+dataset: images              # a folder with a sub-folder of images per class, or a file with inputs and labels
+samples: seen.npz            # optional, without labels: a folder of images, or a file with inputs
 student: {architecture: tiny-cnn, width: 16}
 epochs: 20
 gates: {minAccuracy: 0.9}
@@ -106,6 +106,8 @@ def _run_config(file: Path) -> Outcome:
     outcome = _distil(order, settings, work)
     if outcome.accepted and settings.work is None:
         shutil.rmtree(work)
+    if outcome.code == "Rejected":
+        return outcome.model_copy(update={"message": f"{outcome.message}; the student is in {work / 'candidate'}"})
     return outcome
 
 

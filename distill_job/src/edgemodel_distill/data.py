@@ -66,8 +66,19 @@ def read_samples(folder: Path, shape: tuple[int, ...]) -> Floats:
 
 def unique(inputs: Floats) -> Floats:
     """`inputs` without repetitions; the first of equal samples stays in its place."""
-    _, first = np.unique(_keys(inputs), return_index=True)
-    return inputs[np.sort(first)]
+    return inputs[_first(inputs)]
+
+
+def unique_labelled(known: Labelled) -> Labelled:
+    """`known` without repetitions; of an image with two labels the first one counts."""
+    return known.where(_first(known.inputs))
+
+
+def _first(inputs: Floats) -> Mask:
+    """Which samples have no equal one before them."""
+    mask = np.zeros(len(inputs), np.bool_)
+    mask[np.unique(_keys(inputs), return_index=True)[1]] = True
+    return mask
 
 
 def in_holdout(inputs: Floats, share: float) -> Mask:

@@ -5,10 +5,11 @@ from torch import nn
 
 from edgemodel.bundle import Scores
 from edgemodel.distillation import Method
-from edgemodel_distill import measure
+from edgemodel_distill import drift, measure, report
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import HOLDOUT, VALIDATION, Recipe
 from edgemodel_distill.data import Floats, Labelled, in_holdout, in_share
+from edgemodel_distill.drift import Drift
 from edgemodel_distill.errors import DatasetInvalid
 from edgemodel_distill.fetch import Ingredients
 from edgemodel_distill.gates import Measured
@@ -17,6 +18,9 @@ from edgemodel_distill.train import EpochLosses, predict
 
 ENOUGH_TO_TELL = 20
 """Edge samples from which on the teacher is judged by them."""
+
+COMPARED = 2000
+"""Samples of each set that the drift report looks at, spread over it."""
 
 CALIBRATION = 256
 """Inputs from each source whose activations give int8 its ranges."""
@@ -44,6 +48,7 @@ class Examiner:
                 f"want enough samples to train and to examine with, got {len(self.training)} and {len(self.holdout)}"
             )
         self._teacher = things.teacher
+        self._repeated = things.repeated
         self._parent = things.parent.classifier if things.parent is not None else None
         self._targets = things.teacher.logits(self.holdout.inputs)
         self._edge_targets = things.teacher.logits(self.edge_holdout)
@@ -56,7 +61,20 @@ class Examiner:
             holdout=len(self.holdout),
             per_class=tuple(np.bincount(labels, minlength=self._teacher.classes).tolist()),
             edge=len(self.edge_training) + len(self.edge_holdout),
+            repeated=self._repeated,
         )
+
+    def drift(self) -> Drift | None:
+        """The edge's samples against the training set; None where there are too few to tell."""
+        edge = _spread(np.concatenate([self.edge_training, self.edge_holdout]), COMPARED)
+        if len(edge) < ENOUGH_TO_TELL:
+            return None
+        known = _spread(self.training.inputs, COMPARED)
+        return drift.compare(known, edge, self._teacher.logits(known), self._teacher.logits(edge))
+
+    def confusion(self, exported: Classifier) -> list[list[int]]:
+        """How often each label of the holdout (row) got each answer (column)."""
+        return report.confusion(exported.logits(self.holdout.inputs), self.holdout.labels)
 
     def teacher_on_edge(self, recipe: Recipe) -> tuple[float, float] | None:
         """The teacher's mean confidence on edge samples, and its agreement with itself on noisy views of them.

@@ -9,7 +9,7 @@ from edgemodel.bundle import CARD, DATASET, MODEL, SAMPLES, STUDENT, Manifest
 from edgemodel.distillation import Order, SampleSource, Source
 from edgemodel_distill import errors
 from edgemodel_distill.classifier import Classifier
-from edgemodel_distill.data import Floats, Labelled, read_dataset, read_samples, unique
+from edgemodel_distill.data import Floats, Labelled, read_dataset, read_samples, unique, unique_labelled
 from edgemodel_distill.errors import translating
 from edgemodel_registry import ArtifactInvalid, ArtifactMissing, Client
 from edgemodel_registry.folder import read_card
@@ -25,6 +25,7 @@ class EdgeSamples:
     inputs: Floats
     digests: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Ingredients:
     dataset: Labelled
     edge: EdgeSamples
     parent: Parent | None
+    repeated: int = 0
+    """Labelled and edge samples that were there already, and are left out."""
 
 
 def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients:
@@ -59,7 +62,8 @@ def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients
         parent = _parent(order.parent, client, work / "parent", threads)
         _check_parent(parent.classifier, teacher)
     edge = _edge(order, client, work / "samples", teacher.input_shape)
-    return Ingredients(teacher, dataset, edge, parent)
+    known = unique_labelled(dataset)
+    return Ingredients(teacher, known, edge, parent, edge.repeated + len(dataset) - len(known))
 
 
 def _teacher(source: Source, client: Client, folder: Path, threads: int) -> Classifier:
@@ -99,7 +103,9 @@ def _edge(order: Order, client: Client, folder: Path, shape: tuple[int, ...]) ->
             client.pull(source.uri, source.digest, to, names={SAMPLES}, max_bytes=MAX_SAMPLES)
             parts.append(read_samples(to, shape))
             digests.append(source.digest)
-    return EdgeSamples(unique(np.concatenate(parts)), tuple(digests), tuple(skipped))
+    together = np.concatenate(parts)
+    inputs = unique(together)
+    return EdgeSamples(inputs, tuple(digests), tuple(skipped), len(together) - len(inputs))
 
 
 def _nodes_samples(

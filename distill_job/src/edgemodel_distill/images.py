@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -58,12 +59,17 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _stack(files: Sequence[Path], shape: Shape, scale: float) -> Floats:
+    return np.stack([read(file, str(file), shape) for file in files]) / np.float32(scale)
+
+
+def read(file: Path | IO[bytes], name: str, shape: Shape) -> Floats:
+    """One image as (channels, height, width) from 0 to 255; `name` is the subject of errors.
+
+    Raises:
+        DatasetInvalid: it is no image, or `shape` is none of an image.
+    """
     if len(shape) != 3 or shape[0] not in _MODES:  # noqa: PLR2004 (channels, height, width)
         raise DatasetInvalid(f"images: want a model whose input is (1 or 3, height, width), got {shape}")
-    return np.stack([_read(file, shape) for file in files]) / np.float32(scale)
-
-
-def _read(file: Path, shape: Shape) -> Floats:
     channels, height, width = shape
     try:
         with Image.open(file) as image:
@@ -71,7 +77,7 @@ def _read(file: Path, shape: Shape) -> Floats:
             if pixels.size != (width, height):
                 pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetInvalid(f"{file}: not an image that can be read: {error!s:.200}") from error
+        raise DatasetInvalid(f"{name}: not an image that can be read: {error!s:.200}") from error
     values = np.asarray(pixels, np.float32).reshape(height, width, channels)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 

@@ -5,15 +5,19 @@ from pathlib import Path
 
 from edgemodel.distillation import Order
 from edgemodel.outcome import Choice, Gate, Outcome
-from edgemodel_distill import compress, publish, students
+from edgemodel_distill import compress, publish, report, students
 from edgemodel_distill.candidates import choose, compare
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.examine import Examiner
 from edgemodel_distill.fetch import Ingredients, fetch
 from edgemodel_distill.gates import judge_teacher
 from edgemodel_distill.progress import Watch
+from edgemodel_distill.report import Story
 from edgemodel_distill.teach import Lesson, teach
 from edgemodel_registry import Client
+
+CANDIDATE = "candidate"
+"""Folder of the student's bundle in the work folder; a refused one stays there to be looked at."""
 
 
 def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1) -> Outcome:
@@ -55,14 +59,23 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     best, choice = choose(compare(families, card, examiner, order.gates, threads))
     scores |= {**examiner.scores(best.classifier), "warmStart": float(taught.warm)}
     result = Result(things, (*teacher_gates, *best.gates), scores, choice)
+
+    card = publish.complete(card, best.name, examiner.card_scores(best.measured))
+    story = Story(
+        card,
+        examiner.data_report(),
+        taught.epochs,
+        result.gates,
+        choice,
+        examiner.confusion(best.classifier),
+        examiner.drift(),
+    )
+    exported = publish.Exported(best.model, students.weights(taught.student), report.files(story))
+    digest = publish.pack(work / CANDIDATE, card, exported, examiner.holdout.inputs)
     if not best.passed:
         return _rejected(result)
-
     watch.stage("Publishing")
-    card = publish.complete(card, best.name, examiner.card_scores(best.measured))
-    exported = publish.Exported(best.model, students.weights(taught.student))
-    digest = publish.pack(work / "candidate", card, exported, examiner.holdout.inputs)
-    publish.publish(work / "candidate", digest, order.push, client)
+    publish.publish(work / CANDIDATE, digest, order.push, client)
     return _accepted(digest, result)
 
 

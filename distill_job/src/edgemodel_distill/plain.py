@@ -11,12 +11,12 @@ import onnxruntime
 
 from edgemodel.bundle import CARD, MANIFEST, Card, Tensor, digest_of
 from edgemodel.distillation import Source
-from edgemodel_distill import errors, images
+from edgemodel_distill import errors, images, tables
 from edgemodel_distill.classifier import ORT_ERRORS, Classifier
 from edgemodel_distill.data import Shape
 from edgemodel_distill.errors import BadOrder, DatasetInvalid, SamplesInvalid, TeacherInvalid, translating
 from edgemodel_registry import Client, write_bundle, write_dataset, write_samples
-from edgemodel_registry.arrays import Array, read_arrays
+from edgemodel_registry.arrays import Array
 from edgemodel_registry.folder import read_card
 
 _GOLDEN_ROWS = 4
@@ -69,7 +69,7 @@ def card_of(source: Source, client: Client, folder: Path) -> Card:
 
 
 def dataset(path: Path, folder: Path, card: Card) -> Source:
-    """The data set at `path`, or one written as `folder` for the .npz or the folder of images at `path`.
+    """The data set at `path`, or one written as `folder` for the file or the folder of images at `path`.
 
     Raises:
         DatasetMissing, DatasetInvalid: it is not there, or not a data set for this teacher.
@@ -81,14 +81,14 @@ def dataset(path: Path, folder: Path, card: Card) -> Source:
             known = images.read_labelled(path, card.inputs[0].shape[1:], card.input_scale, card.labels)
             inputs, labels = known.inputs, known.labels
         else:
-            arrays = read_arrays(path)
+            arrays = tables.read(path, card)
             inputs, labels = _array(path, arrays, "inputs", "float32"), _array(path, arrays, "labels", "int64")
         shutil.rmtree(folder, ignore_errors=True)
         return Source(uri=f"file://{folder}", digest=write_dataset(folder, path.stem, inputs, labels))
 
 
 def samples(path: Path, folder: Path, card: Card) -> Source:
-    """The samples at `path`, or an artifact written as `folder` for the .npz or the folder of images at `path`.
+    """The samples at `path`, or an artifact written as `folder` for the file or the folder of images at `path`.
 
     Raises:
         SamplesMissing, SamplesInvalid: they are not there, or nothing for this teacher.
@@ -99,7 +99,7 @@ def samples(path: Path, folder: Path, card: Card) -> Source:
         if path.is_dir():
             inputs: Array = images.read_unlabelled(path, card.inputs[0].shape[1:], card.input_scale)
         else:
-            inputs = _array(path, read_arrays(path), "inputs", "float32")
+            inputs = _array(path, tables.read(path, card), "inputs", "float32")
         shutil.rmtree(folder, ignore_errors=True)
         nobody_asked = np.zeros(len(inputs), np.float32)
         return Source(uri=f"file://{folder}", digest=write_samples(folder, path.stem, inputs, nobody_asked))

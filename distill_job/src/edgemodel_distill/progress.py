@@ -35,6 +35,8 @@ class DataReport:
     """Labelled samples of each class."""
     edge: int
     """Unlabelled samples."""
+    repeated: int
+    """Samples, with labels and without, that were there already and are left out."""
 
 
 class Watch(Protocol):

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,8 @@ class Exported:
 
     model: bytes
     weights: bytes
+    report: Mapping[str, bytes]
+    """Files for people."""
 
 
 def describe(order: Order, recipe: Recipe, teacher: Classifier, samples: tuple[str, ...]) -> Card:
@@ -69,7 +72,7 @@ def pack(folder: Path, card: Card, exported: Exported, examples: Floats) -> str:
         f"input:{export.INPUT}": batch,
         f"output:{export.OUTPUT}": Classifier(card, exported.model, 1, errors.InternalError).logits(batch),
     }
-    return write_bundle(folder, card, exported.model, golden, {STUDENT: exported.weights})
+    return write_bundle(folder, card, exported.model, golden, {STUDENT: exported.weights, **exported.report})
 
 
 def publish(folder: Path, digest: str, uri: str, client: Client) -> None:

@@ -30,7 +30,8 @@ def shipped(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any
 def test_an_accepted_student_lies_whole_in_the_registry(shipped: tuple[Any, Any, Path]) -> None:
     outcome, _, folder = shipped
     assert outcome.code == "Accepted"
-    assert {MODEL, STUDENT, "bundle.json", "golden.npz"} == set(check_folder(folder).files)
+    files = {MODEL, STUDENT, "bundle.json", "golden.npz", "report.md", "report.html", "drift.json"}
+    assert set(check_folder(folder).files) == files
 
 
 def test_the_student_learned_what_the_teacher_knows(shipped: tuple[Any, Any, Path]) -> None:

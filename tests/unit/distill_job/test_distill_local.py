@@ -95,6 +95,14 @@ def test_a_refused_student_has_an_exit_status_of_its_own_and_does_not_take_the_f
     assert not (desk / "student").exists()
 
 
+def test_a_refused_student_is_kept_to_be_looked_at(desk: Path, distil: Distil) -> None:
+    _, outcome = distil(gates={"maxSize": 10})
+    kept = desk / ".edgemodel-distill" / "distill" / "candidate"
+    check_folder(kept)
+    assert outcome["message"].endswith(f"the student is in {kept}")
+    assert "| maxSize | 10 |" in (kept / "report.md").read_text()
+
+
 def test_a_folder_that_is_no_bundle_is_never_replaced(desk: Path, distil: Distil) -> None:
     (desk / "student").mkdir()
     (desk / "student" / "thesis.txt").write_text("years of work")
