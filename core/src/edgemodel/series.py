@@ -51,6 +51,15 @@ SAMPLES_PUSHED = "edgemodel_samples_pushed"
 WORKER_RESTARTS_TOTAL = "edgemodel_worker_restarts_total"
 """Counter; label reason."""
 
+TRAINING_EPOCH = "edgemodel_training_epoch"
+"""Gauge of a distillation Job; label candidate: epochs that are done."""
+TRAINING_PERCENT = "edgemodel_training_percent"
+"""Gauge of a distillation Job; label candidate: how much of the training is done."""
+TRAINING_LOSS = "edgemodel_training_loss"
+"""Gauge of a distillation Job; label candidate: mean loss of the last epoch."""
+TRAINING_ACCURACY = "edgemodel_training_holdout_accuracy"
+"""Gauge of a distillation Job; label candidate: accuracy on the holdout after the last epoch."""
+
 ALERT_LABELS = ("edgemodel", "namespace", "fault", "node")
 """Labels of an alert that names an EdgeModel; `node` is optional."""
 

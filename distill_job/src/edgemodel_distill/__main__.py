@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 from edgemodel import distillation
 from edgemodel.distillation import ORDER_VARIABLE, Order, OrderError
 from edgemodel.outcome import Outcome
-from edgemodel_distill import result
+from edgemodel_distill import heartbeat, result
 from edgemodel_distill.config import Settings
-from edgemodel_distill.errors import BadOrder, InternalError, Terminated, classify
+from edgemodel_distill.errors import BadOrder, InternalError, NoProgress, Terminated, classify
 from edgemodel_distill.stopping import STOP
 
 if TYPE_CHECKING:
@@ -113,9 +113,24 @@ def _run_config(file: Path) -> Outcome:
 
 def _distil(order: Order, settings: Settings, work: Path) -> Outcome:
     # Imported late: PyTorch takes seconds, and SIGTERM has to be heard from the first.
-    from edgemodel_distill import job, progress  # noqa: PLC0415
+    from edgemodel_distill import job, metrics, progress  # noqa: PLC0415
 
-    return job.run(order, _client(settings), work, progress.watch_for(sys.stdout), settings.threads)
+    watch = progress.watch_for(sys.stdout)
+    with (
+        heartbeat.watched(settings.patience, lambda: _give_up(settings.patience)),
+        metrics.served(watch, order.name, settings) as told,
+    ):
+        return job.run(order, _client(settings), work, told, settings.threads)
+
+
+def _give_up(patience: int) -> None:
+    """The main thread hangs, maybe in a library's code: nothing but the process's end gets it out of there."""
+    hung = NoProgress(f"nothing was done for {patience} seconds; where it hangs is in the log")
+    faulthandler.dump_traceback()
+    file = _result_file()
+    if file is not None:
+        result.write(file, Outcome(code=hung.code, message=str(hung)))
+    os._exit(1)
 
 
 def _client(settings: Settings) -> "Client":

@@ -7,6 +7,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from edgemodel.bundle import Card
 from edgemodel_distill.data import Floats
 from edgemodel_distill.errors import DistillError
+from edgemodel_distill.heartbeat import HEART
 
 BATCH = 256
 """Rows per call when a whole set is asked: bounds the memory of a large teacher's activations."""
@@ -74,6 +75,7 @@ class Classifier:
 
     def _run(self, inputs: Floats) -> Floats:
         output = self.card.outputs[0].name
+        HEART.beat()
         try:
             answer = self._session.run([output], {self.card.inputs[0].name: inputs})[0]
         except (*ORT_ERRORS, ValueError) as error:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgemodel import series
 from edgemodel.distillation import Method, Order
 from edgemodel_distill.errors import BadSettings
 
@@ -61,23 +62,39 @@ class Settings:
     registry_ca: Path | None = None
     docker_config: Path | None = None
     threads: int = 1
+    metrics_port: int | None = None
+    """Where /metrics answers; None: nowhere."""
+    patience: int = 1800
+    """Seconds without progress after which the run gives up."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """Labels of every series."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
-        """The settings in EDGEMODEL_WORK, _REGISTRY_CA, _DOCKER_CONFIG and _THREADS.
+        """The settings in EDGEMODEL_WORK, _REGISTRY_CA, _DOCKER_CONFIG, _THREADS, _PATIENCE and _METRICS_PORT.
+
+        With a port, EDGEMODEL_NAME, _NAMESPACE and _NODE are the labels of the metrics.
 
         Raises:
             BadSettings: names the variable.
         """
-        threads = environment.get("EDGEMODEL_THREADS") or "1"
-        if not threads.isdecimal() or int(threads) < 1:
-            raise BadSettings(f"EDGEMODEL_THREADS: want a whole number of 1 or more, got {threads!r:.80}")
+        port = environment.get("EDGEMODEL_METRICS_PORT")
+        own = {name: environment.get(f"EDGEMODEL_{name.upper()}", "") for name in ("name", "namespace", "node")}
         return cls(
             work=_path(environment.get("EDGEMODEL_WORK")),
             registry_ca=_path(environment.get("EDGEMODEL_REGISTRY_CA")),
             docker_config=_path(environment.get("EDGEMODEL_DOCKER_CONFIG")),
-            threads=int(threads),
+            threads=_number("EDGEMODEL_THREADS", environment.get("EDGEMODEL_THREADS") or "1"),
+            patience=_number("EDGEMODEL_PATIENCE", environment.get("EDGEMODEL_PATIENCE") or "1800"),
+            metrics_port=_number("EDGEMODEL_METRICS_PORT", port) if port else None,
+            identity=series.identity(own["name"], own["namespace"], own["node"]),
         )
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise BadSettings(f"{name}: want a whole number of 1 or more, got {text!r:.80}")
+    return int(text)
 
 
 def _path(value: str | None) -> Path | None:

@@ -9,6 +9,7 @@ DistillError
 ├── RegistryUnreachable          worth another try later
 ├── RegistryUnauthorised, RegistryRefused
 ├── NanLoss                      the training diverged
+├── NoProgress                   nothing was done for a long time
 ├── OutOfMemory, DiskFull
 └── InternalError                a bug of ours
 Terminated is not an error: somebody asked the process to end.
@@ -128,6 +129,12 @@ class OutOfMemory(DistillError):
 
 class DiskFull(DistillError):
     """No space left in the work folder."""
+
+    retryable = True
+
+
+class NoProgress(DistillError):
+    """Nothing was done for so long that somebody must be waiting for something that never comes."""
 
     retryable = True
 

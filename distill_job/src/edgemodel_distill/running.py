@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgemodel.distillation import Method
 from edgemodel_distill.config import Recipe
+from edgemodel_distill.heartbeat import HEART
 from edgemodel_distill.losses import Loss
 from edgemodel_distill.views import Views
 
@@ -59,6 +60,7 @@ class Place:
         parts = (loss.total, loss.soft, loss.hard)
         self.sums = [so_far + part.item() for so_far, part in zip(self.sums, parts, strict=True)]
         self.step += 1
+        HEART.beat()
 
     def turn(self) -> tuple[float, ...]:
         """Go to the next epoch; return the mean losses of this one."""

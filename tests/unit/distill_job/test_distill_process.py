@@ -1,10 +1,14 @@
 """The process as the image runs it: order in, JSON lines and Outcome out."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +19,12 @@ import pytest
 import torch
 
 from edgemodel.outcome import MESSAGE_LIMIT, Gate, Outcome, parse
-from edgemodel_distill import errors, result
+from edgemodel_distill import errors, heartbeat, job, metrics, result
 from edgemodel_distill.__main__ import main
 from edgemodel_distill.config import Settings
 from edgemodel_distill.progress import Bar, EpochReport
-from tests.unit.distill_job.tiny_world import GONE, World
+from edgemodel_registry import Client
+from tests.unit.distill_job.tiny_world import GONE, Quiet, World
 
 
 @dataclass(frozen=True)
@@ -170,3 +175,60 @@ def test_a_terminal_shows_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert "75%" in shown
     assert "holdout 0.875" in shown
     assert shown.endswith("Measuring\n")
+
+
+def test_metrics_tell_how_far_the_run_is(world: World, work: Path) -> None:
+    """The port is open only while the run goes on: it is asked from within."""
+    port = free_port()
+    identity = {"edgemodel": "digits", "namespace": "plant-a", "node": "job-pod"}
+    told: list[str] = []
+
+    class Asking(Quiet):
+        def stage(self, name: str) -> None:
+            super().stage(name)
+            if name == "Measuring":
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                    told.append(answer.read().decode())
+
+    with metrics.served(Asking(), "distilled-1", Settings(metrics_port=port, identity=identity)) as watch:
+        job.run(world.change(), Client(), work, watch)
+    labels = 'candidate="distilled-1",edgemodel="digits",namespace="plant-a",node="job-pod"'
+    assert f"edgemodel_training_percent{{{labels}}} 100.0" in told[0]
+    assert f"edgemodel_training_epoch{{{labels}}} 8.0" in told[0]
+
+
+def test_a_port_that_is_taken_is_named(world: World) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        settings = Settings(metrics_port=taken.getsockname()[1], identity={"edgemodel": "digits"})
+        with pytest.raises(errors.BadSettings, match="EDGEMODEL_METRICS_PORT"), metrics.served(Quiet(), "x", settings):
+            pass
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_run_that_hangs_gives_up_and_says_so(world: World, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        teacher = {"uri": f"oci://127.0.0.1:{silent.getsockname()[1]}/teacher", "digest": GONE}
+        environment = {
+            **os.environ,
+            "EDGEMODEL_DISTILL_ORDER": world.change(teacher=teacher).dump(),
+            "EDGEMODEL_RESULT": str(tmp_path / "result"),
+            "EDGEMODEL_PATIENCE": "1",
+        }
+        ended = subprocess.run(
+            [sys.executable, "-m", "edgemodel_distill"], env=environment, capture_output=True, check=False, timeout=120
+        )
+    assert ended.returncode == 1
+    assert parse((tmp_path / "result").read_text()).code == "NoProgress"
+
+
+def test_who_works_is_left_alone() -> None:
+    gave_up = threading.Event()
+    with heartbeat.watched(0.3, gave_up.set):
+        for _ in range(40):
+            heartbeat.HEART.beat()
+            assert not gave_up.wait(0.02)
+    assert not gave_up.is_set()

@@ -13,9 +13,9 @@ from edgemodel import series
 from edgemodel.tally import PARTS, Measure, Moments
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Target
+from edgemodel_operator.model.observation import Target, Training
 from edgemodel_operator.signals.board import Board
-from edgemodel_operator.signals.reports import Sample, assemble, firing
+from edgemodel_operator.signals.reports import Sample, assemble, firing, trainings
 from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, Prometheus, Scrape
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +40,30 @@ python_info{version="3.13"} 1
 
 def sample(name: str, value: float, **labels: str) -> Sample:
     return Sample(name, IDENTITY | labels, value)
+
+
+# Trainings
+
+
+def test_a_job_tells_how_far_it_is() -> None:
+    told = [
+        sample(series.TRAINING_EPOCH, 3, candidate="distilled-2"),
+        sample(series.TRAINING_PERCENT, 60, candidate="distilled-2"),
+    ]
+    assert trainings(told) == {KEY: Training(candidate="distilled-2", epoch=3, percent=60)}
+    assert assemble(told, NOW) == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1e9])
+def test_an_epoch_that_cannot_be_is_none(value: float) -> None:
+    assert trainings([sample(series.TRAINING_EPOCH, value, candidate="distilled-2")]) == {}
+
+
+def test_a_training_that_goes_on_wakes_its_model() -> None:
+    board = Board(10.0)
+    assert board.take([sample(series.TRAINING_EPOCH, 1, candidate="distilled-2")], NOW) == {KEY}
+    assert board.take([sample(series.TRAINING_EPOCH, 1, candidate="distilled-2")], NOW) == set()
+    assert board.training(KEY) == Training(candidate="distilled-2", epoch=1, percent=0)
 
 
 # Reports

@@ -135,14 +135,16 @@ def test_with_replicas_each_pod_is_a_unit_of_its_own() -> None:
     assert [p.node for p in seen.pods] == ["p1", "p2"]
 
 
-def test_only_pods_that_serve_are_scraped() -> None:
-    pods = [trim_pod(pod("p", podIP="10.0.0.1")), trim_pod(pod("d", component=naming.DISTILLING, podIP="10.0.0.2"))]
-    [target] = world(Pod={KEY: pods}).targets()
-    assert (target.address, target.labels["edgemodel"], target.labels["namespace"]) == (
-        "10.0.0.1",
-        KEY.name,
-        KEY.namespace,
-    )
+def test_pods_that_serve_and_jobs_that_run_are_scraped_and_told_apart() -> None:
+    pods = [
+        trim_pod(pod("p", podIP="10.0.0.1")),
+        trim_pod(pod("d", component=naming.DISTILLING, podIP="10.0.0.2")),
+        trim_pod(pod("e", component=naming.DISTILLING, podIP="10.0.0.3", phase="Succeeded")),
+        trim_pod(pod("x", component="x", podIP="10.0.0.4")),
+    ]
+    targets = list(world(Pod={KEY: pods}).targets())
+    assert [(target.address, target.trains) for target in targets] == [("10.0.0.1", False), ("10.0.0.2", True)]
+    assert {(t.labels["edgemodel"], t.labels["namespace"]) for t in targets} == {(KEY.name, KEY.namespace)}
 
 
 def child(kind: str, name: str, version: str, **fields: Any) -> Body:

@@ -10,7 +10,17 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.serving import Placement
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Job, Node, Notice, Observation, Pod, Report, Target
+from edgemodel_operator.model.observation import (
+    Alert,
+    Job,
+    Node,
+    Notice,
+    Observation,
+    Pod,
+    Report,
+    Target,
+    Training,
+)
 from edgemodel_operator.render.job import LABEL_ATTEMPT
 
 Body = Mapping[str, Any]
@@ -34,6 +44,10 @@ class Signals(Protocol):
 
     def notices(self, key: Key) -> tuple[Notice, ...]:
         """What the webhook brought and no status has yet."""
+        ...
+
+    def training(self, key: Key) -> Training | None:
+        """How far the distillation Job says that it is."""
         ...
 
     def telemetry(self, now: datetime) -> bool | None:
@@ -60,7 +74,7 @@ class World:
         return [Key(*key) for key in self._indexes.get("EdgeModel", {})]
 
     def targets(self) -> Iterator[Target]:
-        """All serving pods that can be scraped."""
+        """All pods that can be scraped: those that serve, and those of distillation Jobs that run."""
         for key, pods in self._indexes.get("Pod", {}).items():
             body = next(iter(self._indexes.get("EdgeModel", {}).get(key, ())), {})
             mode = body.get("spec", {}).get("placement", {}).get("mode", "EveryNode")
@@ -68,6 +82,8 @@ class World:
                 if pod["address"] and pod["component"] == naming.SERVING:
                     namespace, name = key
                     yield Target(pod["address"], series.identity(name, namespace, _unit(pod, mode)))
+                elif pod["address"] and pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
+                    yield Target(pod["address"], series.identity(key[1], key[0], pod["name"]), trains=True)
 
     def wrote(self, body: Body, now: datetime) -> None:
         """Remember what a write returned until the watch has caught up."""
@@ -108,6 +124,7 @@ class World:
             alerts=signals.alerts(key, now),
             notices=signals.notices(key),
             jobs=tuple(_job(body, pods) for (kind, _), body in sorted(children.items()) if kind == "Job"),
+            training=signals.training(key),
             wish=_wish(children.get(("ConfigMap", naming.wish_config_map(model.name)))),
             obstacle=self._obstacles.get(key),
             children=children,

@@ -15,6 +15,7 @@ from edgemodel_operator.model.observation import Job, Observation
 
 RUNNING = frozenset({DistillationPhase.PENDING, DistillationPhase.RUNNING})
 SCORES_KEPT = 20
+PERCENT_STEP = 5
 UNDER_WAY = RUNNING | {DistillationPhase.WAITING_FOR_SAMPLES}
 
 
@@ -74,9 +75,7 @@ def _watch(observation: Observation, draft: Draft, distillation: DistillationSta
     if job is None:
         return draft
     if not job.finished:
-        if distillation.phase is DistillationPhase.RUNNING or not job.running:
-            return draft
-        return draft.set(distillation=distillation.model_copy(update={"phase": DistillationPhase.RUNNING}))
+        return _progress(observation, draft, distillation) if job.running else draft
     outcome = job.outcome
     if outcome is not None and outcome.accepted:
         return _accept(observation, draft, distillation, job)
@@ -84,6 +83,18 @@ def _watch(observation: Observation, draft: Draft, distillation: DistillationSta
         return _reject(observation, draft, distillation, job)
     code = outcome.code if outcome is not None else "NoResult"
     return _fail(observation, draft, distillation, code, outcome.message if outcome is not None else job.message)
+
+
+def _progress(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:
+    """What a running Job says of itself goes into the status in steps that people see, and never backwards."""
+    update: dict[str, object] = {"phase": DistillationPhase.RUNNING}
+    training = observation.training
+    if training is not None and training.candidate == distillation.candidate:
+        step = PERCENT_STEP if distillation.phase is DistillationPhase.RUNNING else 0
+        if training.percent >= distillation.percent + step:
+            update |= {"percent": training.percent, "epoch": training.epoch}
+    changed = distillation.model_copy(update=update)
+    return draft if changed == distillation else draft.set(distillation=changed)
 
 
 def _accept(observation: Observation, draft: Draft, distillation: DistillationStatus, job: Job) -> Draft:

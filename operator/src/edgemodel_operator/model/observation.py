@@ -19,6 +19,8 @@ class Target:
 
     address: str
     labels: Mapping[str, str]
+    trains: bool = False
+    """Whether it is a distillation Job's and not one that serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How far a distillation Job says that it is."""
+
+    candidate: str
+    epoch: int
+    percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One moment of one EdgeModel. `reports` holds fresh ones only; `children` are live objects by (kind, name)."""
 
@@ -118,6 +129,7 @@ class Observation:
     notices: tuple[Notice, ...] = ()
     """What the webhook brought and no status has yet, oldest first."""
     jobs: tuple[Job, ...] = ()
+    training: Training | None = None
     wish: Wish | None = None
     obstacle: tuple[Reason, str] | None = None
     """Why the last plan could not be carried out, where another try alone does not help."""

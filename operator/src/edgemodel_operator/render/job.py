@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 
-from edgemodel import bundle, distillation
+from edgemodel import bundle, distillation, series
 from edgemodel.distillation import Order, SampleSource, Source
 from edgemodel_operator.api.delivery import Distillation
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import SECURITY_CONTEXT, pod_spec, registry_access, resources, scratch
+from edgemodel_operator.render.pod import SCRAPED, SECURITY_CONTEXT, pod_spec, registry_access, resources, scratch
 
 KEPT_SECONDS = 24 * 3600
 """How long a finished Job stays for people to look at; its result is in the status by then."""
-DEADLINE_SECONDS = 6 * 3600
+DEADLINE_SECONDS = 7 * 24 * 3600
+"""The last resort: a Job that makes no progress ends itself long before."""
 LABEL_ATTEMPT = "edgemodel.dev/attempt"
 
 
@@ -41,7 +42,8 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
     container: Object = {
         "name": "distill",
         "image": image,
-        "env": [{"name": distillation.ORDER_VARIABLE, "value": order.dump()}, *environment],
+        "ports": [{"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
+        "env": [{"name": distillation.ORDER_VARIABLE, "value": order.dump()}, *_identity(model), *environment],
         "volumeMounts": [*registry_mounts, *mounts],
         "securityContext": SECURITY_CONTEXT,
         "terminationMessagePolicy": "File",
@@ -60,7 +62,7 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
         "activeDeadlineSeconds": DEADLINE_SECONDS,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
         "template": {
-            "metadata": {"labels": pod_labels},
+            "metadata": {"labels": pod_labels, "annotations": SCRAPED},
             "spec": pod_spec(container, [*registry_volumes, *volumes], **fields),
         },
     }
@@ -69,6 +71,16 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
     )
     job["metadata"]["labels"][LABEL_ATTEMPT] = str(attempt.number)
     return job
+
+
+def _identity(model: EdgeModel) -> list[Object]:
+    """Whose progress the metrics tell."""
+    return [
+        {"name": "EDGEMODEL_METRICS_PORT", "value": str(series.PORT_ADMIN)},
+        {"name": "EDGEMODEL_NAME", "value": model.name},
+        {"name": "EDGEMODEL_NAMESPACE", "value": model.namespace},
+        {"name": "EDGEMODEL_NODE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ]
 
 
 def _order(model: EdgeModel, wanted: Distillation, attempt: Attempt) -> Order:

@@ -4,6 +4,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
+from edgemodel import series
 from edgemodel_operator.api.serving import Registry, Resources, Serving
 from edgemodel_operator.model.plan import Object
 
@@ -18,6 +19,13 @@ _BINARY = {f"{letter}i": Fraction(1024) ** power for power, letter in ((6, "E"),
 _BINARY |= {"Mi": Fraction(1024) ** 2, "Ki": Fraction(1024), "": Fraction(1)}
 _DECIMAL = {letter: Fraction(10) ** (3 * power) for power, letter in zip(range(6, 0, -1), "EPTGMk", strict=True)}
 _DECIMAL |= {"": Fraction(1), "m": Fraction(1, 10**3), "u": Fraction(1, 10**6)}
+
+SCRAPED: Object = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": str(series.PORT_ADMIN),
+    "prometheus.io/path": "/metrics",
+}
+"""Annotations that ask Prometheus for a visit."""
 
 SECURITY_CONTEXT: Object = {
     "allowPrivilegeEscalation": False,

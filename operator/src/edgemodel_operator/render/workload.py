@@ -5,7 +5,15 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model.naming import SERVING, labels, wish_config_map
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import SECURITY_CONTEXT, pod_spec, protection, registry_access, resources, scratch
+from edgemodel_operator.render.pod import (
+    SCRAPED,
+    SECURITY_CONTEXT,
+    pod_spec,
+    protection,
+    registry_access,
+    resources,
+    scratch,
+)
 
 WISH_FOLDER = "/etc/edgemodel/wish"
 GRACE_SECONDS = 30
@@ -80,13 +88,8 @@ def _template(model: EdgeModel, image: str) -> Object:
         fields["nodeSelector"] = dict(placement.node_selector)
     if model.spec.registry.pull_secret is not None:
         fields["imagePullSecrets"] = [{"name": model.spec.registry.pull_secret.name}]
-    annotations = {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": str(series.PORT_ADMIN),
-        "prometheus.io/path": "/metrics",
-    }
     return {
-        "metadata": {"labels": labels(model.name, SERVING), "annotations": annotations},
+        "metadata": {"labels": labels(model.name, SERVING), "annotations": SCRAPED},
         "spec": pod_spec(
             _container(model, image), [wish_volume, *volumes, *secret_volumes, *scratch_volumes], **fields
         ),

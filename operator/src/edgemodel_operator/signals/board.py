@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Notice, Report
+from edgemodel_operator.model.observation import Alert, Notice, Report, Training
 from edgemodel_operator.signals.inbox import Inbox
-from edgemodel_operator.signals.reports import Sample, assemble, firing
+from edgemodel_operator.signals.reports import Sample, assemble, firing, trainings
 
 FRESH_INTERVALS = 3
 """A report older than this many signal intervals is absent."""
@@ -22,6 +22,7 @@ class Board:
         self._has_alerts = alerts
         self._reports: dict[Key, dict[str, Report]] = {}
         self._firing: dict[Key, tuple[Alert, ...]] = {}
+        self._trainings: dict[Key, Training] = {}
         self._answered: datetime | None = None
         self.inbox = Inbox()
         """What the webhook brought and no status has yet."""
@@ -30,19 +31,21 @@ class Board:
         """Replace what is known by `samples`; the EdgeModels for which something changed."""
         found = list(samples)
         reports, alerts = assemble(found, now), firing(found)
-        keys = reports.keys() | alerts.keys() | self._reports.keys() | self._firing.keys()
+        training = trainings(found)
+        keys = reports.keys() | alerts.keys() | training.keys() | self._reports.keys() | self._firing.keys()
         changed = {
             key
             for key in keys
             if _essence(reports.get(key)) != _essence(self._reports.get(key))
             or _names(alerts.get(key)) != _names(self._firing.get(key))
+            or (key in training and training[key] != self._trainings.get(key))
         }
-        self._reports, self._firing, self._answered = reports, alerts, now
+        self._reports, self._firing, self._trainings, self._answered = reports, alerts, training, now
         return changed
 
     def forget(self, key: Key) -> None:
         """The EdgeModel is gone."""
-        for table in (self._reports, self._firing):
+        for table in (self._reports, self._firing, self._trainings):
             table.pop(key, None)
 
     def telemetry(self, now: datetime) -> bool | None:
@@ -53,6 +56,10 @@ class Board:
         """Fresh reports by node."""
         known = self._reports.get(key, {})
         return {node: report for node, report in known.items() if now - report.at <= self._lifetime}
+
+    def training(self, key: Key) -> Training | None:
+        """How far the distillation Job said that it is."""
+        return self._trainings.get(key)
 
     def notices(self, key: Key) -> tuple[Notice, ...]:
         """What the webhook brought and no status has yet, oldest first."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from edgemodel import series, tally
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Report
+from edgemodel_operator.model.observation import Alert, Report, Training
 
 WANTED = (
     series.SERVING_INFO,
@@ -22,6 +22,11 @@ WANTED = (
     series.TALLY_BEGAN,
 )
 """The series that a report is made of."""
+
+TRAINING = (series.TRAINING_EPOCH, series.TRAINING_PERCENT)
+"""The series that tell how far a distillation Job is."""
+
+_MOST_EPOCHS = 10_000
 
 FAULT_LIMIT = 52
 """Longest name of a fault rule."""
@@ -65,6 +70,24 @@ def assemble(samples: Iterable[Sample], at: datetime) -> dict[Key, dict[str, Rep
         if key is not None and node and sample.name in WANTED and math.isfinite(sample.value):
             grouped.setdefault(key, {}).setdefault(node, []).append(sample)
     return {key: {node: _report(node, found, at) for node, found in nodes.items()} for key, nodes in grouped.items()}
+
+
+def trainings(samples: Iterable[Sample]) -> dict[Key, Training]:
+    """How far the distillation Jobs are; figures that cannot be are none."""
+    found: dict[Key, dict[str, dict[str, float]]] = {}
+    for sample in samples:
+        key, candidate = key_of(sample.labels), sample.labels.get("candidate", "")
+        if sample.name in TRAINING and key is not None and 0 <= sample.value <= _MOST_EPOCHS:
+            found.setdefault(key, {}).setdefault(candidate, {})[sample.name] = sample.value
+    latest = {key: max(candidates.items()) for key, candidates in found.items()}
+    return {
+        key: Training(
+            candidate=candidate,
+            epoch=int(figures.get(series.TRAINING_EPOCH, 0)),
+            percent=min(100, int(figures.get(series.TRAINING_PERCENT, 0))),
+        )
+        for key, (candidate, figures) in latest.items()
+    }
 
 
 def firing(samples: Iterable[Sample]) -> dict[Key, tuple[Alert, ...]]:

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edgemodel import series
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.observation import Target
-from edgemodel_operator.signals.reports import ALERTS, ALERTS_SINCE, WANTED, Sample
+from edgemodel_operator.signals.reports import ALERTS, ALERTS_SINCE, TRAINING, WANTED, Sample
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 SCRAPES_AT_ONCE = 16
@@ -35,7 +35,7 @@ class Prometheus:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url.rstrip("/") + "/api/v1/query"
-        names = "|".join(WANTED)
+        names = "|".join((*WANTED, *TRAINING))
         alerts = f'{ALERTS}{{alertstate="firing",edgemodel!=""}} or {ALERTS_SINCE}{{edgemodel!=""}}'
         self._query = f'{{__name__=~"{names}"}} or {alerts}'
 
@@ -64,8 +64,9 @@ class Scrape:
         """See `Source.read`."""
         targets = list(self._targets())
         answers = await asyncio.gather(*(self._scrape(target) for target in targets))
-        if targets and all(answer is None for answer in answers):
-            raise SignalError(f"none of {len(targets)} pods answered a scrape")
+        serving = [answer for target, answer in zip(targets, answers, strict=True) if not target.trains]
+        if serving and all(answer is None for answer in serving):
+            raise SignalError(f"none of {len(serving)} pods answered a scrape")
         return [sample for answer in answers if answer is not None for sample in answer]
 
     async def _scrape(self, target: Target) -> list[Sample] | None:
@@ -78,7 +79,8 @@ class Scrape:
             families = list(text_string_to_metric_families(text))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
             return None
-        wanted = (s for family in families for s in family.samples if s.name in WANTED)
+        names = TRAINING if target.trains else WANTED
+        wanted = (s for family in families for s in family.samples if s.name in names)
         return [Sample(s.name, {**s.labels, **target.labels}, s.value) for s in wanted]
 
 
