@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from edgemodel.outcome import Outcome
 from edgemodel_operator.model import naming
 from tests.unit.operator.api_in_memory import ApiInMemory, Body
-from tests.unit.operator.edge import Edge, Script
+from tests.unit.operator.edge import Edge
 from tests.unit.operator.plant import KEY, student
+from tests.unit.operator.script import Script
 
 
 @dataclass
@@ -40,7 +41,11 @@ class Kubelets:
             return
         edge.installed = True
         known = self.api.objects.get(place, {"metadata": {}})
-        metadata: Body = {"name": place[1], "labels": naming.labels(KEY.name, naming.SERVING)}
+        metadata: Body = {
+            "name": place[1],
+            "namespace": KEY.namespace,
+            "labels": naming.labels(KEY.name, naming.SERVING),
+        }
         metadata["annotations"] = dict(known["metadata"].get("annotations", {}))
         metadata["ownerReferences"] = [{"uid": workload["metadata"]["uid"]}]
         ready = {"type": "Ready", "status": str(edge.answers)}

@@ -1,9 +1,10 @@
 """The operator from its reconciler down, around an API server in memory: what kopf and HTTP do is done here."""
 
 from collections.abc import Coroutine, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from edgemodel_operator.api import resource
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.cluster.world import Signals
 from edgemodel_operator.cluster.world import World as Indexes
@@ -28,7 +29,9 @@ class SimulatedOperator:
         self.watches = Watches(api, self._eyes)
         self._reconciler = Reconciler(api, self._eyes, self.board, IMAGES, self.clock)
         self._delivered: list[Waiting] = []
-        self._deadline: datetime | None = None
+        self._running = 0.0
+        """Seconds since its start: deadlines are kept on a clock that nobody sets."""
+        self._deadline: float | None = None
         self._fresh: bool | None = None
         self._rung = True
         api.notify = self.watches.changed
@@ -42,9 +45,21 @@ class SimulatedOperator:
         """What the last tick decided on; None where there was nothing to decide."""
         return self._eyes.observed
 
-    def observe(self, model: EdgeModel) -> Observation:
-        """What it knows at this moment."""
-        return self._eyes.observe(model, self.board, self.now)
+    def observe(self) -> Observation | None:
+        """What it knows at this moment; None where it sees no EdgeModel."""
+        body = self._eyes.body(KEY)
+        return None if body is None else self._eyes.observe(resource.parse(body), self.board, self.now)
+
+    @property
+    def stumbling(self) -> bool:
+        """Whether it tries again what the API server refused."""
+        return bool(self._reconciler._failures)
+
+    def advance(self, now: datetime, seconds: float) -> None:
+        """Time passes."""
+        self.now = now
+        self._running += seconds
+        self.watches.age()
 
     def listen(self, samples: Iterable[Sample] | None) -> None:
         """One reading of the signals (None: their source did not answer)."""
@@ -70,7 +85,7 @@ class SimulatedOperator:
 
     def woken(self) -> bool:
         """Whether it has a reason to tick; asking uses the reason up."""
-        due = self._deadline is not None and self._deadline <= self.now
+        due = self._deadline is not None and self._deadline <= self._running
         if due:
             self._deadline = None
         woken = self.watches.deliver() or self._rung or due
@@ -82,7 +97,7 @@ class SimulatedOperator:
         self._eyes.observed = None
         delay: float | None = _finish(self._reconciler.tick(KEY))
         if delay is not None:
-            moment = self.now + timedelta(seconds=delay)
+            moment = self._running + delay
             self._deadline = moment if self._deadline is None else min(self._deadline, moment)
 
 

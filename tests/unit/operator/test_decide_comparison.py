@@ -6,7 +6,7 @@ import pytest
 
 from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status_rollout import BASELINES_KEPT, ComparisonStatus
-from tests.unit.operator.edge import Traffic
+from tests.unit.operator.script import Traffic
 from tests.unit.operator.world import World, digest
 
 

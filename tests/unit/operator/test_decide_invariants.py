@@ -3,13 +3,12 @@
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from edgemodel_operator.decide import decide
-from edgemodel_operator.model.plan import Nudge
 from tests.unit.operator.world import IMAGES, Mishap, World, digest, student
+from tests.unit.operator.world_checks import assert_order_is_irrelevant
 
 
 def install(world: World) -> None:
@@ -73,20 +72,7 @@ def test_deciding_does_not_depend_on_the_order_of_what_is_seen(scenario: Callabl
     world = World()
     scenario(world)
     for observation in world.audited:
-        turned = replace(
-            observation,
-            nodes=observation.nodes[::-1],
-            pods=observation.pods[::-1],
-            reports=dict(reversed(observation.reports.items())),
-            alerts=None if observation.alerts is None else observation.alerts[::-1],
-            notices=observation.notices[::-1],
-            jobs=observation.jobs[::-1],
-            children=dict(reversed(observation.children.items())),
-        )
-        first, second = decide(observation, IMAGES), decide(turned, IMAGES)
-        assert (first.events, first.wake) == (second.events, second.wake)
-        assert set(_nudges(first.actions)) == set(_nudges(second.actions))
-        assert _others(first.actions) == _others(second.actions)
+        assert_order_is_irrelevant(observation)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -200,11 +186,3 @@ CHANGES: tuple[Callable[[World, random.Random], None], ...] = (
     _node,
     _outcome,
 )
-
-
-def _nudges(actions: tuple[object, ...]) -> list[Nudge]:
-    return [action for action in actions if isinstance(action, Nudge)]
-
-
-def _others(actions: tuple[object, ...]) -> list[object]:
-    return [action for action in actions if not isinstance(action, Nudge)]

@@ -244,3 +244,26 @@ def test_a_write_is_forgotten_when_the_object_was_made_anew() -> None:
     found.wrote(child("ConfigMap", "digits-wish", "10"), NOW - timedelta(seconds=1))
     (body,) = observe(found).children.values()
     assert body["metadata"]["uid"] == "younger"
+
+
+def test_a_pod_that_was_nudged_counts_as_nudged_before_its_watch_shows_it() -> None:
+    before = {"uid": "p-1", "resourceVersion": "5"}
+    known = world(Node=nodes_index(node()), Pod={KEY: [trim_pod(_versioned(before))]})
+    nudged = _versioned(before | {"resourceVersion": "7"})
+    nudged["metadata"]["annotations"] = {naming.ANNOTATION_REVISION: "3"}
+    known.nudged(nudged)
+    assert [seen.revision for seen in observe(known).pods] == ["3"]
+
+
+def test_what_a_pod_s_watch_shows_later_wins_over_what_the_nudge_returned() -> None:
+    nudged = _versioned({"uid": "p-1", "resourceVersion": "7"})
+    nudged["metadata"]["annotations"] = {naming.ANNOTATION_REVISION: "3"}
+    for metadata in ({"uid": "p-1", "resourceVersion": "8"}, {"uid": "p-2", "resourceVersion": "6"}):
+        known = world(Node=nodes_index(node()), Pod={KEY: [trim_pod(_versioned(metadata))]})
+        known.nudged(nudged)
+        assert [seen.revision for seen in observe(known).pods] == [""]
+
+
+def _versioned(metadata: Body) -> Body:
+    body = pod("p")
+    return {**body, "metadata": {**body["metadata"], "namespace": KEY.namespace, **metadata}}

@@ -36,6 +36,11 @@ class Watches:
             self._see(place)
         indexes.bind(self._found)
 
+    @property
+    def behind(self) -> bool:
+        """Whether something is yet to be shown, or will be late."""
+        return bool(self.lag or self._late)
+
     def changed(self, place: Place) -> None:
         """Something was written; it shows after `lag` more steps."""
         self._late.append((self.lag, place))

@@ -10,32 +10,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from edgemodel import verbs
-from edgemodel import wish as wish_document
-from edgemodel.wish import Wish
-from edgemodel_operator.api import resource
 from edgemodel_operator.api.resource import EdgeModel
-from edgemodel_operator.api.states import VersionState
-from edgemodel_operator.api.status import Status
 from edgemodel_operator.decide import decide
-from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Alert, Notice, Observation
-from edgemodel_operator.model.plan import Event
-from tests.unit.operator.api_in_memory import ApiInMemory, Body, KilledError, Mishap, Place
-from tests.unit.operator.edge import Edge, Script
+from tests.unit.operator.api_in_memory import ApiInMemory, Body, KilledError, Mishap
+from tests.unit.operator.edge import Edge
 from tests.unit.operator.kubelets import Kubelets
 from tests.unit.operator.plant import BARRED, IMAGES, KEY, SPEC, STEP, UID, artifact, digest, student
+from tests.unit.operator.script import Script
 from tests.unit.operator.simulated_operator import SimulatedOperator
-from tests.unit.operator.world_checks import Checks, audit
+from tests.unit.operator.world_checks import Checks, audit, changes
+from tests.unit.operator.world_view import MODEL, View
 
 __all__ = ["BARRED", "IMAGES", "KEY", "SPEC", "STEP", "UID", "Mishap", "World", "artifact", "digest", "student"]
 
-MODEL: Place = ("EdgeModel", KEY.name)
 TICKS = 10
 """Ticks in a row until the operator must have nothing more to do."""
 
 
 @dataclass
-class World:
+class World(View):
     """Everything there is. Change `script` or call the verbs; then `run` or `until`."""
 
     size: int = 4
@@ -55,6 +49,7 @@ class World:
         self._firing: dict[str, datetime] = {}
         self.down = 0
         """Steps until the operator is started again."""
+        self._clock_set = False
         self._parsed: tuple[int, EdgeModel] | None = None
         self.create_model()
         self.kubelets.step(self.script)
@@ -100,13 +95,32 @@ class World:
         fingerprint = f"{fault}/{node}"
         since = self._firing.setdefault(fingerprint, self.now)
         if not firing:
-            del self._firing[fingerprint]
+            self._firing.pop(fingerprint)
         alert = Alert(fault=fault, node=node, since=since, source="Alertmanager")
         self.notices.append(Notice(fingerprint=fingerprint, alert=alert, firing=firing))
+
+    def set_clock(self, seconds: float) -> None:
+        """Somebody sets the wall clock, forwards or back."""
+        self.now += timedelta(seconds=seconds)
+        self._clock_set = True
+
+    def recreate_model(self, uid: str) -> None:
+        """The user deletes the EdgeModel and applies it again."""
+        self.api.remove(MODEL)
+        assert self.children == [], "the children outlive their owner"
+        if not self.down and self.operator.woken():
+            self.operator.tick()
+        assert self.children == [], "children are made for an EdgeModel that is gone"
+        self.create_model(uid)
 
     def add_node(self, name: str) -> None:
         """Another node joins."""
         self.edges[name] = Edge(name)
+
+    def remove_node(self, name: str) -> None:
+        """A node and what ran on it are gone."""
+        del self.edges[name]
+        self.api.remove(("Pod", f"{KEY.name}-{name}"))
 
     def remove(self, kind: str, name: str) -> None:
         """Somebody deletes a child."""
@@ -128,84 +142,6 @@ class World:
                 return
             self.step()
         assert condition(self), f"not within {within} s: {self.status.model_dump_json(exclude_defaults=True)}"
-
-    # What is there
-
-    @property
-    def objects(self) -> dict[Place, Body]:
-        """What is stored, by kind and name."""
-        return self.api.objects
-
-    @property
-    def model(self) -> Body:
-        """The EdgeModel as it is stored."""
-        return self.api.objects[MODEL]
-
-    @property
-    def writes(self) -> int:
-        """Rises with each change of anything that is stored."""
-        return self.api.revision
-
-    @property
-    def events(self) -> list[Event]:
-        """What was told."""
-        return self.api.events
-
-    @property
-    def status(self) -> Status:
-        """The status as the API server has it."""
-        return self.parsed.status
-
-    @property
-    def parsed(self) -> EdgeModel:
-        """The EdgeModel as the API server has it."""
-        if self._parsed is None or self._parsed[0] != self.writes:
-            self._parsed = (self.writes, resource.parse(self.model))
-        return self._parsed[1]
-
-    @property
-    def wish(self) -> Wish | None:
-        """The wish as nodes read it."""
-        body = self.objects.get(("ConfigMap", naming.wish_config_map(KEY.name)))
-        return None if body is None else wish_document.parse(body["data"][wish_document.FILE_NAME])
-
-    @property
-    def live_jobs(self) -> list[str]:
-        """Names of Jobs that have not ended."""
-        return [name for (kind, name), body in self.objects.items() if kind == "Job" and "status" not in body]
-
-    @property
-    def children(self) -> list[Place]:
-        """What the operator has made."""
-        return [place for place, body in self.objects.items() if UID in _owners(body)]
-
-    @property
-    def jobs(self) -> list[str]:
-        """Names of all Jobs."""
-        return [name for kind, name in self.objects if kind == "Job"]
-
-    def serving(self) -> set[str]:
-        """Names of the versions that answer now, on all nodes together."""
-        return {edge.active.name if edge.active else "" for edge in self.edges.values()}
-
-    def state(self, version: str) -> VersionState:
-        """What became of a version."""
-        found = self.status.find_version(version)
-        assert found is not None, f"{version} is not known"
-        return found.state
-
-    def told(self, reason: str) -> list[str]:
-        """Messages of the events with this reason."""
-        return [event.message for event in self.events if event.reason == reason]
-
-    def condition(self, type_: str) -> tuple[str, str]:
-        """Status and reason of a condition; empty where it is not shown."""
-        found = self.status.condition(type_)
-        return ("", "") if found is None else (found.status, found.reason)
-
-    def observe(self) -> Observation:
-        """What the operator knows at this moment."""
-        return self.operator.observe(self.parsed)
 
     # How time passes
 
@@ -234,11 +170,15 @@ class World:
                 return
             if self.operator.observed is not None:
                 self.audited.append(self.operator.observed)
-        assert self.operator.watches.lag or self.api.mishaps, "the operator does not come to rest"
+        assert not self.calm, "the operator does not come to rest"
+
+    @property
+    def _excused(self) -> bool:
+        """Whether something is there to do of which the operator will hear only later, or that it has put off."""
+        return self._clock_set or self.operator.stumbling or self.operator.watches.behind
 
     def _run_operator(self) -> None:
-        self.operator.now = self.now
-        self.operator.watches.age()
+        self.operator.advance(self.now, STEP)
         if self.down:
             self.down -= 1
             if not self.down:
@@ -252,10 +192,9 @@ class World:
             self.settle()
             answered = self.operator.answer()
             self.notices = [notice for notice in self.notices if all(notice is not known for known in answered)]
-            return
-        idle = decide(self.observe(), IMAGES)
-        assert idle.actions == (), f"nobody would have woken the operator for {idle.actions}"
-
-
-def _owners(body: Body) -> set[str]:
-    return {owner["uid"] for owner in body["metadata"].get("ownerReferences", [])}
+            self._clock_set = False
+        elif not self._excused and (seen := self.operator.observe()) is not None:
+            idle = decide(seen, IMAGES)
+            assert idle.actions == (), f"nobody would have woken the operator for {changes(seen, idle)}"
+        if self.calm and not self.operator.stumbling:
+            self.checks.honest(self.status, self.edges)

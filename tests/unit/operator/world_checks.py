@@ -1,13 +1,15 @@
 """What must be true whatever happens: the invariants of reliability.md, as far as deciding is concerned."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgemodel.wish import Wish
 from edgemodel_operator.api.states import DistillationPhase
 from edgemodel_operator.api.status import Status
+from edgemodel_operator.decide import decide
 from edgemodel_operator.model.observation import Observation
+from edgemodel_operator.model.plan import Nudge, Plan, WriteStatus
 from tests.unit.operator.edge import Edge
-from tests.unit.operator.plant import BARRED
+from tests.unit.operator.plant import BARRED, IMAGES
 
 PROBE_STEPS = 3
 """Steps (15 s) for which the status may claim what a probe denies."""
@@ -49,6 +51,8 @@ def audit(observation: Observation, before: Status, after: Status, new_job: bool
         assert heal.evidence, f"{heal.action} for no reason"
     for version in after.versions:
         assert version.state not in BARRED or version.reason, f"{version.name} is {version.state} for no reason"
+    if before.digest is not None and after.digest != before.digest:
+        assert decide(observation, IMAGES).events, f"{before.version} → {after.version} without a word"
     wished = observation.model.spec.find_version(observation.model.spec.version)
     asked = len(after.verbs) > len(before.verbs) or after.verbs[-1:] != before.verbs[-1:]
     if observation.reports or asked or wished is None or wished.digest != before.wished:
@@ -62,6 +66,39 @@ def audit(observation: Observation, before: Status, after: Status, new_job: bool
         DistillationPhase.RUNNING,
     )
     assert decided or not new_job, "a Job was made without telemetry"
+
+
+def changes(observation: Observation, plan: Plan) -> list[str]:
+    """What a plan would change, in short."""
+    before, told = dict(observation.model.status), []
+    for action in plan.actions:
+        after = dict(action.status) if isinstance(action, WriteStatus) else {}
+        told += [f"{name}: {before[name]} → {value}" for name, value in after.items() if value != before[name]]
+        told += [] if after else [str(action)[:200]]
+    return told
+
+
+def turned(observation: Observation) -> Observation:
+    """The same, in another order."""
+    return replace(
+        observation,
+        nodes=observation.nodes[::-1],
+        pods=observation.pods[::-1],
+        reports=dict(reversed(observation.reports.items())),
+        alerts=None if observation.alerts is None else observation.alerts[::-1],
+        notices=observation.notices[::-1],
+        jobs=observation.jobs[::-1],
+        children=dict(reversed(observation.children.items())),
+    )
+
+
+def assert_order_is_irrelevant(observation: Observation) -> None:
+    """The same plan, whatever the order of what was seen; nudges come in the order of the pods."""
+    first, second = decide(observation, IMAGES), decide(turned(observation), IMAGES)
+    assert (first.events, first.wake) == (second.events, second.wake)
+    for nudges in (True, False):
+        one, two = ([a for a in plan.actions if isinstance(a, Nudge) is nudges] for plan in (first, second))
+        assert (set(one) == set(two)) if nudges else (one == two)
 
 
 def _proved(status: Status) -> list[str]:

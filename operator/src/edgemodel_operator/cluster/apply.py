@@ -46,7 +46,7 @@ async def carry_out(hands: Hands, model: EdgeModel, body: Mapping[str, Any], act
             await cluster.delete(kind, namespace, name)
             world.deleted(kind, namespace, name)
         case Nudge(pod, revision):
-            await cluster.annotate("Pod", namespace, pod, {ANNOTATION_REVISION: str(revision)})
+            world.nudged(await cluster.annotate("Pod", namespace, pod, {ANNOTATION_REVISION: str(revision)}))
         case _:
             assert_never(action)
 

@@ -43,6 +43,8 @@ def trim_pod(body: Body) -> dict[str, Any]:
     ended = [state["terminated"] for state in states if "terminated" in state]
     return {
         "name": metadata["name"],
+        "uid": metadata.get("uid", ""),
+        "version": metadata.get("resourceVersion", "0"),
         "component": metadata.get("labels", {}).get("app.kubernetes.io/component", ""),
         "owner": next((o.get("kind", "") for o in metadata.get("ownerReferences", []) if o.get("controller")), ""),
         "job": metadata.get("labels", {}).get("batch.kubernetes.io/job-name", ""),

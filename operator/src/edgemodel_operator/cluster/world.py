@@ -8,6 +8,7 @@ from edgemodel import outcome, series, wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.serving import Placement
+from edgemodel_operator.cluster.trim import trim_pod
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import (
@@ -61,6 +62,7 @@ class World:
     def __init__(self) -> None:
         self._indexes: dict[str, Index] = {}
         self._written: dict[tuple[str, str, str], tuple[Body, datetime]] = {}
+        self._nudged: dict[str, Body] = {}  # pods by uid
         self._obstacles: dict[Key, tuple[Reason, str]] = {}
         self.complete = False
         """Whether the indexes hold all there is; handlers are called only then."""
@@ -90,9 +92,15 @@ class World:
         metadata = body["metadata"]
         self._written[body["kind"], metadata["namespace"], metadata["name"]] = (body, now)
 
+    def nudged(self, body: Body) -> None:
+        """Remember what nudging a pod returned until the watch has caught up, so that it is nudged once."""
+        self._nudged[body["metadata"]["uid"]] = trim_pod(body)
+
     def deleted(self, kind: str, namespace: str, name: str) -> None:
         """An object is gone: what was written to it is of no interest any more."""
         self._written.pop((kind, namespace, name), None)
+        if kind == "Pod":
+            self._nudged = {uid: pod for uid, pod in self._nudged.items() if pod["name"] != name}
 
     def stumbled(self, key: Key, obstacle: tuple[Reason, str] | None) -> None:
         """Remember why the last plan could not be carried out (None: it could)."""
@@ -174,10 +182,18 @@ class World:
             name=pod["name"],
             node=_unit(pod, mode),
             ready=pod["ready"] if in_sight else None,
-            revision=pod["revision"],
+            revision=self._revision(pod),
             address=pod["address"],
             waiting=pod["waiting"],
         )
+
+    def _revision(self, seen: Body) -> str:
+        """The wish revision that a pod was nudged for, as the watch shows it or as we wrote it since."""
+        nudged = self._nudged.get(seen["uid"], seen)
+        if int(seen["version"]) >= int(nudged["version"]):
+            self._nudged.pop(seen["uid"], None)
+            return str(seen["revision"])
+        return str(nudged["revision"])
 
 
 def _mode(pod: Body, present: str) -> str:
