@@ -125,6 +125,29 @@ REFUSED: dict[str, tuple[Callable[[Body], None], str, str]] = {
         "want a duration of 1s to 1h, for example 10s",
     ),
     "interval that is a number": (put("health.interval", 10), "spec.health.interval", "Invalid value"),
+    "webhook without an address": (
+        put("healing.strategies.0.actions.0", {"type": "Webhook"}),
+        "spec.healing.strategies[0].actions[0]",
+        "want webhook, with url and secret, with type Webhook and with no other",
+    ),
+    "webhook with a login in its address": (
+        put(
+            "healing.strategies.0.actions.0",
+            {"type": "Webhook", "webhook": {"url": "https://me:pw@host/x", "secret": {"name": "reboot"}}},
+        ),
+        "spec.healing.strategies[0].actions[0].webhook.url",
+        "want http:// or https://, a host, and no login or fragment, for example https://host.example/heal",
+    ),
+    "approval of nothing known": (
+        put("healing.approval", "Sometimes"),
+        "spec.healing.approval",
+        'Unsupported value: "Sometimes": supported values: "Never", "BeforeRedistill"',
+    ),
+    "share of more than all nodes": (
+        put("healing.fleetGuard", {"maxConcurrent": "101%"}),
+        "spec.healing.fleetGuard.maxConcurrent",
+        'want a number of nodes or a percentage, for example 1 or "50%"',
+    ),
     "duration without unit": (
         put("healing.settle", "60"),
         "spec.healing.settle",

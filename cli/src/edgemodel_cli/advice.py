@@ -15,6 +15,7 @@ CHECKS: Mapping[str, str] = {
     "proof": "after settle, the same detector is quiet, with enough requests",
     "blame": "a quorum of the nodes that serve a version blames it",
     "ladder": "one action after another, each proved before the next",
+    "guard": "a storm of heals in the fleet is stopped",
     "approval": "spec.healing.approval wants a person's word",
     "telemetry": "no news is no verdict: nothing is touched",
 }
@@ -78,6 +79,10 @@ ADVICE: Mapping[str, Advice] = {
     "WaitingForEvidence": Advice("proof", "spec.healing.minSamples requests were answered"),
     "Delayed": Advice("ladder", "the action's delay is over"),
     "AlertAnswered": Advice("ladder", "the alert is resolved, or a person acts", _BACK),
+    "NodesFirst": Advice("ladder", "the nodes have tried what only they can do, or have had the time for it"),
+    "HealStorm": Advice(
+        "guard", "half as many heals are left in the last hour, or a person approves", "edgemodel approve {name}{where}"
+    ),
     "CoolingDown": Advice("ladder", "spec.healing.cooldown is over"),
     "TooManyHeals": Advice("ladder", "an hour is over, or spec.healing.maxPerHour is raised", _BACK),
     "Unproved": Advice("proof", "requests come in and are measured"),
@@ -102,6 +107,7 @@ ADVICE: Mapping[str, Advice] = {
     "BeforeSwitch": Advice("approval", "a person says yes or no"),
     "BeforeRedistill": Advice("approval", "a person says yes or no"),
     "BeforePromote": Advice("approval", "a person says yes or no"),
+    "NodeExhausted": Advice("ladder", "somebody looks at the node", "kubectl describe node NODE"),
     "BeforeStep": Advice("approval", "a person says yes or no"),
     # TelemetryFresh
     "Stale": Advice("telemetry", "the nodes that are named can be measured", "edgemodel doctor {name}{where}"),

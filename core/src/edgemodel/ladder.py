@@ -15,11 +15,16 @@ class ActionType(StrEnum):
 
     SWITCH_MODEL = "SwitchModel"
     RESTART = "Restart"
+    CLEAR_CACHE = "ClearCache"
+    WEBHOOK = "Webhook"
     REDISTILL = "Redistill"
     ALERT = "Alert"
 
 
-LOCAL_ACTIONS = frozenset({ActionType.SWITCH_MODEL, ActionType.RESTART})
+NODE_ACTIONS = frozenset({ActionType.RESTART, ActionType.CLEAR_CACHE, ActionType.WEBHOOK})
+"""Actions that only a node takes. They may interrupt it, so that nodes take turns at them (see `edgemodel.turns`)."""
+
+LOCAL_ACTIONS = NODE_ACTIONS | {ActionType.SWITCH_MODEL}
 """Actions a node may take by itself; the others are the operator's alone."""
 
 

@@ -3,9 +3,10 @@
 It travels as ``wish.json`` in a ConfigMap that all pods of the EdgeModel mount.
 """
 
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from edgemodel.document import Digest, Document, Uri, describe
 from edgemodel.faults import Rule
@@ -34,12 +35,44 @@ class Assignment(Document):
     backup: Artifact | None = None
 
 
+WEBHOOK_PATTERN = r"^https?://[-A-Za-z0-9.]+(:[0-9]{1,5})?([/?][-A-Za-z0-9._~/?&=%+,:;@!*()]*)?$"
+"""http or https, a host and maybe a port, a path; no login, no fragment, nothing that CEL would want escaped."""
+
+
+class Webhook(Document):
+    """A program of the user's, asked over HTTP; see `edgemodel_inference.webhook` for what is sent."""
+
+    url: Annotated[str, Field(pattern=WEBHOOK_PATTERN, max_length=512)]
+    key_file: Annotated[str, Field(min_length=1, max_length=1024)]
+    """File with the key that the body is signed with."""
+    timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Seconds for one try."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+
+
 class LocalAction(Document):
     """One rung of a ladder; a node takes the local ones and stops at the first that is not."""
 
     type: ActionType
     delay: Annotated[float, Field(ge=0)] = 0.0
     """Seconds to wait before the action."""
+    webhook: Webhook | None = None
+
+    @model_validator(mode="after")
+    def _webhook_fits_type(self) -> Self:
+        if (self.type is ActionType.WEBHOOK) != (self.webhook is not None):
+            raise ValueError("want webhook with url and keyFile with type Webhook, and with no other")
+        return self
+
+
+class Held(StrEnum):
+    """What nodes are not to do now, because of how the whole fleet is."""
+
+    NOTHING = "Nothing"
+    NODE_ACTIONS = "NodeActions"
+    """What may interrupt a node: too few others serve."""
+    EVERYTHING = "Everything"
+    """Every action: too many were taken in the fleet."""
 
 
 class LocalStrategy(Document):
@@ -57,6 +90,10 @@ class Healing(Document):
     min_samples: int = 30
     cooldown: float = 300.0
     max_per_hour: int = 4
+    turns: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """In how many turns nodes do what may interrupt them (see `edgemodel.turns`)."""
+    held: Held = Held.NOTHING
+    """What nodes are not to do now."""
 
     def strategy(self, fault: str) -> LocalStrategy | None:
         """The first strategy that names `fault`."""

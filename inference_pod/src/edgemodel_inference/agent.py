@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from edgemodel.wish import Artifact, Wish
 from edgemodel_inference import logs
-from edgemodel_inference.errors import InferenceError, Refused, Unreachable
+from edgemodel_inference.errors import Refused, Superseded, Unreachable
 from edgemodel_inference.loader import Loader
 from edgemodel_inference.models import Model
 from edgemodel_inference.news import WishSource
@@ -28,10 +28,6 @@ FORGIVE_AFTER = 60.0
 log = logs.Log("edgemodel.agent")
 
 
-class Superseded(InferenceError):
-    """A newer wish, or the end, has come during a download; what was loaded is kept for the next one."""
-
-
 class Agent:
     """Runs on its own thread; `restore` runs before it, on the main one."""
 
@@ -45,6 +41,7 @@ class Agent:
         self._serving = serving
         self._refusals = refusals
         self._listeners: list[Callable[[Wish], None]] = []
+        self._chores: list[Callable[[float], None]] = []
         self._passing: dict[str, float] = {}
         self._forgiven: dict[str, str] = {}
         self._stop = threading.Event()
@@ -80,6 +77,10 @@ class Agent:
         """Call `listener` with every new wish."""
         self._listeners.append(listener)
 
+    def on_pass(self, chore: Callable[[float], None]) -> None:
+        """Call `chore` after every pass: the store is written by this thread alone."""
+        self._chores.append(chore)
+
     def restore(self) -> None:
         """Serve from the disk what is wished, or else what was served before; no network."""
         self._take_news()
@@ -105,6 +106,11 @@ class Agent:
 
     def step(self, now: float) -> None:
         """One pass."""
+        self._follow(now)
+        for chore in self._chores:
+            chore(now)
+
+    def _follow(self, now: float) -> None:
         self._take_news()
         self._forgive(now)
         target = self._target()
@@ -198,7 +204,7 @@ class Agent:
         reason = self._forgiven.pop(artifact.digest, "Fetching") if last is None else last.reason
         self.pending = Pending(artifact, reason, attempts=attempts)
         try:
-            return self._loader.obtain(artifact, self._break_off_on_news)
+            return self._loader.obtain(artifact, self.break_off_on_news)
         except Refused as error:
             self.pending = None
             self._store.discard(artifact.digest)
@@ -237,6 +243,7 @@ class Agent:
         models = (self._serving.active, self._serving.backup)
         return {model.digest for model in models if model is not None}
 
-    def _break_off_on_news(self, _done: int, _total: int) -> None:
+    def break_off_on_news(self, _done: int, _total: int) -> None:
+        """Raise `Superseded` where there is something else to do than to go on with a download."""
         if self._stop.is_set() or self._source.has_news():
             raise Superseded("there is something else to do now")

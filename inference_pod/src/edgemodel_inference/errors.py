@@ -14,7 +14,9 @@ InferenceError
 │   │   └── TooMuchMemory    … because there is not as much memory as it asks for
 │   └── Unavailable          503 with Retry-After: no model yet, queue full, out of time
 ├── Refused                  an artifact that must not serve; `code` is CamelCase, `lasting` says for how long
-└── Unreachable              an artifact that cannot be had now; tried again with growing pauses
+├── Unreachable              an artifact that cannot be had now; tried again with growing pauses
+├── Superseded               a download that a newer wish, or the end, has broken off; what came is kept
+└── NotDelivered             a webhook that was not taken; `transient`: another try may help
 """
 
 from typing import ClassVar
@@ -138,3 +140,15 @@ class Unreachable(InferenceError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+
+
+class Superseded(InferenceError):
+    """A newer wish, or the end, has come during a download; what was loaded is kept for the next one."""
+
+
+class NotDelivered(InferenceError):
+    """A webhook was not taken; `transient`: another try may help."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient

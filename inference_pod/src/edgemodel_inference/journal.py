@@ -80,6 +80,10 @@ class Journal:
                 return entry.to
         return None
 
+    def taken_since(self, clock: float) -> int:
+        """How many actions were taken since `clock`, about whatever fault; any thread."""
+        return sum(entry.kind == "Attempt" and entry.clock > clock for entry in self.recent(KEEP))
+
     def attempts(self, fault: str) -> list[Attempt]:
         """What was tried about `fault` since the last assignment, oldest first."""
         attempts: list[Attempt] = []

@@ -29,6 +29,9 @@ class Readings:
     """Version, digest, reason."""
     heals: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     """By fault, action, verdict."""
+    heals_last_hour: int = 0
+    held: Mapping[str, str] = field(default_factory=dict)
+    """By fault: why its ladder does nothing more here."""
     gauges: Mapping[str, float | None] = field(default_factory=dict)
     """The detector's last samples, by metric."""
     answered: int = 0
@@ -96,6 +99,8 @@ class Metrics:
         yield self._gauge(series.REFUSED_INFO, ["digest", "version", "reason"], dict.fromkeys(now.refused, 1))
         yield self._gauge(series.FETCH_PENDING, ["version", "digest", "reason"], _one(now.pending))
         yield self._counter(series.HEALS_TOTAL, ["fault", "action", "verdict"], now.heals)
+        yield self._gauge(series.HEALS_LAST_HOUR, [], {(): now.heals_last_hour})
+        yield self._gauge(series.LADDER_HELD, ["fault", "reason"], dict.fromkeys(now.held.items(), 1))
         yield self._counter(series.WORKER_RESTARTS_TOTAL, ["reason"], {(r,): n for r, n in now.restarts.items()})
         if now.serving is not None:
             yield self._gauge(series.ANSWERED_SINCE_SWITCH, ["version"], {(now.serving[0],): now.answered})

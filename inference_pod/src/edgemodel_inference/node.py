@@ -29,15 +29,18 @@ from edgemodel_inference.recorder import Recorder
 from edgemodel_inference.refusals import Refusal, Refusals
 from edgemodel_inference.routes import Routes
 from edgemodel_inference.samples import HardSamples
+from edgemodel_inference.scrubber import Scrubber
 from edgemodel_inference.serving import Serving
 from edgemodel_inference.settings import Settings
 from edgemodel_inference.store import Store
 from edgemodel_inference.traffic import Traffic
+from edgemodel_inference.webhook import Webhooks
 
 if TYPE_CHECKING:
     from edgemodel_inference.rpc.server import RpcServer
     from edgemodel_registry import Client
 
+HOUR = 3600.0
 CRASH_REASON = "WorkerCrashed"
 
 Duty = Callable[[threading.Event], None]
@@ -70,7 +73,16 @@ class Node:
         self._watch = FaultWatch()
         self._samples = HardSamples()
         self._pusher = Pusher(settings.node, self._samples, state / "samples", client)
-        healer = Healer(settings.node, self._journal, self._serving, restart)
+        scrubber = Scrubber(self._store, self._serving, self._agent.break_off_on_news)
+        self._agent.on_pass(scrubber.step)
+        healer = Healer(
+            settings.node,
+            self._journal,
+            self._serving,
+            restart=restart,
+            clear_cache=scrubber.ask,
+            webhooks=Webhooks(settings.registry_ca),
+        )
         self._healer = healer
         guard = MemoryGuard(memory_limit(), restart)
         self._lookout = Lookout(self._traffic, self._watch, healer, guard, self._wish)
@@ -171,6 +183,8 @@ class Node:
             refused=[(r.digest, r.version, r.reason) for r in refusals if r.lasting],
             pending=self._pending(refusals),
             heals=dict(self._journal.heals),
+            heals_last_hour=self._journal.taken_since(time.monotonic() - HOUR),
+            held=self._healer.held,
             gauges=self._lookout.gauges,
             answered=self._traffic.answered_since_switch,
             tally=self._traffic.tally(active.digest) if active else None,

@@ -126,6 +126,26 @@ PROBLEMS: dict[str, tuple[Callable[[Body], object], str]] = {
         ),
         "spec.healing.strategies[0].actions[0].samples: wants spec.serving.samples with a sink",
     ),
+    "webhook without an address": (
+        lambda b: b["spec"]["healing"]["strategies"][0].update(actions=[{"type": "Webhook"}]),
+        "spec.healing.strategies[0].actions[0].webhook: want url and secret with type Webhook",
+    ),
+    "webhook of a restart": (
+        lambda b: b["spec"]["healing"]["strategies"][0].update(
+            actions=[{"type": "Restart", "webhook": {"url": "https://h/x", "secret": {"name": "s"}}}]
+        ),
+        "spec.healing.strategies[0].actions[0].webhook: belongs to Webhook, got Restart",
+    ),
+    "webhook with a login in its address": (
+        lambda b: b["spec"]["healing"]["strategies"][0].update(
+            actions=[{"type": "Webhook", "webhook": {"url": "https://me:pw@h/x", "secret": {"name": "s"}}}]
+        ),
+        "spec.healing.strategies[0].actions[0].webhook.url",
+    ),
+    "a share of more than all nodes": (
+        lambda b: b["spec"]["healing"].update(fleetGuard={"minServing": "101%"}),
+        "spec.healing.fleetGuard.minServing: want a number of nodes or a percentage, for example 1",
+    ),
     "replicas of every node": (
         lambda b: b["spec"].update(placement={"replicas": 2}),
         "spec.placement.replicas: want none with mode EveryNode, got 2",

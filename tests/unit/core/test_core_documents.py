@@ -11,7 +11,7 @@ from edgemodel.distillation import GateSettings, Order, SampleSource, Source, St
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
 from edgemodel.outcome import MESSAGE_LIMIT, Gate, Outcome, OutcomeError
-from edgemodel.wish import Artifact, Assignment, Healing, LocalAction, LocalStrategy, Sampling, Wish, WishError
+from edgemodel.wish import Artifact, Assignment, Healing, LocalAction, LocalStrategy, Sampling, Webhook, Wish, WishError
 
 HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
 DIGESTS = HEX.map("sha256:{}".format)
@@ -28,7 +28,14 @@ RULES = st.builds(
     threshold=st.floats(-1e9, 1e9),
     window=st.integers(3, 1000),
 )
-ACTIONS = st.builds(LocalAction, type=st.sampled_from(ActionType), delay=SECONDS)
+HOOKS = st.builds(
+    Webhook,
+    url=st.sampled_from(["https://plant.example/heal", "http://boxes:8000?box=7"]),
+    key_file=TEXTS,
+    timeout=st.floats(0.1, 60),
+)
+ACTIONS = st.builds(LocalAction, type=st.sampled_from(sorted(set(ActionType) - {ActionType.WEBHOOK})), delay=SECONDS)
+ACTIONS |= st.builds(LocalAction, type=st.just(ActionType.WEBHOOK), webhook=HOOKS)
 STRATEGIES = st.builds(
     LocalStrategy, faults=st.lists(TEXTS, max_size=2).map(tuple), actions=st.lists(ACTIONS, max_size=2).map(tuple)
 )

@@ -1,13 +1,14 @@
 """The local ladder: falls back, climbs, stops where the node's power ends, and remembers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
-from edgemodel.wish import Artifact, Healing, LocalAction, LocalStrategy, Wish
+from edgemodel.turns import TURN, seconds_until
+from edgemodel.wish import Artifact, Healing, Held, LocalAction, LocalStrategy, Webhook, Wish
 from edgemodel_inference.detector import FaultWatch
 from edgemodel_inference.engine import Engine
 from edgemodel_inference.healer import Healer
@@ -18,13 +19,16 @@ from edgemodel_inference.serving import Serving
 from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 SWITCH, RESTART, REDISTILL = ActionType.SWITCH_MODEL, ActionType.RESTART, ActionType.REDISTILL
+CLEAR_CACHE, WEBHOOK = ActionType.CLEAR_CACHE, ActionType.WEBHOOK
+HOOK = Webhook(url="http://reboot.plant/now", key_file="/etc/edgemodel/webhooks/reboot/key")
 RULE = Rule(name="unsure", metric="model_confidence_mean", operator="<", threshold=0.7, window=1, trigger_count=1)
 Artifacts = tuple[Path, Artifact, Artifact, Artifact]
 BAD, GOOD = {"model_confidence_mean": 0.3}, {"model_confidence_mean": 0.9}
 
 
 def strategy(actions: Sequence[ActionType], **settings: float) -> Healing:
-    rungs = tuple(LocalAction(type=a, delay=settings.get("delay", 0.0)) for a in actions)
+    delay = settings.get("delay", 0.0)
+    rungs = tuple(LocalAction(type=a, delay=delay, webhook=HOOK if a is WEBHOOK else None) for a in actions)
     return Healing(strategies=(LocalStrategy(faults=("unsure",), actions=rungs),), settle=10, min_samples=5, cooldown=0)
 
 
@@ -32,6 +36,21 @@ def strategy(actions: Sequence[ActionType], **settings: float) -> Healing:
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     folder = tmp_path_factory.mktemp("healer")
     return folder, bundle(folder, "v1"), bundle(folder, "v2", scale=5.0), bundle(folder, "v3", scale=6.0)
+
+
+class Calls:
+    """A sender of webhooks without a network."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, object]]] = []
+        self.refused: dict[str, str] = {}
+
+    def send(self, hook: Webhook, fault: str, body: Mapping[str, object]) -> None:
+        self.sent.append((hook.url, dict(body)))
+
+    def failed(self) -> dict[str, str]:
+        found, self.refused = self.refused, {}
+        return found
 
 
 class Bench:
@@ -48,6 +67,9 @@ class Bench:
         for artifact in (self.v1, self.v2):
             self.arrive(artifact)
         self.restarts: list[str] = []
+        self.scrubs: list[str] = []
+        self.calls = Calls()
+        self.wall = 0.0
         self.wish = wish(self.v2, self.v1, rules=(RULE,), healing=strategy(actions))
         self.reopen()
         self.healer.follow(self.wish, 0.0)
@@ -59,7 +81,15 @@ class Bench:
     def reopen(self) -> None:
         """What a new process finds on the disk."""
         self.journal = Journal(self.state / "journal.jsonl", "boot", 0.0)
-        self.healer = Healer("edge-1", self.journal, self.serving, self.restarts.append)
+        self.healer = Healer(
+            "edge-1",
+            self.journal,
+            self.serving,
+            restart=self.restarts.append,
+            clear_cache=lambda: self.scrubs.append("asked"),
+            webhooks=self.calls,
+            wall=lambda: self.wall,
+        )
 
     def tick(self, now: float, sample: dict[str, float | None] | None = None, answered: int = 100) -> None:
         self.watch.feed(sample or {}, now)
@@ -180,3 +210,85 @@ def test_a_cleared_version_that_is_active_again_starts_the_ladder_anew(bench: Be
     bench.arrive(bench.v2)
     bench.healer.follow(bench.other_wish(revision=2, cleared=(bench.v2.digest,)), 5.0)
     assert bench.journal.attempts("unsure") == []
+
+
+def test_the_cache_is_cleared_and_the_fault_proves_whether_that_helped(tmp_path: Path, artifacts: Artifacts) -> None:
+    bench = Bench(tmp_path, artifacts, [CLEAR_CACHE])
+    bench.tick(1.0, BAD)
+    bench.tick(20.0, GOOD)
+    assert (bench.scrubs, bench.verdicts[0][:2]) == (["asked"], ("ClearCache", "Proved"))
+
+
+def test_a_webhook_is_told_what_happened_where(tmp_path: Path, artifacts: Artifacts) -> None:
+    bench = Bench(tmp_path, artifacts, [WEBHOOK])
+    bench.tick(1.0, BAD)
+    assert bench.calls.sent == [
+        (
+            HOOK.url,
+            {
+                "edgemodel": bench.wish.model,
+                "namespace": bench.wish.namespace,
+                "node": "edge-1",
+                "fault": "unsure",
+                "severity": "Critical",
+                "evidence": "model_confidence_mean 0.3 < 0.7",
+                "version": "v2",
+                "digest": bench.v2.digest,
+                "at": "1970-01-01T00:00:00.000+00:00",
+            },
+        )
+    ]
+
+
+def test_a_webhook_that_was_not_taken_has_failed_and_the_ladder_climbs(tmp_path: Path, artifacts: Artifacts) -> None:
+    bench = Bench(tmp_path, artifacts, [WEBHOOK, SWITCH])
+    bench.tick(1.0, BAD)
+    bench.calls.refused = {"unsure": "answered with 404"}
+    bench.tick(2.0, BAD)
+    bench.tick(3.0, BAD)
+    assert (bench.verdicts, bench.serves) == ([("Webhook", "Failed", "answered with 404")], "v1")
+
+
+@pytest.mark.parametrize("action", [RESTART, CLEAR_CACHE, WEBHOOK])
+def test_what_may_interrupt_a_node_waits_for_its_turn(tmp_path: Path, artifacts: Artifacts, action: ActionType) -> None:
+    bench = Bench(tmp_path, artifacts, [action])
+    bench.wish = bench.other_wish(healing=bench.wish.healing.model_copy(update={"turns": 4}))
+    bench.wall = next(n * TURN for n in range(4) if seconds_until("edge-1", 4, n * TURN) > 0)
+    bench.tick(1.0, BAD)
+    assert (bench.journal.attempts("unsure"), bench.healer.stances["unsure"][:10]) == ([], "NotItsTurn")
+    bench.wall += seconds_until("edge-1", 4, bench.wall)
+    bench.tick(2.0, BAD)
+    assert [attempt.action for attempt in bench.journal.attempts("unsure")] == [action]
+
+
+@pytest.mark.parametrize(("held", "serves"), [(Held.NODE_ACTIONS, "v1"), (Held.EVERYTHING, "v2")])
+def test_the_switch_waits_for_nothing_but_a_storm(bench: Bench, held: Held, serves: str) -> None:
+    bench.wish = bench.other_wish(healing=bench.wish.healing.model_copy(update={"held": held, "turns": 60}))
+    bench.tick(1.0, BAD)
+    assert bench.serves == serves
+
+
+def test_while_too_few_others_serve_a_node_does_not_interrupt_itself(tmp_path: Path, artifacts: Artifacts) -> None:
+    bench = Bench(tmp_path, artifacts, [RESTART])
+    healing = bench.wish.healing
+    bench.wish = bench.other_wish(healing=healing.model_copy(update={"held": Held.NODE_ACTIONS}))
+    bench.tick(1.0, BAD)
+    assert (bench.restarts, bench.healer.stances["unsure"]) == ([], "TooFewServe")
+    bench.wish = bench.other_wish(healing=healing)
+    bench.tick(2.0, BAD)
+    assert bench.restarts == ["unsure"]
+
+
+def test_a_ladder_at_its_end_is_told_until_the_fault_is_gone(tmp_path: Path, artifacts: Artifacts) -> None:
+    bench = Bench(tmp_path, artifacts, [SWITCH])
+    for now in (1.0, 20.0, 21.0):
+        bench.tick(now, BAD)
+    assert bench.healer.held == {"unsure": "LadderExhausted"}
+    bench.tick(22.0, GOOD)
+    assert bench.healer.held == {}
+
+
+def test_what_was_done_in_the_last_hour_is_counted(bench: Bench) -> None:
+    for now in (1.0, 20.0, 21.0):
+        bench.tick(now, BAD)
+    assert [bench.journal.taken_since(now - 3600.0) for now in (21.0, 3610.0, 3630.0)] == [2, 1, 0]

@@ -42,6 +42,9 @@ class Edge:
     answered: int = 0
     judged: int = 0
     samples: int = 0
+    heals_last_hour: int = 0
+    held: dict[str, str] = field(default_factory=dict)
+    """By fault: why it does nothing more about it by itself."""
     served: list[str] = field(default_factory=list)
     """Names of versions in the order in which they served here."""
     tally: Tally = field(default_factory=lambda: Tally(began=0.0))
@@ -136,6 +139,9 @@ class Edge:
         for digest, (version, reason) in self.refused.items():
             yield Sample(series.REFUSED_INFO, labels | {"digest": digest, "version": version, "reason": reason}, 1)
         yield Sample(series.SAMPLES_PUSHED, labels, self.samples)
+        yield Sample(series.HEALS_LAST_HOUR, labels, self.heals_last_hour)
+        for fault, reason in self.held.items():
+            yield Sample(series.LADDER_HELD, labels | {"fault": fault, "reason": reason}, 1)
 
     def _count(self, script: Script, digest: str) -> None:
         if script.traffic is None:

@@ -4,8 +4,9 @@ import pytest
 
 from edgemodel import verbs
 from edgemodel.verbs import Asked, Verb
+from edgemodel_operator.api.answers import VerbAnswer
 from edgemodel_operator.api.states import DistillationPhase, VerbResult, VersionState
-from edgemodel_operator.api.status import VERBS_KEPT, VerbAnswer
+from edgemodel_operator.api.status import VERBS_KEPT
 from tests.unit.operator.world import World, digest, student
 
 

@@ -16,7 +16,7 @@ from edgemodel_operator.model import naming
 from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
 from edgemodel_operator.render.pod import canonical
-from edgemodel_operator.render.wish import next_revision, render_wish, render_wish_config_map
+from edgemodel_operator.render.wish import NodeGuard, next_revision, render_wish, render_wish_config_map
 from edgemodel_operator.render.workload import render_service, render_workload
 from tests.unit.operator.world import KEY, SPEC, UID, artifact, digest
 
@@ -42,7 +42,18 @@ def guarded() -> EdgeModel:
     return model(serving={"tls": {"secret": "cert"}, "tokenSecret": {"name": "callers"}}, healing={})
 
 
+def calling() -> EdgeModel:
+    """Nodes ask two programs about high latency, with keys of two Secrets."""
+    hooks = [
+        {"url": f"https://{name}.plant/heal", "secret": {"name": name, "key": key}, "retries": 1}
+        for name, key in (("reboot", "key"), ("bell", "sign"), ("reboot", "other"))
+    ]
+    actions = [{"type": "Webhook", "delay": "5s", "webhook": hook} for hook in hooks]
+    return model(healing={"strategies": [{"faults": ["high-latency"], "actions": actions}]})
+
+
 WORKLOADS = {
+    "calling": render_workload(calling(), "image"),
     "daemonset": render_workload(model(), "image"),
     "deployment": render_workload(replicas(), "image"),
     "guarded": render_workload(guarded(), "image"),
@@ -206,7 +217,8 @@ STATUS = Status(version="v1", digest=digest(1), versions=(V1, V2))
 
 
 def rendered(status: Status = STATUS, **spec: Any) -> wish.Wish:
-    return render_wish(model(**spec), status, V2, everyone=False, revision=1)
+    guard = NodeGuard(turns=4, held=wish.Held.NOTHING)
+    return render_wish(model(**spec), status, V2, guard=guard, everyone=False, revision=1)
 
 
 def test_a_wish_that_says_the_same_keeps_its_revision() -> None:
@@ -280,3 +292,20 @@ def test_a_bandwidth_cap_reaches_the_pods_in_bytes_per_second() -> None:
     pod = render_workload(model(registry={"bandwidth": "1Mi"}), "image")["spec"]["template"]["spec"]
     environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
     assert environment["EDGEMODEL_BANDWIDTH"] == str(1 << 20)
+
+
+def test_a_node_finds_the_key_of_each_webhook_and_serves_without_it() -> None:
+    guard = NodeGuard(turns=4, held=wish.Held.NOTHING)
+    (strategy,) = render_wish(calling(), STATUS, V2, guard=guard, everyone=False, revision=1).healing.strategies
+    files = [action.webhook.key_file for action in strategy.actions if action.webhook is not None]
+    pod = WORKLOADS["calling"]["spec"]["template"]["spec"]
+    volumes = {v["name"]: v["secret"] for v in pod["volumes"] if v["name"].startswith("webhook-")}
+    mounted = {
+        f"{mount['mountPath']}/{item['path']}"
+        for mount in pod["containers"][0]["volumeMounts"]
+        if mount["name"] in volumes
+        for item in volumes[mount["name"]]["items"]
+    }
+    assert len(files) == 3
+    assert set(files) == mounted
+    assert all(secret["optional"] for secret in volumes.values())

@@ -60,12 +60,23 @@ def _redistill_is_set_up(spec: Spec) -> Iterator[str]:
                 yield f"{where}: samples and epochs belong to Redistill, got {action.type.value}"
 
 
+def _webhook_fits_type(spec: Spec) -> Iterator[str]:
+    for i, strategy in enumerate(spec.healing.strategies):
+        for j, action in enumerate(strategy.actions):
+            where = f"spec.healing.strategies[{i}].actions[{j}].webhook"
+            if action.type is ActionType.WEBHOOK and action.webhook is None:
+                yield f"{where}: want url and secret with type Webhook"
+            if action.type is not ActionType.WEBHOOK and action.webhook is not None:
+                yield f"{where}: belongs to Webhook, got {action.type.value}"
+
+
 CHECKS: tuple[Check, ...] = (
     _names_are_unique,
     _version_is_known,
     _replicas_fit_mode,
     _faults_have_rules,
     _redistill_is_set_up,
+    _webhook_fits_type,
 )
 
 

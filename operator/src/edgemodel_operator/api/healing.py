@@ -15,6 +15,10 @@ from edgemodel_operator.api.types import (
     Duration,
     DurationText,
     FaultName,
+    IntOrPercent,
+    ObjectName,
+    SecretKey,
+    WebhookUrl,
 )
 
 
@@ -33,13 +37,32 @@ class Health(Document):
         return next((rule for rule in self.rules if rule.name == name), None)
 
 
+class WebhookKey(Document):
+    """The key that a webhook's body is signed with, in a Secret of the EdgeModel's namespace."""
+
+    name: ObjectName = Field(description="Name of the Secret; it is mounted into the pods.")
+    key: SecretKey = Field(default="key", description="Which of its entries.")
+
+
+class Webhook(Document):
+    """A program of the user's that a pod asks to do something about a fault."""
+
+    url: WebhookUrl = Field(description="Whom the pod asks by POST, for example https://boxes.plant.example/reboot.")
+    secret: WebhookKey = Field(description="What the body is signed with, as https://www.standardwebhooks.com has it.")
+    timeout: Annotated[float, DurationText(at_least=0.1, at_most=30, example="5s")] = Field(
+        default=5.0, description="Time for one try, for example 5s."
+    )
+    retries: int = Field(default=2, ge=0, le=5, description="Further tries where nobody answers, or with 5xx or 429.")
+
+
 class Action(Document):
     """One rung of a healing ladder."""
 
     type: ActionType = Field(
         description=(
-            "SwitchModel: back to the backup version. Restart: a new worker process. Redistill: train a successor. "
-            "Alert: tell a person and wait."
+            "SwitchModel: back to the backup version. Restart: a new worker process. ClearCache: what neither serves "
+            "nor stands by goes from the node's disk, what does is read again. Webhook: the node asks a program of "
+            "yours. Redistill: train a successor. Alert: tell a person and wait."
         )
     )
     delay: Duration = Field(default=0.0, description="Time to wait before the action, for example 2s.")
@@ -49,6 +72,7 @@ class Action(Document):
     epochs: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="Redistill: epochs instead of those of spec.distillation."
     )
+    webhook: Webhook | None = Field(default=None, description="Webhook: whom the node asks.")
 
 
 class Strategy(Document):
@@ -71,6 +95,25 @@ class Approval(StrEnum):
     ALWAYS = "Always"
 
 
+class FleetGuard(Document):
+    """How much of the fleet may heal itself at a time."""
+
+    max_concurrent: IntOrPercent = Field(
+        default="25%",
+        description='Nodes that may take Restart, ClearCache or Webhook in one turn of 10 s, for example 1 or "25%".',
+    )
+    min_serving: IntOrPercent = Field(
+        default="51%",
+        description='Nodes that are to go on serving meanwhile, for example 3 or "51%"; a share is rounded down.',
+    )
+    max_heals_per_node: int = Field(
+        default=3,
+        ge=1,
+        le=60,
+        description="Heals in an hour, the mean of all nodes (10 in all are always allowed); then healing stops.",
+    )
+
+
 class Healing(Document):
     """What may be done about faults, and when it counts as proved."""
 
@@ -85,6 +128,7 @@ class Healing(Document):
     max_per_hour: int = Field(
         default=4, ge=1, le=60, description="Heals of one fault in an hour; then a person decides."
     )
+    fleet_guard: FleetGuard = Field(default=FleetGuard(), description="How much of the fleet may heal at a time.")
     approval: Approval = Field(
         default=Approval.NEVER,
         description=(

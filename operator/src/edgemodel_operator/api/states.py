@@ -97,6 +97,10 @@ class Gate(StrEnum):
     """A student passed its gates and would go to its first node; spec.healing.approval is BeforePromote or Always."""
     ROLLOUT_STEP = "RolloutStep"
     """A step of the rollout was good, and the next one waits for a person."""
+    STORM = "Storm"
+    """Too many heals were taken in the fleet, so that healing has stopped; approve lets it go on."""
+    NODE = "Node"
+    """A node has done what it may about a fault of its own; any answer says that somebody looks after it."""
     LADDER = "Ladder"
     """The ladder of a fault has come to an end, or to an Alert; approve goes on with it or begins it anew."""
 

@@ -6,18 +6,15 @@ from pydantic import Field, computed_field
 
 from edgemodel.document import Digest, Document
 from edgemodel.ladder import ActionType, Verdict
-from edgemodel.verbs import Verb
+from edgemodel_operator.api.answers import ApprovalStatus, HealingStatus, VerbAnswer
 from edgemodel_operator.api.states import (
     Blame,
-    Decision,
     DistillationPhase,
-    Gate,
     Origin,
-    VerbResult,
     VersionState,
 )
 from edgemodel_operator.api.status_rollout import RolloutStatus
-from edgemodel_operator.api.types import Name, Time, Word, cut, first, last
+from edgemodel_operator.api.types import Message, Name, Time, Word, first, last
 
 HEALS_KEPT = 20
 VERBS_KEPT = 20
@@ -28,7 +25,6 @@ ALERTS_KEPT = 100
 
 KEYED_BY_TYPE: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
-Message = Annotated[str, Field(max_length=1024), cut(1024)]
 ShownNodes = Annotated[tuple[Name, ...], Field(max_length=NAMES_SHOWN), first(NAMES_SHOWN)]
 Scores = Annotated[dict[str, float], Field(max_length=20)]
 
@@ -153,28 +149,6 @@ class DistillationStatus(Document):
     scores: Scores = Field(default={}, description="What the student scored on the holdout, by name.")
 
 
-class VerbAnswer(Document):
-    """What became of something that a person asked for by annotation."""
-
-    verb: Verb = Field(description="What was asked.")
-    argument: Word = Field(default="", description="The version that was named; empty: none.")
-    token: Word = Field(default="", description="What tells it from an earlier one; empty: none was given.")
-    at: Time = Field(description="When it was answered.")
-    result: VerbResult = Field(description="Done or Refused.")
-    message: Message = Field(default="", description="What was done, or why nothing was.")
-
-
-class ApprovalStatus(Document):
-    """Something that waits for a person, or waited."""
-
-    gate: Gate = Field(description="What would be done.")
-    subject: Name = Field(description="What approve and reject name: a fault, or a version.")
-    since: Time = Field(description="When it was asked.")
-    message: Message = Field(default="", description="What would be done, why, and what was tried before.")
-    decision: Decision | None = Field(default=None, description="Approved or Rejected; absent: it waits.")
-    decided_at: Time | None = Field(default=None, description="When a person decided.")
-
-
 class Status(Document):
     """Everything the operator knows; a restart reads it and goes on."""
 
@@ -204,6 +178,7 @@ class Status(Document):
     heals: Annotated[tuple[HealRecord, ...], Field(max_length=HEALS_KEPT), last(HEALS_KEPT)] = Field(
         default=(), description="The last 20 heals, newest last."
     )
+    healing: HealingStatus = Field(default=HealingStatus(), description="How much was healed lately.")
     distillation: DistillationStatus | None = Field(
         default=None, description="The distillation under way, or the last one."
     )

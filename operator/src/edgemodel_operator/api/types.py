@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from edgemodel.wish import WEBHOOK_PATTERN
+
 DURATION_PATTERN = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$"
 QUANTITY_PATTERN = r"^[0-9]{1,15}(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 SHARE_PATTERN = r"^([1-9][0-9]?|100)%$"
@@ -231,11 +233,15 @@ Name = Annotated[str, Field(max_length=253)]
 Word = Annotated[str, Field(max_length=128), cut(128)]
 """One word of a status, cut to fit."""
 
+Message = Annotated[str, Field(max_length=1024), cut(1024)]
+"""What a status tells people, cut to fit."""
+
 OciUri = Annotated[str, Field(pattern=OCI_PATTERN, max_length=512)]
 """A repository that can be pushed to: ``oci://host[:port]/repository``."""
 
+WebhookUrl = Annotated[str, Field(pattern=WEBHOOK_PATTERN, max_length=512)]
+SecretKey = Annotated[str, Field(pattern=KEY_PATTERN, max_length=253)]
 VersionName = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=52)]
 ObjectName = Annotated[str, Field(pattern=LABEL_PATTERN, max_length=253)]
 """Name of a node, Secret or ConfigMap."""
-SecretKey = Annotated[str, Field(pattern=KEY_PATTERN, max_length=253)]
 """Key of a Secret."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from edgemodel.document import DIGEST_PATTERN, URI_PATTERN
+from edgemodel.wish import WEBHOOK_PATTERN
 from edgemodel_operator.api.resource import NAME_LIMIT
 from edgemodel_operator.api.types import KEY_PATTERN, LABEL_PATTERN, OCI_PATTERN, VERSION_PATTERN
 
@@ -28,6 +29,7 @@ PATTERN_MESSAGES: Mapping[str, str] = {
     URI_PATTERN: "want an address such as oci://registry.example:5000/digits, https://host/folder or file:///folder",
     OCI_PATTERN: "want an address such as oci://registry.example:5000/digits",
     VERSION_PATTERN: "want letters, digits, '-', '.' and '_' between letters or digits, for example v1",
+    WEBHOOK_PATTERN: "want http:// or https://, a host, and no login or fragment, for example https://host.example/heal",
     KEY_PATTERN: "want letters, digits, '-', '.' and '_', for example tokens",
     LABEL_PATTERN: "want lower-case letters, digits, '-' and '.' between letters or digits, for example registry-login",
     RULE_NAME_PATTERN: "want lower-case letters, digits and '-' between letters or digits, for example high-latency",
@@ -128,6 +130,10 @@ VALIDATIONS: Mapping[str, Sequence[Validation]] = {
         {
             "rule": "self.type == 'Redistill' || (!has(self.samples) && !has(self.epochs))",
             "message": "want samples and epochs only with type Redistill",
+        },
+        {
+            "rule": "(self.type == 'Webhook') == has(self.webhook)",
+            "message": "want webhook, with url and secret, with type Webhook and with no other",
         },
     ),
 }

@@ -15,6 +15,7 @@ from edgemodel_operator.decide import (
     approval,
     blame,
     distill,
+    guard,
     heal,
     placement,
     report,
@@ -29,7 +30,7 @@ from edgemodel_operator.model.observation import Observation
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Nudge, Object, Plan, WriteStatus
 from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
-from edgemodel_operator.render.wish import next_revision, render_wish, render_wish_config_map
+from edgemodel_operator.render.wish import NodeGuard, next_revision, render_wish, render_wish_config_map
 from edgemodel_operator.render.workload import render_service, render_workload
 
 STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
@@ -41,6 +42,7 @@ STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     rollout.advance,
     heal.prove,
     blame.assess,
+    guard.count,
     heal.climb,
     approval.tidy,
     adoption.adopt,
@@ -107,6 +109,7 @@ def _wish(observation: Observation, draft: Draft) -> Wish:
         observation.model,
         status,
         versions.backup_of(observation, draft, status.version),
+        guard=NodeGuard(turns=guard.turns(observation), held=guard.held(observation, draft)),
         everyone=status.rollout is not None and rollout.last_step(observation, status.rollout),
         revision=1,
     )

@@ -4,10 +4,10 @@ A step that needs a person's word calls `ask` in every tick and acts on what it 
 status for as long as the fault, the student or the rollout's step is there that it was asked about.
 """
 
+from edgemodel_operator.api.answers import ApprovalStatus
 from edgemodel_operator.api.healing import Approval
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, Gate
-from edgemodel_operator.api.status import ApprovalStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED
 from edgemodel_operator.model.observation import Observation
@@ -82,8 +82,10 @@ def how_to_answer(observation: Observation, question: ApprovalStatus) -> str:
 def _still_matters(draft: Draft, question: ApprovalStatus) -> bool:
     rollout = draft.status.rollout
     match question.gate:
-        case Gate.SWITCH_MODEL | Gate.REDISTILL | Gate.LADDER:
+        case Gate.SWITCH_MODEL | Gate.REDISTILL | Gate.LADDER | Gate.NODE:
             return any(fault.name == question.subject for fault in draft.status.faults)
+        case Gate.STORM:
+            return True
         case Gate.PROMOTE:
             student = draft.version(question.subject)
             under_way = rollout is not None and rollout.to == question.subject

@@ -4,17 +4,27 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from edgemodel import ladder
-from edgemodel.ladder import Act, ActionType, Attempt, Close, Evidence, Hold, Verdict, Wait
+from edgemodel.ladder import (
+    Act,
+    ActionType,
+    Attempt,
+    Close,
+    Evidence,
+    Hold,
+    Verdict,
+    Wait,
+)
 from edgemodel_operator.api.healing import Action
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.states import Blame, Decision, Gate
 from edgemodel_operator.api.status import FaultStatus, HealRecord
-from edgemodel_operator.decide import approval
+from edgemodel_operator.decide import approval, guard
 from edgemodel_operator.decide.act import act, close
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.blame import answered, quorum, voters
 from edgemodel_operator.decide.distill import UNDER_WAY, heal_of
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.last_rung import ask_about_nodes, ask_person, nodes_done
 from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation
 
@@ -41,8 +51,8 @@ def prove(observation: Observation, draft: Draft) -> Draft:
 
 
 def climb(observation: Observation, draft: Draft) -> Draft:
-    """Take the next action about each fault that the fleet has; while a rollout is under way nothing else is begun."""
-    if not voters(observation, draft):  # what is known of the faults is old news
+    """Take the next action about each fault that the fleet has; nothing is begun during a rollout or a storm."""
+    if guard.storming(draft) or not voters(observation, draft):  # what is known of the faults is old news
         return draft
     for fault in draft.status.faults:
         if draft.status.rollout is None and not _busy(draft):
@@ -74,6 +84,9 @@ def next_for(observation: Observation, draft: Draft, fault: FaultStatus) -> tupl
     if isinstance(step, Hold) and asked is not None and asked.decision is Decision.APPROVED:
         since = [heal for heal in draft.status.heals if asked.decided_at is not None and heal.at >= asked.decided_at]
         step = _step(observation, fault, actions, since)
+    due = nodes_done(observation, fault, actions[step.index]) if isinstance(step, Act) else 0.0
+    if observation.now.timestamp() < due:
+        return Wait(due, "NodesFirst"), actions
     return step, actions
 
 
@@ -123,14 +136,14 @@ def _verdict(observation: Observation, heal: HealRecord, fault: FaultStatus) -> 
 
 def _climb(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
     if fault.blame not in (Blame.VERSION, Blame.INPUT):
-        return draft
+        return ask_about_nodes(observation, draft, fault)
     draft = _go_on_after_alert(observation, draft, fault)
     step, actions = next_for(observation, draft, fault)
     match step:
         case Act(index):
             return act(observation, draft, fault, actions[index])
         case Hold(reason) if observation.model.spec.healing.strategy(fault.name) is not None:
-            return _ask_person(observation, draft, fault, reason)
+            return ask_person(observation, draft, fault, reason, applies=bool(actions))
         case Wait() | Hold() | Close() | ladder.Rest():
             return draft
 
@@ -150,31 +163,6 @@ def _go_on_after_alert(observation: Observation, draft: Draft, fault: FaultStatu
 def is_open_alert(heal: HealRecord, fault: str) -> bool:
     """Whether a person was alerted about `fault` and has not said anything yet."""
     return (heal.fault, heal.action, heal.verdict) == (fault, ActionType.ALERT, None)
-
-
-def _ask_person(observation: Observation, draft: Draft, fault: FaultStatus, reason: str) -> Draft:
-    """Nothing more is done by itself: say what was tried, and that approve begins the ladder anew."""
-    asked = approval.find(draft, Gate.LADDER, fault.name)
-    if asked is not None and asked.decision is Decision.APPROVED:  # it was begun anew, and has ended again
-        draft = approval.forget(draft, Gate.LADDER, fault.name)
-    why = "no action is left"
-    if reason == "TooManyHeals":
-        why = f"{observation.model.spec.healing.max_per_hour} heals in an hour (spec.healing.maxPerHour)"
-    elif not applicable(observation, draft, fault):
-        why = "no action of its strategy applies"
-    elif reason == Reason.ALERT_ANSWERED.value:
-        why = "its alert goes on, though it was acted upon and no node reports the fault"
-    message = f"{fault.name} ({fault.blame.value} is blamed): {why}; {tried_about(draft, fault.name)}"
-    return approval.ask(observation, draft, Gate.LADDER, fault.name, message)[0]
-
-
-def tried_about(draft: Draft, fault: str) -> str:
-    """What was tried about `fault`, in words."""
-    heals = [heal for heal in draft.status.heals if heal.fault == fault and not heal.nodes]
-    words = [f"{heal.action.value} {heal.verdict.value if heal.verdict else 'under proof'}" for heal in heals]
-    no = [a for a in draft.status.approvals if a.subject == fault and a.decision is Decision.REJECTED]
-    words += [f"{a.gate.value} rejected by a person" for a in no]
-    return f"tried: {', '.join(words[-6:]) or 'nothing'}"
 
 
 def _evidence(observation: Observation, draft: Draft, heal: HealRecord) -> Evidence:

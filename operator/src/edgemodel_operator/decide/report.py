@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from edgemodel.ladder import Wait
 from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.status import Condition, NodeException, NodesStatus, Status
-from edgemodel_operator.decide import findings, findings_nodes, findings_people
+from edgemodel_operator.decide import findings, findings_healing, findings_nodes, findings_people
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.heal import next_for
 from edgemodel_operator.model.observation import Observation
@@ -14,8 +14,17 @@ ALWAYS = frozenset({ConditionType.READY})
 """Shown whatever they are; those of ONLY_WHILE_TRUE are shown only then, the others once they were true."""
 ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.PAUSED})
 
-HELD = (Reason.DELAYED, Reason.COOLING_DOWN, Reason.TOO_MANY_HEALS, Reason.LADDER_EXHAUSTED, Reason.NO_STRATEGY)
-TOLD = frozenset({(ConditionType.HEALING, reason) for reason in (*HELD, Reason.PERSON_ASKED)})
+HELD = (
+    Reason.COOLING_DOWN,
+    Reason.DELAYED,
+    Reason.HEAL_STORM,
+    Reason.LADDER_EXHAUSTED,
+    Reason.NODES_FIRST,
+    Reason.NO_STRATEGY,
+    Reason.PERSON_ASKED,
+    Reason.TOO_MANY_HEALS,
+)
+TOLD = frozenset({(ConditionType.HEALING, reason) for reason in HELD})
 """Shown from the start: why nothing is done about a fault."""
 
 
@@ -27,7 +36,7 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
         findings_nodes.reconciling(observation, draft.status),
         findings.stalled(observation, draft),
         findings.degraded(observation, draft.status),
-        findings.healing(observation, draft),
+        findings_healing.healing(observation, draft),
         findings.distilling(draft.status),
         findings.rolling_out(draft.status),
         findings_people.awaiting_approval(observation, draft),

@@ -4,9 +4,10 @@ One function per verb; what cannot be done is answered with a message and change
 """
 
 from edgemodel.verbs import Asked, Verb, asked
+from edgemodel_operator.api.answers import VerbAnswer
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, VerbResult, VersionState
-from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VerbAnswer, VersionStatus
+from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VersionStatus
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
 from edgemodel_operator.decide.draft import Draft

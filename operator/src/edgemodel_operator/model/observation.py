@@ -65,6 +65,10 @@ class Report:
     """Requests answered well since the active model was last flipped."""
     tally: Tally | None = None
     """What its requests were like since the active model was last flipped."""
+    heals_last_hour: int = 0
+    """Actions that this node took about faults in the last hour."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """By fault: why this node does nothing more about it by itself."""
     samples: int = 0
     """Hard samples of this node that lie in the sink."""
 

@@ -5,12 +5,14 @@ from fractions import Fraction
 from typing import Any
 
 from edgemodel import series
+from edgemodel_operator.api.healing import Healing, WebhookKey
 from edgemodel_operator.api.serving import Registry, Resources, Serving
 from edgemodel_operator.model.plan import Object
 
 USER = 65532
 STATE = "/var/lib/edgemodel"
 CA_FOLDER = "/etc/edgemodel/registry-ca"
+WEBHOOK_FOLDER = "/etc/edgemodel/webhooks"
 LOGIN_FOLDER = "/etc/edgemodel/registry-login"
 TLS_FOLDER = "/etc/edgemodel/tls"
 TOKEN_FOLDER = "/etc/edgemodel/tokens"  # noqa: S105 (a folder's name)
@@ -90,6 +92,27 @@ def protection(serving: Serving) -> tuple[list[Object], list[Object], list[Objec
         mounts.append({"name": "tokens", "mountPath": TOKEN_FOLDER, "readOnly": True})
         environment.append({"name": "EDGEMODEL_TOKENS", "value": f"{TOKEN_FOLDER}/{serving.token_secret.key}"})
     return volumes, mounts, environment
+
+
+def webhook_keys(healing: Healing) -> tuple[list[Object], list[Object]]:
+    """Volumes and mounts of the keys that webhooks are signed with; a missing Secret keeps no pod from serving."""
+    actions = (action for strategy in healing.strategies for action in strategy.actions)
+    wanted: dict[str, set[str]] = {}
+    for action in actions:
+        if action.webhook is not None:
+            wanted.setdefault(action.webhook.secret.name, set()).add(action.webhook.secret.key)
+    volumes: list[Object] = []
+    mounts: list[Object] = []
+    for number, (name, keys) in enumerate(sorted(wanted.items())):
+        items = [{"key": key, "path": key} for key in sorted(keys)]
+        volumes.append({"name": f"webhook-{number}", "secret": {"secretName": name, "items": items, "optional": True}})
+        mounts.append({"name": f"webhook-{number}", "mountPath": f"{WEBHOOK_FOLDER}/{name}", "readOnly": True})
+    return volumes, mounts
+
+
+def key_file(secret: WebhookKey) -> str:
+    """Where a pod finds it."""
+    return f"{WEBHOOK_FOLDER}/{secret.name}/{secret.key}"
 
 
 def resources(wanted: Resources) -> Object:

@@ -1,17 +1,35 @@
 """The wish ConfigMap: what every node is to do, from the decided status."""
 
+from dataclasses import dataclass
+
 from edgemodel import wish
-from edgemodel.wish import Artifact, Assignment, Wish
+from edgemodel.wish import Artifact, Assignment, Held, Wish
+from edgemodel_operator.api.healing import Action
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.model.naming import SERVING, wish_config_map
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child
+from edgemodel_operator.render.pod import key_file
 
 
-def render_wish(
-    model: EdgeModel, status: Status, backup: VersionStatus | None, *, everyone: bool, revision: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeGuard:
+    """What the fleet guard lets nodes do by themselves."""
+
+    turns: int
+    held: Held
+
+
+def render_wish(  # noqa: PLR0913 (what was decided)
+    model: EdgeModel,
+    status: Status,
+    backup: VersionStatus | None,
+    *,
+    guard: NodeGuard,
+    everyone: bool,
+    revision: int,
 ) -> Wish:
     """The wish for `status`; `everyone`: a rollout under way has reached all nodes. Equal input, equal wish."""
     serving = status.find_version(status.version) if status.version else None
@@ -37,7 +55,7 @@ def render_wish(
         cleared=tuple(sorted({v.digest for v in status.versions if v.reason == "Exonerated" or v.cleared_in})),
         interval=model.spec.health.interval,
         rules=model.spec.health.rules,
-        healing=_healing(model),
+        healing=_healing(model, guard),
         sampling=None if samples is None else wish.Sampling(keep_hardest=samples.keep_hardest, sink=samples.sink),
     )
 
@@ -65,12 +83,12 @@ def _artifact(version: VersionStatus) -> Artifact:
     return Artifact(name=version.name, uri=version.uri, digest=version.digest)
 
 
-def _healing(model: EdgeModel) -> wish.Healing:
+def _healing(model: EdgeModel, guard: NodeGuard) -> wish.Healing:
     healing = model.spec.healing
     strategies = tuple(
         wish.LocalStrategy(
             faults=strategy.faults,
-            actions=tuple(wish.LocalAction(type=action.type, delay=action.delay) for action in strategy.actions),
+            actions=tuple(_action(action) for action in strategy.actions),
         )
         for strategy in healing.strategies
     )
@@ -80,4 +98,16 @@ def _healing(model: EdgeModel) -> wish.Healing:
         min_samples=healing.min_samples,
         cooldown=healing.cooldown,
         max_per_hour=healing.max_per_hour,
+        turns=guard.turns,
+        held=guard.held,
     )
+
+
+def _action(action: Action) -> wish.LocalAction:
+    hook = action.webhook
+    wanted = (
+        None
+        if hook is None
+        else wish.Webhook(url=hook.url, key_file=key_file(hook.secret), timeout=hook.timeout, retries=hook.retries)
+    )
+    return wish.LocalAction(type=action.type, delay=action.delay, webhook=wanted)

@@ -13,6 +13,7 @@ from edgemodel_operator.render.pod import (
     registry_access,
     resources,
     scratch,
+    webhook_keys,
 )
 
 WISH_FOLDER = "/etc/edgemodel/wish"
@@ -75,6 +76,7 @@ def _template(model: EdgeModel, image: str) -> Object:
     volumes, _, _ = registry_access(model.spec.registry)
     secret_volumes, _, _ = protection(model.spec.serving)
     scratch_volumes, _ = scratch()
+    key_volumes, _ = webhook_keys(model.spec.healing)
     wish_volume = {"name": "wish", "configMap": {"name": wish_config_map(model.name)}}
     tolerations = [  # the API server does not store empty text, and what is there is compared with this
         {key: value for key, value in t.model_dump(by_alias=True, exclude_none=True).items() if value != ""}
@@ -91,7 +93,9 @@ def _template(model: EdgeModel, image: str) -> Object:
     return {
         "metadata": {"labels": labels(model.name, SERVING), "annotations": SCRAPED},
         "spec": pod_spec(
-            _container(model, image), [wish_volume, *volumes, *secret_volumes, *scratch_volumes], **fields
+            _container(model, image),
+            [wish_volume, *volumes, *secret_volumes, *key_volumes, *scratch_volumes],
+            **fields,
         ),
     }
 
@@ -100,6 +104,8 @@ def _container(model: EdgeModel, image: str) -> Object:
     _, mounts, registry_environment = registry_access(model.spec.registry)
     _, secret_mounts, secret_environment = protection(model.spec.serving)
     _, scratch_mounts = scratch()
+    _, key_mounts = webhook_keys(model.spec.healing)
+    wish_mount = {"name": "wish", "mountPath": WISH_FOLDER, "readOnly": True}
     infer_port: Object = {"name": "infer", "containerPort": series.PORT_INFER, "protocol": "TCP"}
     if model.spec.serving.host_port is not None:
         infer_port["hostPort"] = model.spec.serving.host_port
@@ -108,12 +114,7 @@ def _container(model: EdgeModel, image: str) -> Object:
         "image": image,
         "ports": [infer_port, {"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
         "env": [*_environment(model), *registry_environment, *secret_environment],
-        "volumeMounts": [
-            {"name": "wish", "mountPath": WISH_FOLDER, "readOnly": True},
-            *mounts,
-            *secret_mounts,
-            *scratch_mounts,
-        ],
+        "volumeMounts": [wish_mount, *mounts, *secret_mounts, *key_mounts, *scratch_mounts],
         "livenessProbe": _probe("/livez", period=5, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
         "startupProbe": _probe("/livez", period=1, failures=60),

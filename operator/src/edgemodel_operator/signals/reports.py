@@ -20,6 +20,8 @@ WANTED = (
     series.TALLY,
     series.TALLY_ANSWERED,
     series.TALLY_BEGAN,
+    series.HEALS_LAST_HOUR,
+    series.LADDER_HELD,
 )
 """The series that a report is made of."""
 
@@ -120,6 +122,7 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
     faults: dict[str, bool] = {}
     refused: dict[str, str] = {}
     pending: dict[str, str] = {}
+    held: dict[str, str] = {}
     serving: Mapping[str, str] = {}
     numbers: dict[str, float] = {}
     sums: dict[tuple[str, str], float] = {}
@@ -131,6 +134,8 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
                 refused[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
             case series.FETCH_PENDING:
                 pending[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
+            case series.LADDER_HELD if fault := fault_of(sample.labels):
+                held[fault] = sample.labels.get("reason", "")[:WORD_LIMIT]
             case series.SERVING_INFO:
                 serving = {name: value[:WORD_LIMIT] for name, value in sample.labels.items()}
             case series.TALLY:
@@ -150,5 +155,7 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
         pending=pending,
         answered=int(numbers.get(series.ANSWERED_SINCE_SWITCH, 0)),
         tally=tally.read(numbers.get(series.TALLY_BEGAN), numbers.get(series.TALLY_ANSWERED, 0), sums),
+        heals_last_hour=int(numbers.get(series.HEALS_LAST_HOUR, 0)),
+        held=held,
         samples=int(numbers.get(series.SAMPLES_PUSHED, 0)),
     )
