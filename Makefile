@@ -68,6 +68,9 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 	@cmp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary | cmp - docs/status.md
 
+bench: setup  ## our server beside KServe, MLServer and FastAPI: 10 minutes on two quiet cores, needs wrk
+	@$(BIN)/python -m tests.bench.serving
+
 bench-distill-quick: setup  ## distillation on Fashion-MNIST, one seed: 15 minutes on two quiet cores
 	@$(BIN)/python -m tests.bench.distillation --quick
 
