@@ -67,6 +67,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 	@$(BIN)/python -m edgemodel_operator.api.crd | cmp - crds/edgemodels.yaml
 	@cmp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary | cmp - docs/status.md
+	@$(BIN)/python -m edgemodel_cli rules | cmp - manifests/prometheus-rules.yaml
 
 bench: setup  ## our server beside KServe, MLServer and FastAPI: 10 minutes on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
@@ -81,6 +82,7 @@ generate: setup  ## write the CRD (and its copy in the chart) and docs/status.md
 	@$(BIN)/python -m edgemodel_operator.api.crd > crds/edgemodels.yaml
 	@cp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary > docs/status.md
+	@$(BIN)/python -m edgemodel_cli rules > manifests/prometheus-rules.yaml
 
 lock: setup  ## resolve requirements/ anew
 	$(BIN)/$(LOCK) --python-version 3.11 --group dev -o requirements/dev.txt

@@ -70,7 +70,7 @@ class Operator:
         found = [line for line in lines if line.startswith('edgemodel_operator_ticks_total{outcome="ok"}')]
         return float(found[0].split()[-1]) if found else 0.0
 
-    def start(self, prometheus: str = "") -> None:
+    def start(self, prometheus: str = "", **variables: str) -> None:
         """Start it; returns when it has started to watch. It reads `prometheus`, or the pods."""
         token = self.folder / "token"
         token.write_text(TOKEN)
@@ -88,7 +88,10 @@ class Operator:
         starts = self.log.count('"event": "started"')
         with (self.folder / "operator.log").open("ab") as log:
             self.process = subprocess.Popen(  # ended by `kill` or `stop`
-                [sys.executable, "-m", "edgemodel_operator"], env=os.environ | settings, stdout=log, stderr=log
+                [sys.executable, "-m", "edgemodel_operator"],
+                env=os.environ | settings | variables,
+                stdout=log,
+                stderr=log,
             )
         wait_for(
             "the operator starts", lambda: self.log.count('"event": "started"') > starts, say=lambda: self.log[-3000:]

@@ -12,6 +12,7 @@ from edgemodel_cli import (
     doctor,
     model_commands,
     rehearse_command,
+    rules_command,
     verb_commands,
 )
 from edgemodel_cli.errors import CommandError
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(dataset_commands.app, name="dataset")
 app.command(name="rehearse")(rehearse_command.rehearse_rules)
+app.command(name="rules")(rules_command.print_rules)
 app.command(name="completion")(completion.completion)
 completion.prepare()
 for about in (

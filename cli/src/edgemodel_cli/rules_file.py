@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from edgemodel.alerting import INTERVAL
 from edgemodel.document import Document, describe
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType, Limits
@@ -34,11 +35,14 @@ class Strategy(Document):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is rehearsed."""
+    """Fault rules and what is done about them; `name` is empty where the file does not say of which EdgeModel."""
 
     rules: tuple[Rule, ...]
     strategies: tuple[Strategy, ...]
     limits: Limits
+    namespace: str = ""
+    name: str = ""
+    interval: float = INTERVAL
 
     def actions(self, fault: str) -> list[ActionType]:
         """The ladder of the first strategy that names `fault`; empty: none does."""
@@ -82,7 +86,16 @@ def _parse(document: Any) -> Rules:
             raise BadInput(f"{where}: want names of their own, got {rule.name!r} twice")
     entries = _list(healing.get("strategies", []), f"{beside}.strategies")
     strategies = [_read(Strategy, entry, f"{beside}.strategies[{i}]") for i, entry in enumerate(entries)]
-    return Rules(tuple(rules), tuple(strategies), _limits(healing, beside))
+    metadata = _mapping(document.get("metadata", {}), "metadata") if isinstance(document, Mapping) else {}
+    name = str(metadata.get("name", ""))
+    return Rules(
+        tuple(rules),
+        tuple(strategies),
+        _limits(healing, beside),
+        namespace=str(metadata.get("namespace", "default")) if name else "",
+        name=name,
+        interval=_seconds(health.get("interval", 10.0 if name else INTERVAL), where.replace("rules", "interval")),
+    )
 
 
 def _rule(where: str, entry: Any) -> Rule:

@@ -32,18 +32,23 @@ CHILDREN: Mapping[str, Watched] = {
     "Pod": Watched(("", "v1", "pods"), trim_pod),
 }
 """By kind; only objects with our label."""
+PROMETHEUS_RULE = Watched(("monitoring.coreos.com", "v1", "prometheusrules"), trim_child)
+"""A child where the cluster knows the kind."""
 
 
-def register(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key]) -> None:
-    """Put all handlers into `registry`."""
-    _register_start(registry, world)
+def register(
+    registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key], *, prometheus_rules: bool = False
+) -> None:
+    """Put all handlers into `registry`; those of PrometheusRules only where the cluster knows them."""
+    children = {**CHILDREN, **({"PrometheusRule": PROMETHEUS_RULE} if prometheus_rules else {})}
+    _register_start(registry, world, tuple(children))
     _register_models(registry, world, queue)
     _register_nodes(registry, world, queue)
-    for kind in CHILDREN:
-        _register_children(registry, world, queue, kind)
+    for kind, watched in children.items():
+        _register_children(registry, world, queue, kind, watched)
 
 
-def _register_start(registry: kopf.OperatorRegistry, world: World) -> None:
+def _register_start(registry: kopf.OperatorRegistry, world: World, children: tuple[str, ...]) -> None:
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **kwargs: Any) -> None:
         settings.posting.enabled = False
@@ -51,7 +56,7 @@ def _register_start(registry: kopf.OperatorRegistry, world: World) -> None:
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 10
         settings.networking.request_timeout = 30
-        world.bind({kind: kwargs[_index(kind)] for kind in ("EdgeModel", "Node", *CHILDREN)})
+        world.bind({kind: kwargs[_index(kind)] for kind in ("EdgeModel", "Node", *children)})
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -89,8 +94,9 @@ def _register_nodes(registry: kopf.OperatorRegistry, world: World, queue: KeyedQ
             queue.add(key)
 
 
-def _register_children(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key], kind: str) -> None:
-    watched = CHILDREN[kind]
+def _register_children(
+    registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key], kind: str, watched: Watched
+) -> None:
     ours = {LABEL_MODEL: kopf.PRESENT}
 
     @kopf.index(*watched.where, id=_index(kind), labels=ours, registry=registry)

@@ -39,7 +39,7 @@ class Program:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._world = World()
+        self._world = World(settings.prometheus_rule_labels if settings.prometheus_rules else None)
         self._queue: KeyedQueue[Key] = KeyedQueue()
         self._board = Board(settings.signal_interval, alerts=bool(settings.prometheus_url))
         self._bell = asyncio.Event()
@@ -47,7 +47,7 @@ class Program:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end everything that was started."""
-        register(self._registry, self._world, self._queue)
+        register(self._registry, self._world, self._queue, prometheus_rules=self._settings.prometheus_rules)
 
         @kopf.on.cleanup(registry=self._registry)
         async def stopping_too(**_: Any) -> None:

@@ -16,6 +16,10 @@ class Settings(BaseSettings):
     distill_image: Annotated[str, Field(min_length=1)]
     prometheus_url: str = ""
     """Base address of Prometheus; empty: scrape the pods."""
+    prometheus_rules: bool = False
+    """Whether the cluster knows PrometheusRules, so that one is made for each EdgeModel."""
+    prometheus_rule_labels: dict[str, str] = {}
+    """Labels that they are to have, as JSON: those by which Prometheus selects its rules."""
     signal_interval: Annotated[float, Field(ge=0.5, le=300)] = 10.0
     """How often Prometheus or the pods are asked."""
     webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8088

@@ -41,6 +41,7 @@ RESOURCES: Mapping[str, Resource] = {
     "DaemonSet": Resource("/apis/apps/v1", "daemonsets"),
     "Deployment": Resource("/apis/apps/v1", "deployments"),
     "Job": Resource("/apis/batch/v1", "jobs"),
+    "PrometheusRule": Resource("/apis/monitoring.coreos.com/v1", "prometheusrules"),
     "Event": Resource("/apis/events.k8s.io/v1", "events"),
 }
 

@@ -26,7 +26,7 @@ from edgemodel_operator.render.job import LABEL_ATTEMPT
 
 Body = Mapping[str, Any]
 Index = Mapping[Any, Iterable[Body]]
-CHILD_KINDS = ("ConfigMap", "Service", "DaemonSet", "Deployment", "Job")
+CHILD_KINDS = ("ConfigMap", "Service", "DaemonSet", "Deployment", "Job", "PrometheusRule")
 
 WATCH_LAG = timedelta(seconds=10)
 """How long a child that was written may be missing from the watch before it counts as gone."""
@@ -59,7 +59,9 @@ class Signals(Protocol):
 class World:
     """Indexes by kind, and our own writes until the watch shows them (else a tick would decide on its own past)."""
 
-    def __init__(self) -> None:
+    def __init__(self, rule_labels: Mapping[str, str] | None = None) -> None:
+        """`rule_labels`: see `Observation`."""
+        self._rule_labels = rule_labels
         self._indexes: dict[str, Index] = {}
         self._written: dict[tuple[str, str, str], tuple[Body, datetime]] = {}
         self._nudged: dict[str, Body] = {}  # pods by uid
@@ -136,6 +138,7 @@ class World:
             wish=_wish(children.get(("ConfigMap", naming.wish_config_map(model.name)))),
             obstacle=self._obstacles.get(key),
             children=children,
+            rule_labels=self._rule_labels,
         )
 
     def _children(self, model: EdgeModel, key: Key) -> dict[tuple[str, str], Body]:

@@ -28,6 +28,7 @@ from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import SERVING, labels
 from edgemodel_operator.model.observation import Observation
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Nudge, Object, Plan, WriteStatus
+from edgemodel_operator.render.alerting import PROMETHEUS_RULE, render_prometheus_rule
 from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
 from edgemodel_operator.render.wish import NodeGuard, next_revision, render_wish, render_wish_config_map
@@ -89,6 +90,7 @@ def decide(observation: Observation, images: Images) -> Plan:
     actions += _jobs(observation, status, images.distill)
     pods = (*observation.pods, *observation.leaving)
     actions += [Nudge(pod.name, wanted.revision) for pod in pods if pod.revision != str(wanted.revision)]
+    actions += _alert_rules(observation)  # last: nothing waits for them
     return _plan(observation, draft, actions)
 
 
@@ -120,6 +122,14 @@ def _ensure(observation: Observation, children: list[Object]) -> Iterator[Action
         present: Mapping[str, object] | None = observation.children.get((body["kind"], body["metadata"]["name"]))
         if present is None or not covers(present, body):
             yield Ensure(body)
+
+
+def _alert_rules(observation: Observation) -> Iterator[Action]:
+    model, rule_labels = observation.model, observation.rule_labels
+    if rule_labels is not None and model.spec.health.rules:
+        yield from _ensure(observation, [render_prometheus_rule(model, rule_labels)])
+    elif (PROMETHEUS_RULE, model.name) in observation.children:
+        yield Delete(PROMETHEUS_RULE, model.name)
 
 
 def _jobs(observation: Observation, status: Status, image: str) -> Iterator[Action]:

@@ -138,6 +138,8 @@ class Observation:
     obstacle: tuple[Reason, str] | None = None
     """Why the last plan could not be carried out, where another try alone does not help."""
     children: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    rule_labels: Mapping[str, str] | None = None
+    """Labels that a PrometheusRule is to have; None: none is made, since the cluster does not know the kind."""
 
     @property
     def paused(self) -> bool:

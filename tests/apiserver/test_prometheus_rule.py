@@ -1,0 +1,110 @@
+"""Where the cluster knows PrometheusRules the chart lets the operator make them: one per EdgeModel, which owns it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.control_plane import ControlPlane
+from lab.home import REPOSITORY
+from tests.apiserver.helm import CHART, NAMESPACE, RELEASE, Helm
+from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.operator_process import Operator, wait_for
+
+pytestmark = pytest.mark.apiserver
+
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:demo-edgemodel-operator"
+RULE = "prometheusrules.monitoring.coreos.com/digits"
+LABELS = "--set=prometheus.ruleLabels.release=monitoring"
+CRD: dict[str, Any] = {  # a stand-in for the Prometheus Operator's: the kind, without its validation
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "prometheusrules.monitoring.coreos.com",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, a stand-in"},
+    },
+    "spec": {
+        "group": "monitoring.coreos.com",
+        "names": {"kind": "PrometheusRule", "plural": "prometheusrules", "singular": "prometheusrule"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def kubectl(plane: ControlPlane) -> Kubectl:
+    """An API server that knows PrometheusRules, with the chart and the sample."""
+    kubectl = Kubectl(plane.kubeconfig)
+    kubectl.run("create", "namespace", NAMESPACE)
+    assert kubectl.apply(CRD).returncode == 0
+    known = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{CRD['metadata']['name']}")
+    wait_for("the CRD", lambda: kubectl.run(*known).returncode == 0)
+    Helm(plane).upgrade(LABELS)
+    kubectl.run("wait", "--for=condition=Established", "--timeout=20s", "crd/edgemodels.edgemodel.dev")
+    sample = REPOSITORY / "manifests" / "samples" / "digits.yaml"
+    assert kubectl.run("apply", "--server-side", "-f", str(sample)).returncode == 0
+    return kubectl
+
+
+@pytest.fixture
+def operator(plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> Iterator[Operator]:
+    """Signed in as the chart's service account, with the variables that the chart sets."""
+    operator = Operator(plane.client(ACCOUNT, ["system:serviceaccounts"]), tmp_path)
+    operator.start(**{name: value for name, value in chart_variables(plane).items() if "RULE" in name})
+    yield operator
+    operator.kill()
+
+
+def chart_variables(plane: ControlPlane) -> dict[str, str]:
+    """The operator's environment as the installed chart has it."""
+    manifests = yaml.safe_load_all(Helm(plane).run("get", "manifest", RELEASE, f"--namespace={NAMESPACE}").stdout)
+    (deployment,) = (m for m in manifests if m["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {entry["name"]: entry["value"] for entry in container["env"]}
+
+
+def refusals(plane: ControlPlane) -> list[str]:
+    records = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
+    ours = [record for record in records if record["user"]["username"] == ACCOUNT]
+    assert any("prometheusrules" in record["requestURI"] for record in ours)
+    return [record["requestURI"] for record in ours if record.get("responseStatus", {}).get("code") in (401, 403)]
+
+
+def test_the_rule_comes_is_put_right_and_goes_with_the_fault_rules(
+    plane: ControlPlane, kubectl: Kubectl, operator: Operator
+) -> None:
+    wait_for("the rule", lambda: kubectl.run("get", RULE).returncode == 0, say=lambda: operator.log[-3000:])
+    found = kubectl.get(RULE)
+    assert found["metadata"]["labels"]["release"] == "monitoring"
+    assert [owner["kind"] for owner in found["metadata"]["ownerReferences"]] == ["EdgeModel"]
+    assert all(rule["alert"] == "EdgeModelFault" for rule in found["spec"]["groups"][0]["rules"])
+    kubectl.run("patch", RULE, "--type=merge", '--patch={"spec": {"groups": []}}')
+    wait_for("its groups", lambda: kubectl.get(RULE)["spec"]["groups"] != [])
+    nothing = [{"op": "replace", "path": f"/spec/{field}", "value": {}} for field in ("health", "healing")]
+    patched = kubectl.run("patch", "em/digits", "--type=json", f"--patch={json.dumps(nothing)}")
+    assert patched.returncode == 0, patched.stderr
+    wait_for("no rule", lambda: "NotFound" in kubectl.run("get", RULE).stderr, say=lambda: operator.log[-3000:])
+    assert refusals(plane) == []
+
+
+def test_a_cluster_that_does_not_know_them_gives_no_right_to_them(plane: ControlPlane) -> None:
+    rendered = Helm(plane).run("template", RELEASE, str(CHART), LABELS).stdout  # helm knows no cluster here
+    assert "prometheusrules" not in rendered
+    assert "OPERATOR_PROMETHEUS_RULES" not in rendered
