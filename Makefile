@@ -88,5 +88,5 @@ lock: setup  ## resolve requirements/ anew
 	$(BIN)/$(LOCK) --python-version 3.11 --group dev -o requirements/dev.txt
 	$(BIN)/$(LOCK) --python-version 3.13 requirements/build.in -o requirements/build.txt
 	$(BIN)/$(LOCK) --python-version 3.13 operator/pyproject.toml -o requirements/operator.txt
-	$(BIN)/$(LOCK) --python-version 3.13 --extra grpc inference_pod/pyproject.toml -o requirements/inference.txt
+	$(BIN)/$(LOCK) --python-version 3.13 --extra grpc --extra otlp inference_pod/pyproject.toml -o requirements/inference.txt
 	$(BIN)/$(LOCK) --python-version 3.13 --excludes requirements/distill.exclude distill_job/pyproject.toml -o requirements/distill.txt

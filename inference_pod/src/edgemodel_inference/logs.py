@@ -29,7 +29,9 @@ class Log:
         self._logger.error(event, extra={"fields": fields}, exc_info=cause)
 
 
-class _JsonFormatter(logging.Formatter):
+class JsonFormatter(logging.Formatter):
+    """One JSON object per record; its fields are those of docs/log.schema.json."""
+
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -46,6 +48,6 @@ class _JsonFormatter(logging.Formatter):
 def configure() -> None:
     """Send all logs of this process to standard output; libraries' from WARNING on."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_JsonFormatter())
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("edgemodel").setLevel(logging.INFO)

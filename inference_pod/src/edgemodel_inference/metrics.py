@@ -12,7 +12,7 @@ from edgemodel.tally import PARTS, Tally
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
 
-BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+BUCKETS = (0.001, 0.01, 0.1, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,39 +48,41 @@ class Metrics:
         self._identity = dict(identity)
         self._read = read
         self._registry = CollectorRegistry()
-        names = [*self._identity, "version"]
         self._requests = Counter(
             series.REQUESTS_TOTAL.removesuffix("_total"),
             "Answered inference requests.",
-            [*names, "outcome"],
+            [*self._identity, "outcome"],
             registry=self._registry,
         )
         self._seconds = Histogram(
             series.INFERENCE_SECONDS,
             "Time from a request's last byte to its result.",
-            names,
+            list(self._identity),
             buckets=BUCKETS,
             registry=self._registry,
         )
         self._lock = threading.Lock()
-        self._children: dict[tuple[str, str], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
+        self._children: dict[str, Counter] = {}
+        self._timer = self._seconds.labels(*self._identity.values())
         self._registry.register(self)
 
-    def answered(self, version: str, seconds: float) -> None:
+    def answered(self, seconds: float) -> None:
         """A request was answered well."""
-        self.count(version, "ok")
-        timer = self._timers.get(version)
-        if timer is None:
-            timer = self._timers[version] = self._seconds.labels(*self._identity.values(), version)
-        timer.observe(seconds)
+        self.count("ok")
+        self._timer.observe(seconds)
 
-    def count(self, version: str, outcome: str) -> None:
+    def count(self, outcome: str) -> None:
         """A request ended in `outcome`."""
-        child = self._children.get((version, outcome))
+        child = self._children.get(outcome)
         if child is None:
-            child = self._children[version, outcome] = self._requests.labels(*self._identity.values(), version, outcome)
+            child = self._children[outcome] = self._requests.labels(*self._identity.values(), outcome)
         child.inc()
+
+    def samples(self) -> Iterable[tuple[str, Mapping[str, str], float]]:
+        """Name, labels and value of each series as of now."""
+        for family in self._registry.collect():
+            for sample in family.samples:
+                yield sample.name, sample.labels, sample.value
 
     def render(self) -> str:
         """All series in Prometheus' text format."""

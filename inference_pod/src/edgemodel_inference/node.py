@@ -90,6 +90,7 @@ class Node:
         self.metrics = Metrics(identity, self._read)
         inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
         people = Later(lambda: _people(settings.name, inference))
+        self._push = _otlp(settings.otlp, self.metrics) if settings.otlp is not None else None
         tokens = read_tokens(settings)
         self.app = App(self.engine, Routes(settings.name, inference), people, tokens)
         self._settings, self._inference, self._tokens = settings, inference, tokens
@@ -127,7 +128,9 @@ class Node:
 
     def duties(self) -> dict[str, Duty]:
         """What a leading worker does besides answering, each on a thread of its own."""
+        otlp = {"otlp": self._push} if self._push is not None else {}
         return {
+            **otlp,
             "agent": self._agent.run,
             "lookout": self._lookout.run,
             "pusher": lambda stop: self._pusher.run(stop, self._wish),
@@ -218,6 +221,14 @@ def _people(name: str, inference: Inference) -> AsgiApp:
     from edgemodel_inference.people import build  # noqa: PLC0415 (see above)
 
     return build(name, inference)
+
+
+def _otlp(endpoint: str, metrics: Metrics) -> Duty:
+    try:
+        from edgemodel_inference.otlp import push  # noqa: PLC0415 (an extra)
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"EDGEMODEL_OTLP: wants pip install edgemodel-inference[otlp]: {error}") from error
+    return lambda stop: push(endpoint, metrics, stop)
 
 
 def _client(settings: Settings) -> "Client":

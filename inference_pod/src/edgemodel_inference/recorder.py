@@ -19,7 +19,7 @@ class Recorder:
 
     def answered(self, model: Model, feeds: Mapping[str, Array], result: Result, seconds: float, queue: int) -> None:
         """Answered well after `seconds`, while `queue` requests waited."""
-        self._metrics.answered(model.version, seconds)
+        self._metrics.answered(seconds)
         self._traffic.answered(model.digest, seconds, result.confidence, queue)
         if result.confidence is None or len(feeds) != 1:
             return
@@ -29,6 +29,6 @@ class Recorder:
 
     def refused(self, model: Model | None, outcome: str, queue: int) -> None:
         """Not answered: ``invalid``, ``rejected`` or ``error``."""
-        self._metrics.count(model.version if model else "", outcome)
+        self._metrics.count(outcome)
         if outcome != "invalid":
             self._traffic.failed(model.digest if model else None, queue)

@@ -4,6 +4,7 @@ Plain standard library: the supervisor reads them too, and stays small by import
 """
 
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Settings:
     tls_key: Path | None
     tokens: Path | None
     grpc_port: int | None
+    otlp: str | None
 
     @property
     def local(self) -> bool:
@@ -111,6 +113,12 @@ def _folder(value: str) -> Path:
 
 def _optional_file(value: str) -> Path | None:
     return Path(value).absolute() if value else None
+
+
+def _optional_url(value: str) -> str | None:
+    if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError("want a URL, for example http://prometheus:9090/api/v1/otlp/v1/metrics")
+    return value or None
 
 
 def _optional_origin(value: str) -> Origin | None:
@@ -188,6 +196,7 @@ VARIABLES = (
         "--tokens",
         "FILE",
     ),
+    Variable("EDGEMODEL_OTLP", _optional_url, _is(""), "push the metrics here, by OTLP over HTTP", "--otlp", "URL"),
     Variable("EDGEMODEL_GRPC_PORT", _optional_port, _is(""), "answer over gRPC too, here", "--grpc-port", "PORT"),
 )
 

@@ -1,0 +1,149 @@
+"""What is exported: few series, all of them documented, and the same ones by OTLP."""
+
+import gzip
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.sdk.metrics.export import MetricsData
+
+from edgemodel import series
+from edgemodel.tally import Measure, Moments, Tally
+from edgemodel_inference import logs, otlp
+from edgemodel_inference.metrics import Metrics, Readings
+from tests.unit.inference_pod.live_pod import wait_until
+
+MOST = 40
+"""Series of a pod in which all is well."""
+DOCS = Path(__file__).parents[3] / "docs"
+
+BUSY = Readings(
+    serving=("v1", "sha256:" + "a" * 64, "Wish"),
+    faults=dict.fromkeys(("high-latency", "low-confidence", "memory-leak"), False),
+    gauges=dict.fromkeys(series.METRIC_GAUGES, 1.0),
+    tally=Tally(began=1.0, moments=dict.fromkeys(Measure, Moments(1, 2.0, 4.0))),
+    samples_pushed=500,
+)
+"""Three rules, samples, a comparison of versions."""
+ILL = Readings(
+    **{name: getattr(BUSY, name) for name in ("serving", "faults", "gauges", "tally", "samples_pushed")},
+    refused=[("sha256:" + "b" * 64, "v2", "low-confidence")],
+    pending=("v3", "sha256:" + "c" * 64, "Unreachable"),
+    heals={("low-confidence", "SwitchModel", "Proved"): 1},
+    restarts={"Crash": 2},
+)
+"""The same with all that can go wrong."""
+
+
+def metrics(readings: Readings) -> Metrics:
+    """With every outcome of requests."""
+    made = Metrics(series.identity("digits", "plant-a", "edge-1"), lambda: readings)
+    made.answered(0.002)
+    for outcome in ("invalid", "rejected", "error"):
+        made.count(outcome)
+    return made
+
+
+def names(readings: Readings) -> list[str]:
+    return [name for name, _, _ in metrics(readings).samples()]
+
+
+def test_a_pod_in_which_all_is_well_has_few_series() -> None:
+    assert len(names(BUSY)) <= MOST
+
+
+def test_another_version_adds_no_series() -> None:
+    made = metrics(BUSY)
+    before = len(list(made.samples()))
+    for _ in range(100):
+        made.answered(0.5)
+    assert len(list(made.samples())) == before
+
+
+def test_every_series_is_documented_and_nothing_else_is() -> None:
+    told = set(re.findall(r"^\| `(edgemodel_\w+)`", (DOCS / "observing.md").read_text(), re.MULTILINE))
+    bare = {re.sub(r"(?<=inference_seconds)_(bucket|count|sum)$", "", name) for name in names(ILL)}
+    assert told == bare
+
+
+def test_every_log_line_keeps_to_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = json.loads((DOCS / "log.schema.json").read_text())
+    formatter = logs.JsonFormatter()
+    records: list[Any] = []
+    handler = logs.logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]  # all that is wanted of it
+    logger = logs.logging.getLogger("edgemodel.test")
+    logger.addHandler(handler)
+    log = logs.Log("edgemodel.test")
+    log.warning("journal", kind="Attempt", at=Path("x"), number=1)
+    log.error("bug", cause=ValueError("no"), thread="agent")
+    logger.removeHandler(handler)
+    for record in records:
+        jsonschema.validate(json.loads(formatter.format(record)), schema)
+    assert len(records) == 2
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Takes what is pushed."""
+
+    taken: "list[ExportMetricsServiceRequest]"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.taken.append(ExportMetricsServiceRequest.FromString(body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """No news."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[http.server.ThreadingHTTPServer]:
+    Receiver.taken = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_otlp_brings_the_series_of_a_scrape_under_the_same_names(receiver: http.server.ThreadingHTTPServer) -> None:
+    stop = threading.Event()
+    url = f"http://127.0.0.1:{receiver.server_port}/v1/metrics"
+    made = metrics(ILL)
+    pushing = threading.Thread(target=otlp.push, args=(url, made, stop, 0.05))
+    pushing.start()
+    wait_until(lambda: len(Receiver.taken) > 1, "two pushes")
+    stop.set()
+    pushing.join(20)
+    pushed = {
+        (metric.name, point.as_double if point.HasField("as_double") else float(point.as_int))
+        for resource in Receiver.taken[0].resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.gauge.data_points
+    }
+    assert pushed == {(name, value) for name, _, value in made.samples()}
+
+
+def test_a_receiver_that_is_away_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    exporter = otlp._Exporter(endpoint="http://127.0.0.1:9/v1/metrics", timeout=0.1)
+    for _ in range(3):
+        exporter.export(MetricsData([]))
+    assert [record.message for record in caplog.records if record.name == "edgemodel.otlp"] == [
+        "metrics cannot be pushed; trying again and again"
+    ]
+
+
+def test_otlp_knows_every_name() -> None:
+    assert set(names(ILL)) == set(otlp.NAMES)
