@@ -1,16 +1,20 @@
-"""The action ClearCache: what neither serves nor stands by goes from the disk, and what does is read again.
+"""Reads again what lies on the disk: every hour, and as the action ClearCache, which also makes room.
 
 A damaged bundle on the disk does no harm while it serves from memory, and leaves the node without it after the next
 start: so it is fetched again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from edgemodel.wish import Artifact
 from edgemodel_inference import logs
 from edgemodel_inference.errors import Refused, Superseded, Unreachable
 from edgemodel_inference.pending import LONGEST_PAUSE
 from edgemodel_inference.serving import Serving
 from edgemodel_inference.store import Store
+
+EVERY = 3600.0
+"""Seconds between two readings. Cards and flash rot in weeks."""
 
 log = logs.Log("edgemodel.scrubber")
 
@@ -24,18 +28,27 @@ class Scrubber:
         self._serving = serving
         self._progress = progress
         self._due: float | None = None
+        self._clear = False
 
     def ask(self) -> None:
         """Clear the cache at the agent's next pass."""
-        self._due = 0.0
+        self._clear = True
 
     def step(self, now: float) -> None:
-        """Clear the cache, if somebody asked for it; what cannot be fetched now is tried again."""
-        if self._due is None or now < self._due:
+        """Do what is due; what cannot be fetched now is tried again. `now` is on the monotonic clock."""
+        if self._due is None:
+            self._due = now + EVERY  # what serves was read when it was opened
+        if now < self._due and not self._clear:
             return
-        self._due = None
         artifacts = [model.artifact for model in (self._serving.active, self._serving.backup) if model is not None]
-        self._store.make_room({artifact.digest for artifact in artifacts})
+        if self._clear:
+            self._clear = False
+            self._store.make_room({artifact.digest for artifact in artifacts})
+            log.info("cache cleared", kept=[artifact.digest for artifact in artifacts])
+        self._due = now + (EVERY if self._mend(artifacts) else LONGEST_PAUSE)
+
+    def _mend(self, artifacts: Iterable[Artifact]) -> bool:
+        """Fetch what is damaged again; whether nothing is left to try."""
         for artifact in artifacts:
             if self._store.has(artifact.digest):
                 continue
@@ -43,9 +56,8 @@ class Scrubber:
             try:
                 self._store.fetch(artifact, self._progress)
             except (Unreachable, Superseded) as error:
-                self._due = now + LONGEST_PAUSE
                 log.warning("not fetched", digest=artifact.digest, error=str(error), retry_in=LONGEST_PAUSE)
-                return
+                return False
             except Refused as error:
                 log.warning("not fetched", digest=artifact.digest, error=str(error))
-        log.info("cache cleared", kept=[artifact.digest for artifact in artifacts])
+        return True

@@ -1,63 +1,79 @@
-"""ClearCache: the disk holds what serves and what stands by, whole, and nothing else."""
+"""What lies on the disk is read again every hour, and mended from where it came."""
 
 from pathlib import Path
 
 import pytest
 
 from edgemodel.bundle import MODEL
-from tests.unit.inference_pod.test_agent import Edge
-from tests.unit.inference_pod.tiny_bundles import bundle, wish
+from edgemodel.wish import Artifact
+from edgemodel_inference.engine import Engine
+from edgemodel_inference.models import open_model
+from edgemodel_inference.refusals import Refusals
+from edgemodel_inference.scrubber import EVERY, Scrubber
+from edgemodel_inference.serving import Serving
+from edgemodel_inference.store import Store
+from edgemodel_registry import Client
+from tests.unit.inference_pod.tiny_bundles import bundle
+
+START = 100.0
 
 
 @pytest.fixture
-def edge(tmp_path: Path) -> Edge:
-    """v3 serves, v2 stands by, v1 served before them."""
-    v1, v2, v3 = (bundle(tmp_path, f"v{i}", scale=float(4 + i)) for i in (1, 2, 3))
-    edge = Edge(tmp_path)
-    edge.follow(wish(v1, v2, revision=1))
-    edge.follow(wish(v2, v3, revision=2))
-    edge.follow(wish(v3, v2, revision=3))
-    return edge
+def artifact(origin: Path) -> Artifact:
+    return bundle(origin, "v1")
 
 
-def cached(edge: Edge) -> int:
-    return sum(path.is_dir() for path in edge.node._store._folder.iterdir())
+@pytest.fixture
+def store(tmp_path: Path, artifact: Artifact) -> Store:
+    store = Store(tmp_path / "models", 1 << 20, Client)
+    store.fetch(artifact, lambda _done, _total: None)
+    return store
 
 
-def clear(edge: Edge) -> None:
-    """What the healer asks for and the agent's next pass does."""
-    edge.node._healer._clear_cache()
-    edge.agent.step(1e9)
+@pytest.fixture
+def scrubber(tmp_path: Path, store: Store, artifact: Artifact) -> Scrubber:
+    serving = Serving(Engine(), Refusals(tmp_path / "refused.json"), tmp_path / "serving.json")
+    serving.activate(open_model(store.folder(artifact.digest), artifact, threads=1), lambda: True)
+    made = Scrubber(store, serving, lambda _done, _total: None)
+    made.step(START)
+    return made
 
 
-def test_what_neither_serves_nor_stands_by_goes(edge: Edge) -> None:
-    assert cached(edge) == 3
-    clear(edge)
-    assert (cached(edge), edge.serves, edge.falls_back_to) == (2, "v3", "v2")
+def flip_a_bit(store: Store, artifact: Artifact) -> None:
+    path = store.folder(artifact.digest) / MODEL
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
 
-def test_what_is_damaged_on_the_disk_is_fetched_again(edge: Edge) -> None:
-    active = edge.node.engine.active
-    assert active is not None
-    model = edge.node._store.folder(active.digest) / MODEL
-    model.write_bytes(b"\\0" * model.stat().st_size)
-    clear(edge)
-    assert (edge.node._store.has(active.digest), edge.serves) == (True, "v3")
-    edge.restart()
-    assert edge.serves == "v3"
+def test_a_flipped_bit_is_mended_within_the_hour(scrubber: Scrubber, store: Store, artifact: Artifact) -> None:
+    flip_a_bit(store, artifact)
+    scrubber.step(START + EVERY)
+    assert store.has(artifact.digest)
 
 
-def test_what_cannot_be_fetched_now_goes_on_serving(edge: Edge) -> None:
-    serving, standing_by = edge.node.engine.active, edge.node.engine.backup
-    assert serving is not None
-    assert standing_by is not None
-    away = serving.artifact.model_copy(update={"uri": "oci://127.0.0.1:1/tiny"})
-    edge.follow(wish(away, standing_by.artifact, revision=4))
-    (edge.node._store.folder(away.digest) / MODEL).unlink()
-    clear(edge)
-    assert (edge.serves, edge.node._store.has(away.digest)) == ("v3", False)
+def test_nothing_is_read_before_its_time(scrubber: Scrubber, store: Store, artifact: Artifact) -> None:
+    flip_a_bit(store, artifact)
+    scrubber.step(START + EVERY - 1)
+    assert not store.has(artifact.digest)
 
 
-def test_nothing_is_done_where_nobody_asked(edge: Edge) -> None:
-    edge.agent.step(1e9)
-    assert cached(edge) == 3
+def test_what_its_origin_does_not_have_now_is_asked_for_an_hour_later(
+    scrubber: Scrubber, store: Store, artifact: Artifact, origin: Path
+) -> None:
+    flip_a_bit(store, artifact)
+    away = origin.rename(origin.with_name("away"))
+    scrubber.step(START + EVERY)
+    away.rename(origin)
+    scrubber.step(START + 2 * EVERY)
+    assert store.has(artifact.digest)
+
+
+def test_clearing_the_cache_leaves_what_serves_and_drops_the_rest(
+    scrubber: Scrubber, store: Store, artifact: Artifact, origin: Path
+) -> None:
+    unused = bundle(origin, "v2", scale=2.0)
+    store.fetch(unused, lambda _done, _total: None)
+    scrubber.ask()
+    scrubber.step(START + 1)
+    assert (store.has(artifact.digest), store.has(unused.digest)) == (True, False)
