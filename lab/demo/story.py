@@ -50,7 +50,7 @@ class Story:
         self._accuracy("clean images, v1", "accuracy_clean_before")
 
     def bad_version(self) -> None:
-        """(a) A version that is really bad: one canary takes it, the fault fires, rollback, quarantine."""
+        """(a) A version that is really bad: one canary takes it, a rule or the comparison tells, rollback."""
         self.say("(a) wish v2, which was trained on shuffled labels")
         self.wish("v2", ["v1", "v2"])
         status = self.await_status("v2 is on its canary", lambda s: bool((s.get("rollout") or {}).get("nodes")), 30)
@@ -58,10 +58,11 @@ class Story:
         until("the canary answers from v2", lambda: self.traffic.counts().first.get("v2"), 60)
         status = self.await_status("v2 is quarantined", lambda s: version(s, "v2").get("state") == "Quarantined", 120)
         written, reason = version(status, "v2")["since"], version(status, "v2")["reason"]
-        self.say(f"  fault {reason}: rolled back to {status['version']}; v2 is quarantined")
+        self.say(f"  {reason}: rolled back to {status['version']}; v2 is quarantined")
         until("every answer is from v1", self._only_v1, 30)
         counts = self.traffic.counts()
-        fault = self._fault_time("low-confidence", written)
+        # What the comparison finds is found and written at once; a rule fires on the node first.
+        fault = self._fault_time(reason, written) if reason == "low-confidence" else seconds(written)
         self.figures["fault_to_rollback_written_s"] = seconds(written) - fault
         self.figures["fault_to_all_answers_from_backup_s"] = max(counts.last["v2"] - fault, 0.0)
         self.figures["answers_from_v2"] = counts.answers["v2"]

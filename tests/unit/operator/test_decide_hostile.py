@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgemodel import series
+from edgemodel import series, tally
 from edgemodel.outcome import Gate, Outcome
+from edgemodel.tally import Measure
 from edgemodel_operator.api.states import DistillationPhase
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.decide import decide
@@ -20,6 +21,7 @@ from edgemodel_operator.model.plan import WriteStatus
 from edgemodel_operator.signals import webhook
 from edgemodel_operator.signals.board import Board
 from edgemodel_operator.signals.reports import Sample
+from tests.unit.operator.edge import Traffic
 from tests.unit.operator.world import IMAGES, KEY, World, digest
 
 WORDS = st.sampled_from(["", "n1", "v1", "low-confidence", "é" * 200, "x" * 5000, "\x00", digest(1), "NotOnnx"])
@@ -43,6 +45,17 @@ def observation() -> Observation:
     return world.observe()
 
 
+@pytest.fixture(scope="module")
+def compared() -> Observation:
+    """The same, with nodes that tally their requests."""
+    world = World(size=2)
+    world.script.traffic = Traffic()
+    world.until(lambda w: w.status.last_good == "v1")
+    world.wish_for("v2")
+    world.until(lambda w: w.status.rollout is not None and w.status.rollout.comparison is not None)
+    return world.observe()
+
+
 def stored(observation: Observation) -> Status:
     """The status as the API server gives it back; fails where it would refuse it."""
     plan = decide(observation, IMAGES)
@@ -62,6 +75,19 @@ def test_whatever_pods_export_can_be_decided_on(
     board = Board(10.0)
     board.take([Sample(name, labels | identity, value) for name, labels, value in series_], observation.now)
     stored(replace(observation, reports=board.reports(KEY, observation.now)))
+
+
+NUMBERS = st.sampled_from([0.0, 1.0, 2.0, 40.0, -3.0, 1e-300, 1e12, -1e12, 1e300, float("nan")])
+TALLIES = st.fixed_dictionaries({(measure.value, part): NUMBERS for measure in Measure for part in tally.PARTS})
+
+
+@settings(max_examples=200, deadline=None)
+@given(counted=st.fixed_dictionaries({name: st.tuples(NUMBERS, NUMBERS, TALLIES) for name in ("n1", "n2")}))
+def test_whatever_pods_count_can_be_compared(
+    compared: Observation, counted: dict[str, tuple[float, float, dict[tuple[str, str], float]]]
+) -> None:
+    reports = {node: replace(compared.reports[node], tally=tally.read(*numbers)) for node, numbers in counted.items()}
+    stored(replace(compared, reports=reports))
 
 
 @settings(max_examples=50, deadline=None)
