@@ -97,6 +97,11 @@ ADVICE: Mapping[str, Advice] = {
         "distillation", "the Job's pod starts", "kubectl describe job -l edgemodel.dev/name={name}{where}"
     ),
     "JobRunning": Advice("distillation", "the Job ends"),
+    "TooFewSamples": Advice(
+        "distillation",
+        "the nodes push enough hard samples, or fewer are asked for",
+        "edgemodel redistill {name}{where}",
+    ),
     "JobFailed": Advice("distillation", "a Job ends well", "edgemodel redistill {name}{where}"),
     "GatesRejected": Advice("distillation", "a student passes every gate", "edgemodel redistill {name}{where}"),
     # RollingOut

@@ -291,6 +291,23 @@ def test_training_waits_until_there_are_enough_samples(lone: World) -> None:
     assert sum(edge.samples for edge in lone.edges.values()) >= 200
 
 
+def test_samples_that_do_not_come_are_waited_for_only_so_long(lone: World) -> None:
+    lone.edit(lambda spec: spec["healing"]["strategies"][0]["actions"][1].update(samples=5000))
+    lone.edit(lambda spec: spec["distillation"].update(sampleDeadline="10m"))
+    lone.script.drift = "low-confidence"
+    lone.until(lambda w: w.condition("Distilling") == ("True", "WaitingForSamples"))
+    began = lone.now
+    lone.step()
+    distilling = lone.status.condition("Distilling")
+    assert distilling is not None
+    assert "of 5000 edge samples; they are waited for until 00:" in distilling.message
+    lone.until(lambda w: w.condition("Distilling") == ("False", "TooFewSamples"), within=900)
+    assert (lone.now - began).total_seconds() >= 590
+    lone.until(lambda w: len(w.told("PersonNeeded")) == 1)
+    assert actions(lone) == [(ActionType.REDISTILL, Verdict.FAILED), (ActionType.ALERT, None)]
+    assert lone.jobs == []
+
+
 def test_a_new_wish_wins_over_a_distillation(lone: World) -> None:
     lone.script.job_steps = 1000
     lone.script.drift = "low-confidence"

@@ -41,6 +41,13 @@ class Distillation(Document):
     method: Method = Field(default=Method(), description="How the student is taught.")
     compress: Compress = Field(default=Compress(), description="What is tried to make the student smaller and faster.")
     gates: Gates = Field(default=Gates(), description="What a student must reach before it may ship.")
+    sample_deadline: Annotated[float, DurationText(at_least=60, at_most=24 * HOUR, example="1h")] = Field(
+        default=HOUR,
+        description=(
+            "Time to wait for the samples that an action of spec.healing asks for, for example 1h; then the "
+            "distillation has failed and the next action is tried."
+        ),
+    )
     push: OciUri = Field(description="Repository that students are pushed to, for example oci://registry:5000/digits.")
     resources: Resources = Field(default=Resources(), description="Requests and limits of the Job's container.")
 

@@ -112,6 +112,8 @@ class Reason(StrEnum):
     # Distilling
     WAITING_FOR_SAMPLES = "WaitingForSamples"
     """The nodes have not pushed enough samples yet."""
+    TOO_FEW_SAMPLES = "TooFewSamples"
+    """They did not push enough within spec.distillation.sampleDeadline; the next action is tried."""
     JOB_PENDING = "JobPending"
     """The Job's pod has not started; the message says why."""
     JOB_RUNNING = "JobRunning"

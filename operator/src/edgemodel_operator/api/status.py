@@ -143,7 +143,7 @@ class DistillationStatus(Document):
     epoch: int = Field(default=0, ge=0, description="Epochs that are done.")
     candidate: Name | None = Field(default=None, description="Name of the version it makes.")
     reason: Word | None = Field(default=None, description="The Job's code: Accepted, Rejected or an error's.")
-    message: Message | None = Field(default=None, description="What the Job said at its end.")
+    message: Message | None = Field(default=None, description="What is waited for, or what the Job said at its end.")
     started: Time | None = Field(default=None, description="When it was begun.")
     samples: int = Field(default=0, ge=0, description="Edge samples that went in.")
     scores: Scores = Field(default={}, description="What the student scored on the holdout, by name.")

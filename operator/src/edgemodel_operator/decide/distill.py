@@ -1,12 +1,14 @@
 """A distillation from the wish to the verdict: wait for samples, run one Job, take its result."""
 
 import math
+from datetime import timedelta
 from itertools import count
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import DistillationStatus, HealRecord, Status, VersionStatus
+from edgemodel_operator.api.types import format_duration
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, bar, start_rollout
@@ -16,6 +18,7 @@ from edgemodel_operator.model.observation import Job, Observation
 RUNNING = frozenset({DistillationPhase.PENDING, DistillationPhase.RUNNING})
 SCORES_KEPT = 20
 PERCENT_STEP = 5
+TOO_FEW_SAMPLES = "TooFewSamples"
 UNDER_WAY = RUNNING | {DistillationPhase.WAITING_FOR_SAMPLES}
 
 
@@ -63,11 +66,26 @@ def _gather(observation: Observation, draft: Draft, distillation: DistillationSt
     there = sum(report.samples for report in observation.reports.values())
     changed = distillation.model_copy(update={"samples": there})
     if there < wanted:
-        return draft if changed == distillation else draft.set(distillation=changed)
+        return _wait_for_samples(observation, draft, changed, wanted)
     job = naming.job(observation.model.name, observation.model.uid, distillation.attempt)
-    changed = changed.model_copy(update={"phase": DistillationPhase.PENDING, "job": job})
+    changed = changed.model_copy(update={"phase": DistillationPhase.PENDING, "job": job, "message": None})
     message = f"{job}: {distillation.candidate} from {there} edge samples"
     return draft.set(distillation=changed).tell("Normal", EventReason.DISTILLATION_STARTED, message)
+
+
+def _wait_for_samples(observation: Observation, draft: Draft, distillation: DistillationStatus, wanted: int) -> Draft:
+    """Samples may never come, and the fault is there meanwhile: the next action has its turn then."""
+    settings = observation.model.spec.distillation
+    if settings is None or distillation.started is None:
+        return draft
+    until = distillation.started + timedelta(seconds=settings.sample_deadline)
+    there = f"{distillation.samples} of {wanted} edge samples"
+    if observation.now >= until:
+        limit = format_duration(settings.sample_deadline)
+        message = f"{there} within spec.distillation.sampleDeadline ({limit}): ask for fewer, or wait longer"
+        return _fail(observation, draft, distillation, TOO_FEW_SAMPLES, message)
+    changed = distillation.model_copy(update={"message": f"{there}; they are waited for until {until:%H:%M:%S} UTC"})
+    return draft.set(distillation=changed).wake_at(until)
 
 
 def _watch(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:

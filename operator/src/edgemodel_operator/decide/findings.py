@@ -9,7 +9,7 @@ from edgemodel_operator.api.states import Blame, DistillationPhase
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.api.types import format_duration
 from edgemodel_operator.decide.adoption import way_back
-from edgemodel_operator.decide.distill import UNDER_WAY
+from edgemodel_operator.decide.distill import TOO_FEW_SAMPLES, UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.rollout import deadline
 from edgemodel_operator.decide.versions import BARRED
@@ -141,8 +141,8 @@ def distilling(status: Status) -> Finding:
         DistillationPhase.REJECTED: Reason.GATES_REJECTED,
         DistillationPhase.FAILED: Reason.JOB_FAILED,
     }[distillation.phase]
-    if distillation.phase is DistillationPhase.WAITING_FOR_SAMPLES:
-        details = f"{distillation.candidate}: {distillation.samples} edge samples so far"
+    if distillation.reason == TOO_FEW_SAMPLES:
+        reason = Reason.TOO_FEW_SAMPLES
     return ConditionType.DISTILLING, distillation.phase in UNDER_WAY, reason, details
 
 
