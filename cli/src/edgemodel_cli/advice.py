@@ -90,6 +90,7 @@ ADVICE: Mapping[str, Advice] = {
         "ladder", "another version is wished, or a student is made", "edgemodel redistill {name}{where}"
     ),
     "PersonAsked": Advice("ladder", "the fault goes away, or a person acts", _BACK),
+    "NoBackup": Advice("versions", "another version is wished", "edgemodel history {name}{where}"),
     "NoStrategy": Advice("ladder", "a strategy in spec.healing.strategies names the fault", _BACK),
     # Distilling
     "WaitingForSamples": Advice("distillation", "nodes have pushed enough samples, or the wait for them is over"),

@@ -122,11 +122,18 @@ class Wish(Document):
     """Quarantined digests: never to be served, whatever else is written here."""
     cleared: tuple[Digest, ...] = ()
     """Digests that a node may serve again although it refused them by itself."""
+    cleared_in: dict[Digest, Annotated[int, Field(ge=1)]] = Field(default={})
+    """By digest in `cleared`: the revision in which it was; a higher one clears what was refused since."""
     interval: Annotated[float, Field(gt=0)] = 10.0
     """Seconds between two samples of every metric."""
     rules: tuple[Rule, ...] = ()
     healing: Healing = Healing()
     sampling: Sampling | None = None
+
+    @property
+    def clearings(self) -> dict[str, int]:
+        """Every cleared digest, with a number that grows when it is cleared again."""
+        return {digest: self.cleared_in.get(digest, 1) for digest in self.cleared}
 
     def for_node(self, node: str) -> Assignment | None:
         """What `node` is to serve."""

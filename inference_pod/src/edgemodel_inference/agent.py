@@ -126,7 +126,7 @@ class Agent:
         wish = self._source.read()
         if wish is None:
             return
-        self._refusals.clear(wish.cleared)
+        self._refusals.clear(wish.clearings)
         for listener in self._listeners:
             listener(wish)
 

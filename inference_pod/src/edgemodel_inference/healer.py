@@ -99,8 +99,8 @@ class Healer:
         if assignment is None or active is None or active.digest != assignment.active.digest:
             return
         digest, last = active.digest, self._journal.assignment()
-        cleared = digest in wish.cleared
-        if last is not None and last.to == digest and (last.cleared or not cleared):
+        cleared = wish.clearings.get(digest, 0)
+        if last is not None and last.to == digest and last.cleared >= cleared:
             return
         adopted = self._journal.fell_back_to() == digest
         if not adopted:

@@ -42,8 +42,8 @@ class Entry(Document):
     evidence: str = ""
     left: str | None = None
     to: str | None = None
-    cleared: bool = False
-    """Assignment: the wish listed the digest as cleared."""
+    cleared: int = 0
+    """Assignment: the number under which the wish listed the digest as cleared; 0: it did not."""
     adopted: bool = False
     """Assignment: this node had fallen back to the version already."""
 
@@ -97,7 +97,7 @@ class Journal:
                     attempts[-1] = Attempt(action=entry.action, at=attempts[-1].at, verdict=entry.verdict)
         return attempts
 
-    def note_assignment(self, now: float, to: str, *, cleared: bool, adopted: bool = False) -> None:
+    def note_assignment(self, now: float, to: str, *, cleared: int, adopted: bool = False) -> None:
         """The wished version is active."""
         self._append(
             Entry(kind="Assignment", at=_wall(), clock=now, boot=self._boot, to=to, cleared=cleared, adopted=adopted)

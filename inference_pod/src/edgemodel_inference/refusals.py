@@ -1,11 +1,11 @@
 """Digests that this node refuses to serve, and why; kept on disk.
 
-A refusal is lifted by the wish's `cleared` list. A digest may be refused again after it was cleared, while the
-wish still lists it; so a refusal under a wish that lists the digest already stays until it is listed anew.
+A refusal is lifted by the wish's list of cleared digests. A digest may be refused again after it was cleared, while the
+wish still lists it: such a refusal stays until the digest is cleared again, which gives it a higher number there.
 """
 
 import threading
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,8 +25,8 @@ class Refusal(Document):
     reason: str
     message: str = ""
     lasting: bool = True
-    cleared_before: bool = False
-    """The wish already listed the digest as cleared when it was refused."""
+    cleared_in: int = 0
+    """The number under which the wish listed the digest as cleared when it was refused; 0: it did not."""
 
 
 _FILE = TypeAdapter(tuple[Refusal, ...])
@@ -39,7 +39,7 @@ class Refusals:
         self._path = path
         self._lock = threading.Lock()
         self._by_digest: dict[str, Refusal] = {r.digest: r for r in _read(path)}
-        self._cleared: frozenset[str] = frozenset()
+        self._cleared: dict[str, int] = {}
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._by_digest
@@ -58,7 +58,7 @@ class Refusals:
                 reason=reason,
                 message=message[:500],
                 lasting=lasting,
-                cleared_before=digest in self._cleared,
+                cleared_in=self._cleared.get(digest, 0),
             )
             self._write()
         log.warning("refused", digest=digest, version=version, reason=reason, message=message)
@@ -71,15 +71,16 @@ class Refusals:
                 return None
             return self._by_digest.pop(digest).reason
 
-    def clear(self, cleared: Collection[str]) -> None:
-        """Take note of the wish's `cleared` list: lift what it lists anew."""
+    def clear(self, cleared: Mapping[str, int]) -> None:
+        """Take note of what the wish lists as cleared (`Wish.clearings`): lift what it lists anew."""
         with self._lock:
-            self._cleared = frozenset(cleared)
+            self._cleared = dict(cleared)
             before = dict(self._by_digest)
             for digest, refusal in before.items():
-                if digest not in self._cleared:
-                    self._by_digest[digest] = refusal.model_copy(update={"cleared_before": False})
-                elif not refusal.cleared_before:
+                number = self._cleared.get(digest, 0)
+                if number == 0:
+                    self._by_digest[digest] = refusal.model_copy(update={"cleared_in": 0})
+                elif number > refusal.cleared_in:
                     log.info("refusal lifted", digest=digest, version=refusal.version)
                     del self._by_digest[digest]
             if self._by_digest != before:

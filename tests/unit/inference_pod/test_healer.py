@@ -206,7 +206,7 @@ def test_the_same_version_in_a_new_wish_keeps_the_ladder(bench: Bench) -> None:
 
 def test_a_cleared_version_that_is_active_again_starts_the_ladder_anew(bench: Bench) -> None:
     bench.tick(1.0, BAD)
-    bench.refusals.clear([bench.v2.digest])
+    bench.refusals.clear({bench.v2.digest: 1})
     bench.arrive(bench.v2)
     bench.healer.follow(bench.other_wish(revision=2, cleared=(bench.v2.digest,)), 5.0)
     assert bench.journal.attempts("unsure") == []
@@ -292,3 +292,23 @@ def test_what_was_done_in_the_last_hour_is_counted(bench: Bench) -> None:
     for now in (1.0, 20.0, 21.0):
         bench.tick(now, BAD)
     assert [bench.journal.taken_since(now - 3600.0) for now in (21.0, 3610.0, 3630.0)] == [2, 1, 0]
+
+
+def test_a_version_that_is_cleared_again_starts_the_ladder_anew_again(bench: Bench) -> None:
+    for number in (2, 3):
+        bench.tick(number * 1000.0, BAD)
+        assert (bench.serves, len(bench.journal.attempts("unsure"))) == ("v1", 1)
+        cleared = bench.other_wish(cleared=(bench.v2.digest,), cleared_in={bench.v2.digest: number})
+        bench.refusals.clear(cleared.clearings)
+        bench.arrive(bench.v2)
+        bench.healer.follow(cleared, number * 1000.0 + 5)
+        assert bench.journal.attempts("unsure") == []
+
+
+def test_a_refusal_is_lifted_by_a_later_clearing_only(bench: Bench) -> None:
+    bench.refusals.clear({bench.v3.digest: 2})
+    bench.refusals.add(bench.v3.digest, "v3", "slow")
+    bench.refusals.clear({bench.v3.digest: 2})
+    assert bench.v3.digest in bench.refusals
+    bench.refusals.clear({bench.v3.digest: 3})
+    assert bench.v3.digest not in bench.refusals

@@ -42,6 +42,8 @@ class Edge:
     answered: int = 0
     judged: int = 0
     samples: int = 0
+    cleared: dict[str, int] = field(default_factory=dict)
+    """What the wish lists as cleared, as of the last look."""
     heals_last_hour: int = 0
     held: dict[str, str] = field(default_factory=dict)
     """By fault: why it does nothing more about it by itself."""
@@ -172,8 +174,10 @@ class Edge:
             yield Sample(series.FAULT_ACTIVE, labels | {"fault": rule.name}, 0)
 
     def _follow(self, script: Script, wish: Wish) -> None:
-        for digest in wish.cleared:
-            self.refused.pop(digest, None)
+        for digest, number in wish.clearings.items():
+            if number > self.cleared.get(digest, 0):
+                self.refused.pop(digest, None)
+        self.cleared = wish.clearings
         assignment = wish.for_node(self.name)
         target = None if assignment is None else self._allowed(assignment, wish)
         if target is None or (self.active is not None and self.active.digest == target.digest):

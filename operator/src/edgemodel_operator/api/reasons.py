@@ -104,6 +104,8 @@ class Reason(StrEnum):
     """The delay of the strategy's next action is not over."""
     ALERT_ANSWERED = "AlertAnswered"
     """An alert goes on after the action that answered it, and no node reports the fault; a person decides."""
+    NO_BACKUP = "NoBackup"
+    """The version is to blame and there is nothing to fall back to; it goes on serving as well as it can."""
     NO_STRATEGY = "NoStrategy"
     """No strategy names the fault."""
     NOTHING_TO_HEAL = "NothingToHeal"

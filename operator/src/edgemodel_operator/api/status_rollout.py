@@ -56,6 +56,9 @@ class RolloutStatus(Document):
         default=(), description="Nodes that have the version so far."
     )
     reason: Word | None = Field(default=None, description="What is waited for.")
+    judged_by: Word | None = Field(
+        default=None, description="Hash of spec.health and spec.rollout; another one begins the step anew."
+    )
     comparison: ComparisonStatus | None = Field(
         default=None, description="How the version does beside the one that it replaces; absent: nothing to compare."
     )

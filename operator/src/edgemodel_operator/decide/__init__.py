@@ -40,6 +40,7 @@ STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     verbs.carry_out,
     wish.follow_wish,
     distill.follow,
+    wish.restart_analysis,
     rollout.advance,
     heal.prove,
     blame.assess,

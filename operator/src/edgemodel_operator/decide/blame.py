@@ -185,7 +185,7 @@ def _blame(
         return Blame.NODE
     # Nodes that fell back by themselves and see the same fault on the backup.
     alike = [n for n in nodes if electorate[n].digest != draft.status.digest and electorate[n].faults.get(fault)]
-    if len(alike) >= enough or fault in drifting(observation, draft) or _switch_did_not_help(draft, fault):
+    if len(alike) >= enough or fault in drifting(observation, draft) or _switch_did_not_help(observation, draft, fault):
         return Blame.INPUT
     serving = draft.version(draft.status.version)
     if backup_of(observation, draft, draft.status.version) is None and serving is not None and serving.proved_at:
@@ -193,11 +193,17 @@ def _blame(
     return Blame.VERSION
 
 
-def _switch_did_not_help(draft: Draft, fault: str) -> bool:
-    """The last heal of this fault was a switch to what serves now, and it failed."""
+def _switch_did_not_help(observation: Observation, draft: Draft, fault: str) -> bool:
+    """Both what serves and its backup showed the fault before, or its last heal was a switch to what serves now.
+
+    Versions do not change: what did not help between two of them does not help later, in the other direction either.
+    """
     heals = [heal for heal in draft.status.heals if heal.fault == fault and not heal.nodes]
     last = heals[-1] if heals else None
-    return (
+    backup = backup_of(observation, draft, draft.status.version)
+    pair = {draft.status.version, None if backup is None else backup.name}
+    failed = [h for h in heals if h.action is ActionType.SWITCH_MODEL and h.verdict is Verdict.FAILED]
+    return any({heal.from_, heal.to} == pair for heal in failed) or (
         last is not None
         and last.action in (ActionType.SWITCH_MODEL, ActionType.REDISTILL)
         and last.verdict is Verdict.FAILED

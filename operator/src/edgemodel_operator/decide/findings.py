@@ -6,7 +6,7 @@ from edgemodel.codes import explain
 from edgemodel.faults import Severity
 from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.states import Blame, DistillationPhase
-from edgemodel_operator.api.status import Status
+from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.api.types import format_duration
 from edgemodel_operator.decide.adoption import way_back
 from edgemodel_operator.decide.distill import TOO_FEW_SAMPLES, UNDER_WAY
@@ -81,6 +81,12 @@ def _succeeded(status: Status) -> bool:
     return serving is not None and serving.origin.value == "Distilled"
 
 
+def _left(status: Status, wished: VersionStatus) -> bool:
+    """Whether the wish was carried out, and something else serves since, for a person wanted that."""
+    acted_upon = status.wished == wished.digest and status.rollout is None
+    return acted_upon and status.digest not in (None, wished.digest) and not _succeeded(status)
+
+
 def degraded(observation: Observation, status: Status) -> Finding:
     """Whether a critical fault is active, or something else serves than was wished."""
     critical = {rule.name for rule in observation.model.spec.health.rules if rule.severity is Severity.CRITICAL}
@@ -99,6 +105,10 @@ def degraded(observation: Observation, status: Status) -> Finding:
     wished = status.find_version(observation.model.spec.version)
     if wished is not None and wished.state in BARRED and not _succeeded(status):
         message = f"{status.version} serves instead of {wished.name}, which is {wished.state.value} ({wished.reason})"
+        return ConditionType.DEGRADED, True, Reason.BACKUP_SERVING, message
+    if wished is not None and _left(status, wished):
+        message = f"{status.version} serves instead of {wished.name}, as a person asked; {wished.name} is rolled out "
+        message += "again when spec.version names another version and then it, or rollback-to names it"
         return ConditionType.DEGRADED, True, Reason.BACKUP_SERVING, message
     message = "no critical fault is active"
     adopted = [entry for entry in status.nodes.exceptions if entry.adopted is not None]

@@ -10,6 +10,7 @@ from edgemodel_operator.decide import approval, guard
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.findings import Finding
 from edgemodel_operator.decide.heal import next_for
+from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation
 
 
@@ -38,6 +39,7 @@ def healing(observation: Observation, draft: Draft) -> Finding:
 
 
 _NOTHING = {
+    Reason.NO_BACKUP: "nothing was proved good to fall back to, so the version goes on serving: wish another one",
     Reason.NO_STRATEGY: "no strategy in spec.healing.strategies names it: wish another version, or name it there",
     Reason.ALERT_ANSWERED: "its alert goes on after it was acted upon, and no node reports it: see who sends it",
     Reason.COOLING_DOWN: "it came back within spec.healing.cooldown; the next action waits for that",
@@ -53,5 +55,7 @@ def _why_nothing(observation: Observation, draft: Draft, fault: FaultStatus) -> 
         return Reason.NO_STRATEGY
     if any(a.subject == fault.name and a.gate is not Gate.LADDER for a in approval.waiting(draft)):
         return Reason.PERSON_ASKED
+    if fault.blame is Blame.VERSION and backup_of(observation, draft, draft.status.version) is None:
+        return Reason.NO_BACKUP
     step, _ = next_for(observation, draft, fault)
     return Reason(step.reason) if isinstance(step, Hold | Wait) else Reason.LADDER_EXHAUSTED

@@ -10,6 +10,7 @@ from edgemodel_operator.api.states import Blame, Decision, Gate
 from edgemodel_operator.api.status import FaultStatus
 from edgemodel_operator.decide import approval, guard
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation
 
 
@@ -23,6 +24,8 @@ def ask_person(observation: Observation, draft: Draft, fault: FaultStatus, reaso
         why = f"{observation.model.spec.healing.max_per_hour} heals in an hour (spec.healing.maxPerHour)"
     elif not applies:
         why = "no action of its strategy applies"
+        if fault.blame is Blame.VERSION and backup_of(observation, draft, draft.status.version) is None:
+            why = f"nothing was proved good to fall back to; {draft.status.version} goes on serving"
     elif reason == Reason.ALERT_ANSWERED.value:
         why = "its alert goes on, though it was acted upon and no node reports the fault"
     message = f"{fault.name} ({fault.blame.value} is blamed): {why}; {tried_about(draft, fault.name)}"

@@ -20,6 +20,7 @@ HELD = (
     Reason.HEAL_STORM,
     Reason.LADDER_EXHAUSTED,
     Reason.NODES_FIRST,
+    Reason.NO_BACKUP,
     Reason.NO_STRATEGY,
     Reason.PERSON_ASKED,
     Reason.TOO_MANY_HEALS,

@@ -84,8 +84,6 @@ def _request(answer: VerbAnswer) -> Asked:
 def _clear_quarantine(observation: Observation, draft: Draft, version: VersionStatus) -> Outcome:
     refusing = sorted(name for name, report in observation.reports.items() if version.digest in report.refused)
     barred = version.state in BARRED
-    if not barred and version.cleared_in is not None and refusing:
-        return None, f"{version.name} was cleared before, and refused again by {', '.join(refusing)}: see why there"
     if not barred and not refusing:
         return None, f"{version.name} is {version.state.value}: there is nothing to clear"
     revision = max(draft.status.wish_revision, 0 if observation.wish is None else observation.wish.revision) + 1

@@ -30,6 +30,7 @@ def collect(observation: Observation, draft: Draft) -> Draft:
         if old is not None and old.digest != version.digest:
             draft = _rename(draft, old, f"{old.name}-{old.digest[7:15]}")
     known = {version.name: version for version in draft.status.versions}
+    same = {version.digest: version for version in draft.status.versions}
     barred = {version.digest: version for version in draft.status.versions if version.state in BARRED}
     wished = {}
     for version in observation.model.spec.versions:
@@ -38,6 +39,8 @@ def collect(observation: Observation, draft: Draft) -> Draft:
             wished[version.name] = old.model_copy(update={"uri": version.uri})
         else:
             found = VersionStatus(name=version.name, uri=version.uri, digest=version.digest, since=observation.now)
+            if (other := same.get(version.digest)) is not None:  # what is known of it is known under any name
+                found = found.model_copy(update={"proved_at": other.proved_at, "cleared_in": other.cleared_in})
             twin = barred.get(version.digest)
             state = {} if twin is None else {"state": twin.state, "reason": twin.reason}
             wished[version.name] = found.model_copy(update=state)

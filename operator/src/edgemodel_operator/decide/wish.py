@@ -1,8 +1,11 @@
 """What the user wishes: another spec.version starts a rollout and wins over anything under way."""
 
+from hashlib import sha256
+
 from edgemodel.ladder import Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import DistillationPhase, Gate, RolloutSource, VersionState
+from edgemodel_operator.api.status import VersionStatus
 from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide.distill import UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
@@ -14,7 +17,7 @@ def follow_wish(observation: Observation, draft: Draft) -> Draft:
     """Start what a new wish of the user asks for; it wins over anything under way."""
     target = draft.version(observation.model.spec.version)
     if target is None or target.digest == draft.status.wished:
-        return draft
+        return draft if target is None else _follow_name(observation, draft, target)
     draft = draft.set(wished=target.digest)
     rollout = draft.status.rollout
     if target.state in BARRED:
@@ -31,8 +34,35 @@ def follow_wish(observation: Observation, draft: Draft) -> Draft:
         message = f"{draft.status.version} → {target.name} on every node at once: none ever served"
         return serve(draft.tell("Normal", EventReason.ROLLOUT_STARTED, message), target, observation)
     if draft.status.digest == target.digest:
-        return draft
+        return _follow_name(observation, draft, target)
     return start_rollout(observation, draft, target, RolloutSource.SPEC)
+
+
+def _follow_name(observation: Observation, draft: Draft, target: VersionStatus) -> Draft:
+    """The same artifact was wished under another name: it is what is on its way, or serves, under that one."""
+    rollout = draft.status.rollout
+    going = None if rollout is None else draft.version(rollout.to)
+    if rollout is not None and going is not None and (going.digest, going.name != target.name) == (target.digest, True):
+        draft = draft.mark(going.name, VersionState.AVAILABLE, observation.now)
+        draft = draft.mark(target.name, VersionState.CANARY, observation.now)
+        return draft.set(rollout=rollout.model_copy(update={"to": target.name}))
+    if draft.status.digest == target.digest and draft.status.version != target.name:
+        return serve(draft, target, observation)
+    return draft
+
+
+def restart_analysis(observation: Observation, draft: Draft) -> Draft:
+    """Begin the rollout's step anew where what it is judged by has changed: what was seen proves nothing about that."""
+    rollout, spec = draft.status.rollout, observation.model.spec
+    if rollout is None:
+        return draft
+    judged_by = sha256(f"{spec.health.dump()}{spec.rollout.dump()}".encode()).hexdigest()[:12]
+    if rollout.judged_by is None or rollout.judged_by == judged_by:
+        return draft.set(rollout=rollout.model_copy(update={"judged_by": judged_by}))
+    anew = {"judged_by": judged_by, "since": observation.now, "held_since": None, "reason": None, "comparison": None}
+    draft = draft.set(rollout=rollout.model_copy(update=anew))
+    message = f"{rollout.to}: spec.health or spec.rollout has changed, so step {rollout.step + 1} begins anew"
+    return draft.tell("Normal", EventReason.ROLLOUT_ADVANCED, message)
 
 
 def _nothing_serves(observation: Observation, draft: Draft) -> bool:

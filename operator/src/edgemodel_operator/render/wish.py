@@ -53,6 +53,7 @@ def render_wish(  # noqa: PLR0913 (what was decided)
         exceptions=exceptions,
         refused=tuple(sorted({v.digest for v in status.versions if v.state in barred})),
         cleared=tuple(sorted({v.digest for v in status.versions if v.reason == "Exonerated" or v.cleared_in})),
+        cleared_in={v.digest: v.cleared_in for v in status.versions if v.cleared_in},
         interval=model.spec.health.interval,
         rules=model.spec.health.rules,
         healing=_healing(model, guard),
