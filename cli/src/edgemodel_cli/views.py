@@ -140,4 +140,5 @@ def _names(fault: Body) -> str:
 
 def _distillation(distillation: Body) -> str:
     said = text(distillation, "message") or text(distillation, "job")
-    return text(distillation, "phase") + (f", {said}" if said else "")
+    done = f" ({text(distillation, 'percent', '0')} %)" if text(distillation, "phase") == "Running" else ""
+    return text(distillation, "phase") + done + (f", {said}" if said else "")

@@ -51,6 +51,9 @@ class GateSettings(Document):
     min_agreement: float = Field(
         default=0.5, ge=0, le=1, description="Lowest share of the holdout on which student and teacher agree."
     )
+    min_edge_agreement: float = Field(
+        default=0.5, ge=0, le=1, description="The same of held-out edge samples, where there are 20 or more."
+    )
     max_calibration_error: float = Field(
         default=0.3, ge=0, le=1, description="Highest expected calibration error: confidence against accuracy."
     )

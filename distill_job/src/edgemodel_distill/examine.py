@@ -17,7 +17,7 @@ from edgemodel_distill.progress import DataReport, EpochReport
 from edgemodel_distill.train import EpochLosses, predict
 
 ENOUGH_TO_TELL = 20
-"""Edge samples from which on the teacher is judged by them."""
+"""Edge samples from which on teacher and student are judged by them."""
 
 COMPARED = 2000
 """Samples of each set that the drift report looks at, spread over it."""
@@ -109,13 +109,15 @@ class Examiner:
     def measure(self, exported: Classifier, size: int, export_difference: float) -> Measured:
         """What the gates want to know of a model that may ship."""
         answers = exported.logits(self._all_held_out)
-        ours, one = answers[: len(self.holdout)], self.holdout.inputs[:1]
+        ours, on_edge = np.split(answers, [len(self.holdout)])
+        one = self.holdout.inputs[:1]
         labels, parent = self.holdout.labels, self._parent
         theirs = parent.logits(self.holdout.inputs) if parent is not None else None
         return Measured(
             accuracy=measure.accuracy(ours, labels),
             worst_class_accuracy=measure.worst_class_accuracy(ours, labels),
             agreement=measure.agreement(ours, self._targets),
+            edge_agreement=self._agreement(on_edge) if len(on_edge) >= ENOUGH_TO_TELL else None,
             calibration_error=measure.calibration_error(ours, labels),
             parent_accuracy=measure.accuracy(theirs, labels) if theirs is not None else None,
             drop_p_value=measure.drop_p_value(ours, theirs, labels) if theirs is not None else None,

@@ -20,6 +20,8 @@ class Measured:
     worst_class_accuracy: float
     agreement: float
     """Share of the holdout on which student and teacher have the same answer."""
+    edge_agreement: float | None = None
+    """The same of held-out edge samples; None where there are too few to tell."""
     calibration_error: float
     parent_accuracy: float | None = None
     drop_p_value: float | None = None
@@ -45,6 +47,8 @@ def judge(settings: GateSettings, measured: Measured) -> tuple[Gate, ...]:
         _at_most("maxNonFinite", 0, measured.non_finite),
         _at_most("maxExportDifference", MAX_EXPORT_DIFFERENCE, measured.export_difference),
     ]
+    if measured.edge_agreement is not None:
+        gates.append(_at_least("minEdgeAgreement", settings.min_edge_agreement, measured.edge_agreement))
     if measured.parent_accuracy is not None:
         drop = measured.parent_accuracy - measured.accuracy
         gates.append(_at_most("maxAccuracyDrop", settings.max_accuracy_drop, drop))

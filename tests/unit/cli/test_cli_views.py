@@ -64,12 +64,12 @@ def test_the_tree_has_versions_nodes_that_differ_and_faults() -> None:
 def test_the_tree_shows_what_is_under_way() -> None:
     going = healthy(
         rollout={"to": "v2", "step": 0, "nodes": ["edge-1"], "reason": "Holding"},
-        distillation={"candidate": "distilled-1", "phase": "Running", "job": "digits-d1"},
+        distillation={"candidate": "distilled-1", "phase": "Running", "percent": 40, "job": "digits-d1"},
     )
     assert shown(views.tree(going, NOW))[-3:] == [
         "├── rollout of v2, step 1: Holding",
         "│   └── edge-1",
-        "└── distillation of distilled-1: Running, digits-d1",
+        "└── distillation of distilled-1: Running (40 %), digits-d1",
     ]
 
 

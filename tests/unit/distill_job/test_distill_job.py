@@ -50,7 +50,7 @@ def test_edge_samples_are_counted_and_tags_that_do_not_exist_are_skipped(shipped
 
 def test_all_gates_report_their_numbers(shipped: tuple[Any, Any, Path]) -> None:
     outcome, _, _ = shipped
-    assert len(outcome.gates) == 12
+    assert len(outcome.gates) == 13
     assert all(gate.passed for gate in outcome.gates)
 
 

@@ -49,7 +49,6 @@ class Signals(Protocol):
 
     def training(self, key: Key) -> Training | None:
         """How far the distillation Job says that it is."""
-        ...
 
     def telemetry(self, now: datetime) -> bool | None:
         """Whether the source answered lately."""
@@ -82,12 +81,12 @@ class World:
         for key, pods in self._indexes.get("Pod", {}).items():
             body = next(iter(self._indexes.get("EdgeModel", {}).get(key, ())), {})
             mode = body.get("spec", {}).get("placement", {}).get("mode", "EveryNode")
-            for pod in pods:
-                if pod["address"] and pod["component"] == naming.SERVING:
-                    namespace, name = key
+            namespace, name = key
+            for pod in (pod for pod in pods if pod["address"]):
+                if pod["component"] == naming.SERVING:
                     yield Target(pod["address"], series.identity(name, namespace, _unit(pod, mode)))
-                elif pod["address"] and pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
-                    yield Target(pod["address"], series.identity(key[1], key[0], pod["name"]), trains=True)
+                elif pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
+                    yield Target(pod["address"], series.identity(name, namespace, pod["name"]), trains=True)
 
     def wrote(self, body: Body, now: datetime) -> None:
         """Remember what a write returned until the watch has caught up."""
