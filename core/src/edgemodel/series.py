@@ -8,6 +8,7 @@ from collections.abc import Mapping
 PORT_ADMIN = 8081
 """/livez, /readyz, /metrics, /status; changes nothing."""
 PORT_INFER = 8080
+PORT_GRPC = 8082
 
 SERVING_INFO = "edgemodel_serving_info"
 """1; labels version, digest, reason: what answers now and why (Wish, Fallback, …)."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgemodel import distillation, wish
+from edgemodel import distillation, series, wish
 from edgemodel.distillation import Source
 from edgemodel_operator.api import resource
 from edgemodel_operator.api.resource import EdgeModel
@@ -136,6 +136,16 @@ def test_a_certificate_and_tokens_reach_the_pod_as_files_and_the_service_says_ht
     assert paths["EDGEMODEL_TOKENS"] == f"{mounted['tokens']}/tokens"
     (port,) = render_service(guarded())["spec"]["ports"]
     assert (port["name"], port["port"], port["targetPort"]) == ("https", 443, "infer")
+
+
+def test_grpc_has_a_port_in_the_pod_and_in_the_service_only_where_it_is_wanted() -> None:
+    for wanted in (True, False):
+        there = model(serving={"grpc": wanted}, healing={})
+        (container,) = render_workload(there, "image")["spec"]["template"]["spec"]["containers"]
+        told = {"EDGEMODEL_GRPC_PORT": str(series.PORT_GRPC)} if wanted else {}
+        assert {v["name"]: v["value"] for v in container["env"] if "GRPC" in v["name"]} == told
+        for ports in (container["ports"], render_service(there)["spec"]["ports"]):
+            assert ("grpc" in {port["name"] for port in ports}) == wanted
 
 
 def test_pods_on_nodes_out_of_sight_stay_for_ever() -> None:

@@ -98,6 +98,9 @@ class Serving(Document):
     token_secret: TokenSecret | None = Field(
         default=None, description="Ask callers for one of these bearer tokens; absent: everyone may ask."
     )
+    grpc: bool = Field(
+        default=False, description="Answer over gRPC too, on port 8082 of the pods and the Service; same certificate."
+    )
     cache_size: Quantity = Field(
         default=100 << 20, description="Disk for artifacts on each node; what serves and the last good one stay."
     )

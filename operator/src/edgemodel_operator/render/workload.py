@@ -56,9 +56,12 @@ def render_service(model: EdgeModel, *, whole: bool = True) -> Object:
     port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "infer"}
     if model.spec.serving.tls is not None:
         port |= {"name": "https", "port": 443}
+    ports = [port]
+    if model.spec.serving.grpc:
+        ports.append({"name": "grpc", "port": series.PORT_GRPC, "protocol": "TCP", "targetPort": "grpc"})
     spec = {
         "selector": labels(model.name, SERVING),
-        "ports": [port],
+        "ports": ports,
         "internalTrafficPolicy": "Local" if local else "Cluster",
     }
     return child(model, "v1", "Service", model.name, SERVING, spec=spec)
@@ -109,10 +112,13 @@ def _container(model: EdgeModel, image: str) -> Object:
     infer_port: Object = {"name": "infer", "containerPort": series.PORT_INFER, "protocol": "TCP"}
     if model.spec.serving.host_port is not None:
         infer_port["hostPort"] = model.spec.serving.host_port
+    ports = [infer_port, {"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}]
+    if model.spec.serving.grpc:
+        ports.append({"name": "grpc", "containerPort": series.PORT_GRPC, "protocol": "TCP"})
     container: Object = {
         "name": "inference",
         "image": image,
-        "ports": [infer_port, {"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
+        "ports": ports,
         "env": [*_environment(model), *registry_environment, *secret_environment],
         "volumeMounts": [wish_mount, *mounts, *secret_mounts, *key_mounts, *scratch_mounts],
         "livenessProbe": _probe("/livez", period=5, failures=3),
@@ -135,6 +141,7 @@ def _environment(model: EdgeModel) -> list[Object]:
         {"name": "EDGEMODEL_WISH", "value": f"{WISH_FOLDER}/{wish.FILE_NAME}"},
         {"name": "EDGEMODEL_CACHE_SIZE", "value": str(model.spec.serving.cache_size)},
         {"name": "EDGEMODEL_THREADS", "value": str(model.spec.serving.threads)},
+        *([{"name": "EDGEMODEL_GRPC_PORT", "value": str(series.PORT_GRPC)}] if model.spec.serving.grpc else []),
         {"name": "EDGEMODEL_BATCH_SIZE", "value": str(model.spec.serving.batching.max_size)},
         {"name": "EDGEMODEL_BATCH_DELAY", "value": f"{model.spec.serving.batching.max_delay:g}"},
         *capped,
