@@ -75,26 +75,24 @@ class Node:
         self._pusher = Pusher(settings.node, self._samples, state / "samples", client)
         scrubber = Scrubber(self._store, self._serving, self._agent.break_off_on_news)
         self._agent.on_pass(scrubber.step)
+        webhooks = Webhooks(settings.registry_ca)
         healer = Healer(
-            settings.node,
-            self._journal,
-            self._serving,
-            restart=restart,
-            clear_cache=scrubber.ask,
-            webhooks=Webhooks(settings.registry_ca),
+            settings.node, self._journal, self._serving, restart=restart, clear_cache=scrubber.ask, webhooks=webhooks
         )
         self._healer = healer
         guard = MemoryGuard(memory_limit(), restart)
         self._lookout = Lookout(self._traffic, self._watch, healer, guard, self._wish)
-        identity = series.identity(settings.name, settings.namespace, settings.node)
-        self.metrics = Metrics(identity, self._read)
-        inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
-        people = Later(lambda: _people(settings.name, inference))
+        self.metrics = Metrics(series.identity(settings.name, settings.namespace, settings.node), self._read)
         self._push = _otlp(settings.otlp, self.metrics) if settings.otlp is not None else None
-        tokens = read_tokens(settings)
-        self.app = App(self.engine, Routes(settings.name, inference), people, tokens)
-        self._settings, self._inference, self._tokens = settings, inference, tokens
+        self._settings = settings
+        self._tokens = read_tokens(settings)
+        self._inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
+        self.app = self._build_app(settings.name, self._inference)
         self._connect()
+
+    def _build_app(self, name: str, inference: Inference) -> App:
+        people = Later(lambda: _people(name, inference))
+        return App(self.engine, Routes(name, inference), people, self._tokens)
 
     def restore(self) -> None:
         """Serve what the disk has.

@@ -176,7 +176,7 @@ def test_an_unreachable_registry_is_no_refusal_but_a_wait(serving: Edge) -> None
     serving.follow(wish(AWAY, revision=2), steps=1)
     pending = serving.agent.pending
     assert pending is not None
-    assert (pending.reason, pending.retry_at > time.monotonic()) == ("Unreachable", True)
+    assert (pending.reason, pending.retry_at > time.monotonic()) == ("ConnectionRefused", True)
     assert (serving.serves, serving.agent.reason, serving.refused, serving.agent.revision) == ("v1", "Pending", {}, 1)
     assert "edgemodel_fetch_pending{" in serving.node.metrics.render()
 

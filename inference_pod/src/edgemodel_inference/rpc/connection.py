@@ -148,8 +148,7 @@ class Connection(asyncio.Protocol):
         call.timer = self._loop.call_later(BODY_SECONDS, self._too_slow, stream)
 
     def _grow(self, stream: int, data: bytes) -> None:
-        call = self._calls.get(stream)
-        if call is None:
+        if (call := self._calls.get(stream)) is None:
             return
         try:
             call.grow(data)
