@@ -32,6 +32,6 @@ def kind(home: Home) -> bool:
 def missing(home: Home) -> list[str]:
     """What kind's lab needs and this machine does not have, in words."""
     lacking = [name for name in COMMANDS if not (home.bin / name).exists() and shell.find(name) is None]
-    if "docker" not in lacking and not docker.engine_answers():
-        lacking.append("a Docker engine (`docker info` fails)")
+    if "docker" not in lacking and (problem := docker.engine_problem()):
+        lacking.append(problem)
     return lacking

@@ -28,12 +28,17 @@ class Container:
     """The LAB_HOME that it was made for; empty for kind's nodes."""
 
 
-def engine_answers() -> bool:
-    """Whether there is a Docker engine behind the docker command."""
+def engine_problem() -> str | None:
+    """Why the lab cannot use the Docker engine, in words; None where it can."""
     try:
-        return shell.run(["docker", "info"], check=False, timeout_s=20).returncode == 0
-    except LabError:
-        return False
+        asked = shell.run(["docker", "info", "--format", "{{json .}}"], check=False, timeout_s=20)
+    except LabError as error:
+        return str(error)
+    if asked.returncode != 0:
+        return "a Docker engine (`docker info` fails)"
+    engine = json.loads(asked.stdout or "{}")
+    hidden = engine.get("OperatingSystem") == "Docker Desktop" or "name=rootless" in engine.get("SecurityOptions", ())
+    return "a Docker engine whose containers can be reached (not Docker Desktop, not rootless)" if hidden else None
 
 
 def inspect(names: Iterable[str]) -> dict[str, Container]:

@@ -179,8 +179,7 @@ class Kind:
         registry, parts = self._registry(), self._addons()
         shell.wait_for(
             f"an answer of the registry at {registry.address}", registry.answers, READY_S,
-            f"see `docker logs {REGISTRY}`. Docker Desktop and rootless Docker hide the addresses of containers from"
-            " this machine: with them only LAB_DRIVER=self-built works",
+            f"see `docker logs {REGISTRY}`; is the Docker engine on this machine?",
         )  # fmt: skip
         for name, url in ((PROMETHEUS, parts.prometheus_url), (ALERTMANAGER, parts.alertmanager_url)):
             shell.wait_for(url, functools.partial(monitoring.is_ready, url), READY_S, f"see `docker logs {name}`")

@@ -1,5 +1,6 @@
 """Which driver runs the lab: what LAB_DRIVER says, else kind where all that it needs is present."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,9 @@ Install = Callable[..., Home]
 def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
     """A machine with these commands and no others; docker's engine answers or not."""
 
-    def make(*commands: str, engine: bool = True) -> Home:
+    def make(*commands: str, docker: str = "echo '{}'") -> Home:
         for name in commands:
-            (tmp_path / name).write_text(f"#!/bin/sh\nexit {0 if engine else 1}\n")
+            (tmp_path / name).write_text(f"#!/bin/sh\n{docker}\n")
             (tmp_path / name).chmod(0o755)
         return Home(tmp_path / "home")
 
@@ -39,7 +40,15 @@ def test_without_kind_the_cluster_is_built(install: Install) -> None:
 
 
 def test_a_docker_command_without_an_engine_is_not_enough(install: Install) -> None:
-    assert choice.missing(install(*choice.COMMANDS, engine=False)) == ["a Docker engine (`docker info` fails)"]
+    assert choice.missing(install(*choice.COMMANDS, docker="exit 1")) == ["a Docker engine (`docker info` fails)"]
+
+
+@pytest.mark.parametrize(
+    "engine", [{"OperatingSystem": "Docker Desktop"}, {"SecurityOptions": ["name=seccomp", "name=rootless"]}]
+)
+def test_an_engine_that_hides_its_containers_is_not_enough(install: Install, engine: dict[str, object]) -> None:
+    (lacking,) = choice.missing(install(*choice.COMMANDS, docker=f"echo '{json.dumps(engine)}'"))
+    assert lacking == "a Docker engine whose containers can be reached (not Docker Desktop, not rootless)"
 
 
 def test_a_command_that_was_built_for_the_lab_counts(install: Install) -> None:
