@@ -10,9 +10,13 @@ import pytest
 
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY
+from tests.apiserver import scenarios
+from tests.apiserver.forked_operator import Nursery, nursery
 from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.operator_process import FakePod, Operator, create_node
+from tests.apiserver.plain_api import administrator
 from tests.apiserver.space import EDGE, V1, Space
+from tests.apiserver.theatre import NODES, Theatre
 
 _numbers = itertools.count(1)
 
@@ -84,3 +88,23 @@ def pods(space: Space) -> Iterator[list[FakePod]]:
             pod.create(space.kubectl, "digits", space.name)
             pod.serve("digits", space.name, V1, low_confidence=False)
         yield pods
+
+
+@pytest.fixture(scope="session")
+def operators() -> Iterator[Nursery]:
+    """Forks operators."""
+    with nursery() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def theatre_nodes(kubectl: Kubectl) -> None:
+    """Two edge nodes that nobody runs."""
+    for name in NODES:
+        create_node(kubectl, name, scenarios.EDGE)
+
+
+@pytest.fixture
+def theatre(api_server: ControlPlane, theatre_nodes: None, operators: Nursery, tmp_path: Path) -> Theatre:
+    """Plays scenarios."""
+    return Theatre(api_server.server, administrator(api_server), operators, tmp_path)

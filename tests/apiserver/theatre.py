@@ -1,0 +1,77 @@
+"""Plays scenarios against a real API server, each in a namespace of its own, several at once."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from ssl import SSLContext
+
+from tests.apiserver.fault_proxy import Fault, FaultProxy
+from tests.apiserver.forked_operator import ForkedOperator, Nursery
+from tests.apiserver.plain_api import Body, PlainApi
+from tests.apiserver.scenarios import Run, end_of, stage
+from tests.apiserver.stand_in import StandIn
+
+AT_ONCE = 4
+"""Runs side by side: they mostly wait."""
+NODES = ("proof-1", "proof-2")
+Scenario = Callable[[Run], None]
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Theatre:
+    """Everything that runs have in common."""
+
+    server: str
+    context: SSLContext
+    nursery: Nursery
+    folder: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def run(self) -> Iterator[Run]:
+        """A stage on which nothing has happened yet."""
+        with self.lock:
+            number = next(_numbers)
+        addresses = {node: f"127.{100 + number // 250}.{number % 250}.{i}" for i, node in enumerate(NODES, 1)}
+        namespace, folder = f"proof-{number}", self.folder / str(number)
+        folder.mkdir()
+        operator = ForkedOperator(self.nursery, folder / "kubeconfig", folder, namespace)
+        stand_in = StandIn(PlainApi(self.server, self.context), namespace, addresses)
+        api, proxy = PlainApi(self.server, self.context), FaultProxy(self.server, self.context)
+        with stage(Run(api, namespace, proxy, operator, stand_in)) as run:
+            yield run
+
+    def play(self, scenario: Scenario, faults: dict[int, Fault]) -> tuple[Body, int, int]:
+        """How a scenario ends; how many writes there were, and how many of them went wrong."""
+        with self.run() as run:
+            run.proxy.faults = faults
+            scenario(run)
+            run.rest()
+            assert run.stand_in.most_live_jobs <= 1, run.stand_in.jobs
+            return end_of(run), len(run.proxy.writes), len(run.proxy.hit)
+
+    def sweep(self, scenario: Scenario, faults: Sequence[Fault], every: int = 1) -> str:
+        """Let each write of a scenario go wrong, one in each run; what was done, in a line.
+
+        Each run must end as the one in which nothing goes wrong.
+        """
+        wanted, writes, _ = self.play(scenario, {})
+        points = [(number, fault) for number in range(0, writes, every) for fault in faults]
+
+        def attempt(point: tuple[int, Fault]) -> int:
+            number, fault = point
+            try:
+                end, _, hit = self.play(scenario, {number: fault})
+                assert end == wanted, f"want {wanted}, got {end}"
+            except AssertionError as error:
+                raise AssertionError(f"{scenario.__name__}: {fault} at write {number} of {writes}: {error}") from error
+            return hit
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            hits = sum(pool.map(attempt, points))
+        return f"{scenario.__name__}: {writes} writes, {len(points)} runs, {hits} of them hit"
