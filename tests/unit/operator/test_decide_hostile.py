@@ -21,7 +21,7 @@ from edgemodel_operator.model.plan import WriteStatus
 from edgemodel_operator.signals import webhook
 from edgemodel_operator.signals.board import Board
 from edgemodel_operator.signals.reports import Sample
-from tests.unit.operator.edge import Traffic
+from tests.unit.operator.script import Traffic
 from tests.unit.operator.world import IMAGES, KEY, World, digest
 
 WORDS = st.sampled_from(["", "n1", "v1", "low-confidence", "é" * 200, "x" * 5000, "\x00", digest(1), "NotOnnx"])
