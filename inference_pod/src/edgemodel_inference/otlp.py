@@ -32,6 +32,8 @@ NAMES = (
     series.REFUSED_INFO,
     series.FETCH_PENDING,
     series.HEALS_TOTAL,
+    series.HEALS_LAST_HOUR,
+    series.LADDER_HELD,
     series.REQUESTS_TOTAL,
     *(f"{series.INFERENCE_SECONDS}_{part}" for part in ("bucket", "count", "sum")),
     series.ANSWERED_SINCE_SWITCH,

@@ -37,6 +37,8 @@ ILL = Readings(
     refused=[("sha256:" + "b" * 64, "v2", "low-confidence")],
     pending=("v3", "sha256:" + "c" * 64, "Unreachable"),
     heals={("low-confidence", "SwitchModel", "Proved"): 1},
+    heals_last_hour=1,
+    held={"memory-leak": "CoolingDown"},
     restarts={"Crash": 2},
 )
 """The same with all that can go wrong."""

@@ -64,28 +64,28 @@ def test_a_refusal_is_on_disk_at_once(refusals: Refusals, tmp_path: Path) -> Non
 
 
 def test_clearing_another_digest_lifts_nothing(refusals: Refusals) -> None:
-    refusals.clear([B])
+    refusals.clear({B: 1})
     assert A in refusals
 
 
 def test_clearing_lifts_a_refusal_for_good(refusals: Refusals, tmp_path: Path) -> None:
-    refusals.clear([A])
+    refusals.clear({A: 1})
     assert A not in refusals
     assert A not in Refusals(tmp_path / "refused.json")
 
 
 def test_a_digest_refused_again_stays_refused_while_the_old_clearing_stands(refusals: Refusals) -> None:
-    refusals.clear([A])
+    refusals.clear({A: 1})
     refusals.add(A, "v2", "unsure")
-    refusals.clear([A])
+    refusals.clear({A: 1})
     assert A in refusals
 
 
 def test_a_digest_refused_again_is_lifted_by_a_new_clearing(refusals: Refusals) -> None:
-    refusals.clear([A])
+    refusals.clear({A: 1})
     refusals.add(A, "v2", "unsure")
-    refusals.clear([])
-    refusals.clear([A])
+    refusals.clear({})
+    refusals.clear({A: 1})
     assert A not in refusals
 
 
