@@ -68,6 +68,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 	@cmp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary | cmp - docs/status.md
 	@$(BIN)/python -m edgemodel_cli rules | cmp - manifests/prometheus-rules.yaml
+	@$(BIN)/python -m tests.contract.decisions_table | cmp - docs/decisions-table.md
 
 bench: setup  ## our server beside KServe, MLServer and FastAPI: 10 minutes on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
@@ -83,6 +84,7 @@ generate: setup  ## write the CRD (and its copy in the chart) and docs/status.md
 	@cp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary > docs/status.md
 	@$(BIN)/python -m edgemodel_cli rules > manifests/prometheus-rules.yaml
+	@$(BIN)/python -m tests.contract.decisions_table > docs/decisions-table.md
 
 lock: setup  ## resolve requirements/ anew
 	$(BIN)/$(LOCK) --python-version 3.11 --group dev -o requirements/dev.txt

@@ -115,6 +115,7 @@ def next_step(
 
 
 def _prove(attempt: Attempt, evidence: Evidence, limits: Limits, now: float) -> Step:
+    """An action is a claim: after `settle` the same detector must be quiet, with enough samples."""
     settled = attempt.at + limits.settle
     if now < settled:
         return Wait(settled, "Settling")
@@ -128,6 +129,7 @@ def _prove(attempt: Attempt, evidence: Evidence, limits: Limits, now: float) -> 
 
 
 def _climb(actions: Sequence[ActionType], attempts: Sequence[Attempt], limits: Limits, now: float) -> Step:
+    """The next action, unless there were too many, the last is too recent, or none is left."""
     recent = [a for a in attempts if a.at > now - 3600]
     if len(recent) >= limits.max_per_hour:
         return Hold("TooManyHeals")

@@ -46,6 +46,7 @@ def test_a_node_that_healed_itself_without_a_link_is_kept_as_it_is(world: World)
     assert (world.status.version, world.status.wish_revision) == ("v2", revision)
 
 
+@pytest.mark.shows("adoption.adopt")
 def test_its_heal_is_told_once_and_recorded_as_its_own(world: World) -> None:
     world.until(adopted)
     world.run(600)

@@ -75,6 +75,7 @@ def test_an_alert_that_nodes_contradict_does_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("again", [notice(), notice(fingerprint="f1")])
+@pytest.mark.shows("alerts.take_in", "heal.next_for")
 def test_an_alert_that_is_delivered_again_and_again_acts_once(world: World, again: Notice) -> None:
     world.edit(lambda spec: spec.update(backup="v3"))
     ring(world, notice())
@@ -113,6 +114,7 @@ def test_an_alert_that_begins_anew_asks_again(world: World) -> None:
     assert world.status.version == "v1"
 
 
+@pytest.mark.shows("alerts.take_in")
 def test_an_alert_survives_the_operator(world: World) -> None:
     world.edit(lambda spec: spec["healing"].update(strategies=[]))
     ring(world, notice())

@@ -52,6 +52,7 @@ def tried(plant: World) -> list[tuple[ActionType, Verdict | None]]:
     return [(heal.action, heal.verdict) for heal in plant.status.heals]
 
 
+@pytest.mark.shows("findings_people.awaiting_approval")
 def test_training_waits_for_a_person_and_the_condition_says_how_to_answer() -> None:
     plant = drifting("BeforeRedistill")
     plant.until(lambda w: w.condition("AwaitingApproval") == ("True", "BeforeRedistill"))
@@ -82,6 +83,7 @@ def test_what_was_rejected_is_not_asked_again_and_the_ladder_climbs_past_it() ->
     assert plant.condition("AwaitingApproval") == ("True", "PersonAsked")
 
 
+@pytest.mark.shows("approval.tidy")
 def test_a_rejection_is_over_when_the_fault_is() -> None:
     plant = drifting("BeforeRedistill", {"type": "Redistill"})
     plant.until(lambda w: awaiting(w) != "")
@@ -230,6 +232,7 @@ def test_an_operator_that_restarts_asks_once_and_remembers_the_answer() -> None:
     assert plant.jobs == []
 
 
+@pytest.mark.shows("heal.next_for")
 def test_the_operator_waits_for_an_actions_delay() -> None:
     plant = lone("Never", {"type": "SwitchModel", "delay": "2m"})
     plant.edit(lambda spec: spec["versions"].append(artifact("v4", 4)))

@@ -32,6 +32,7 @@ def blames(world: World) -> dict[str, Blame]:
 
 
 @pytest.mark.parametrize("lie", [Lie.SILENT, Lie.NAN])
+@pytest.mark.shows("blame._unheard")
 def test_a_fault_whose_nodes_fall_silent_is_blamed_on_the_telemetry_and_is_not_gone(world: World, lie: Lie) -> None:
     world.script.heal_locally = False
     world.script.sick["n3"] = "high-latency"
@@ -58,6 +59,7 @@ def test_when_nobody_reports_no_fault_is_new_gone_or_acted_upon(world: World) ->
 
 
 @pytest.mark.parametrize("lie", [Lie.SILENT, Lie.NAN])
+@pytest.mark.shows("findings_nodes.telemetry")
 def test_one_scrape_target_that_is_down_is_no_fault_of_anything(world: World, lie: Lie) -> None:
     world.script.lies["n3"] = lie
     world.run(300)
@@ -80,6 +82,7 @@ def test_an_operator_that_starts_does_not_blame_the_telemetry_before_it_was_aske
 # Input
 
 
+@pytest.mark.shows("blame._canary_alike", "step._drifting")
 def test_what_the_canary_and_the_version_before_show_alike_is_the_inputs(world: World) -> None:
     world.script.heal_locally = False
     world.wish_for("v3")
@@ -100,6 +103,7 @@ def test_what_the_canary_alone_shows_is_its_own(world: World) -> None:
     world.until(lambda w: w.state("v3") is VersionState.QUARANTINED)
 
 
+@pytest.mark.shows("blame._backup_alike")
 def test_what_the_backup_shows_as_well_is_the_inputs(world: World) -> None:
     world.script.drift = "low-confidence"
     world.until(lambda w: Blame.INPUT in blames(w).values())

@@ -56,6 +56,7 @@ def test_a_version_that_is_as_good_goes_everywhere_though_its_canary_is_the_slow
         ({"errors": {digest(2): 0.3}}, "MoreErrors"),
     ],
 )
+@pytest.mark.shows("step._worse")
 def test_a_version_that_is_worse_is_taken_back_though_no_rule_fires(
     world: World, harm: dict[str, dict[str, float]], reason: str
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_change_that_the_old_version_sees_as_well_is_not_the_new_ones_fault(wo
     world.until(lambda w: w.serving() == {"v2"})
 
 
+@pytest.mark.shows("step._unclear")
 def test_a_version_that_looks_worse_by_few_figures_waits_for_more(world: World) -> None:
     traffic(world).seconds[digest(2)] = 1.75
     world.wish_for("v2")

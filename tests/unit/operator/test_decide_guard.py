@@ -37,6 +37,7 @@ def turns(plant: World) -> int:
 
 
 @pytest.mark.parametrize(("size", "share", "at_once"), [(4, "25%", 1), (4, 2, 2), (8, "50%", 4)])
+@pytest.mark.shows("guard.turns")
 def test_nodes_are_given_turns_in_which_no_more_than_allowed_begin(size: int, share: int | str, at_once: int) -> None:
     fleet = plant(size, maxConcurrent=share)
     for second in range(turns(fleet) * 10):
@@ -47,6 +48,7 @@ def test_a_fleet_whose_ladders_interrupt_nobody_needs_no_turns() -> None:
     assert turns(plant(4, "SwitchModel", "Alert")) == 1
 
 
+@pytest.mark.shows("guard.too_few_serve")
 def test_while_too_few_nodes_serve_no_other_one_interrupts_itself() -> None:
     fleet = plant(4)
     fleet.script.sick["n1"] = FAULT
@@ -84,6 +86,7 @@ def test_a_fleet_wide_rollback_is_the_cure_and_is_not_held() -> None:
     fleet.until(lambda w: w.status.version == "v1")
 
 
+@pytest.mark.shows("guard.count")
 def test_heals_are_counted() -> None:
     fleet = plant(4, "SwitchModel")
     fleet.edges["n3"].heals_last_hour = 2
@@ -103,6 +106,7 @@ def storm(**guard: Any) -> Plant:
     return fleet
 
 
+@pytest.mark.shows("guard.storming")
 def test_a_storm_of_heals_stops_healing_everywhere_and_is_told_once() -> None:
     fleet = storm()
     fleet.script.heal_locally = False

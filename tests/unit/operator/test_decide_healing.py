@@ -49,6 +49,7 @@ def turn_bad(world: World, number: int, fault: str = "low-confidence") -> None:
 
 
 @pytest.mark.parametrize("locally", [True, False])
+@pytest.mark.shows("heal.climb", "ladder._prove", "heal.prove")
 def test_a_fleet_that_turns_bad_goes_back_to_the_backup(world: World, locally: bool) -> None:
     world.script.heal_locally = locally
     turn_bad(world, 2)
@@ -83,6 +84,7 @@ def test_the_same_artifact_under_another_name_is_no_backup(lone: World) -> None:
     assert ActionType.SWITCH_MODEL not in {action for action, _ in actions(lone)}
 
 
+@pytest.mark.shows("blame._few", "blame.assess")
 def test_a_fault_on_one_node_is_the_nodes_and_the_version_stays(world: World) -> None:
     world.script.sick["n3"] = "high-latency"
     world.until(lambda w: w.status.faults != ())
@@ -94,6 +96,7 @@ def test_a_fault_on_one_node_is_the_nodes_and_the_version_stays(world: World) ->
     assert actions(world) == []
 
 
+@pytest.mark.shows("blame._else")
 def test_a_fault_on_half_of_the_nodes_is_the_versions(world: World) -> None:
     world.script.sick |= {"n1": "high-latency", "n2": "high-latency"}
     world.until(lambda w: w.status.version == "v1")
@@ -175,6 +178,7 @@ def test_a_heal_without_telemetry_is_not_called_proved(world: World) -> None:
     assert actions(world) == [(ActionType.SWITCH_MODEL, Verdict.UNPROVED)]
 
 
+@pytest.mark.shows("heal.prove", "ladder._prove")
 def test_a_heal_without_traffic_is_not_called_proved(world: World) -> None:
     turn_bad(world, 2)
     world.until(lambda w: w.status.version == "v1")
@@ -183,6 +187,7 @@ def test_a_heal_without_traffic_is_not_called_proved(world: World) -> None:
     assert actions(world) == [(ActionType.SWITCH_MODEL, Verdict.UNPROVED)]
 
 
+@pytest.mark.shows("blame._proved_before")
 def test_drift_without_a_backup_blames_the_input_and_trains_a_successor(lone: World) -> None:
     lone.script.drift = "low-confidence"
     lone.script.robust = {student(1)}
@@ -215,6 +220,7 @@ def test_a_student_that_does_not_help_is_quarantined_and_a_person_is_asked(lone:
     assert lone.condition("Healing") == ("False", "PersonAsked")
 
 
+@pytest.mark.shows("blame._switched_in_vain", "distill.follow")
 def test_drift_with_a_backup_exonerates_the_version_and_trains_a_successor(world: World) -> None:
     world.script.drift = "low-confidence"
     world.script.robust = {student(1)}
@@ -228,6 +234,7 @@ def test_drift_with_a_backup_exonerates_the_version_and_trains_a_successor(world
     assert world.serving() == {"distilled-1"}
 
 
+@pytest.mark.shows("distill.follow")
 def test_a_rejected_student_ships_nothing_and_a_person_is_asked_next(lone: World) -> None:
     lone.script.drift = "low-confidence"
     lone.script.outcomes[1] = REJECTED
@@ -282,6 +289,7 @@ def test_telemetry_that_ends_while_samples_are_gathered_starts_no_job(lone: Worl
     assert lone.jobs == []
 
 
+@pytest.mark.shows("findings.distilling")
 def test_training_waits_until_there_are_enough_samples(lone: World) -> None:
     lone.edit(lambda spec: spec["healing"]["strategies"][0]["actions"][1].update(samples=200))
     lone.script.drift = "low-confidence"
@@ -328,6 +336,7 @@ def test_a_job_that_somebody_deleted_is_made_again_under_its_name(lone: World) -
     lone.until(lambda w: w.live_jobs == [name], within=30)
 
 
+@pytest.mark.shows("ladder._climb", "findings_healing.healing")
 def test_a_heal_is_not_repeated_before_the_cooldown(world: World) -> None:
     turn_bad(world, 2)
     world.until(lambda w: actions(w) == [(ActionType.SWITCH_MODEL, Verdict.PROVED)])
@@ -352,6 +361,7 @@ def test_a_fault_that_nobody_reports_any_more_is_not_acted_upon(world: World) ->
     assert world.status.version == "v1"
 
 
+@pytest.mark.shows("ladder._climb")
 def test_no_more_heals_than_allowed_in_an_hour(world: World) -> None:
     world.edit(lambda spec: spec["healing"].update(maxPerHour=1))
     turn_bad(world, 2)
@@ -387,6 +397,7 @@ def test_a_later_version_is_rolled_back_although_an_earlier_switch_did_not_help(
     world.until(lambda w: w.status.version != "v3")
 
 
+@pytest.mark.shows("findings.degraded")
 def test_the_model_is_called_degraded_while_a_critical_fault_is_active(lone: World) -> None:
     lone.script.drift = "low-confidence"
     lone.script.outcomes[1] = REJECTED

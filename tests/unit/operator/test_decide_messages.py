@@ -40,6 +40,7 @@ def test_a_canary_is_not_counted_as_a_node_that_serves_the_old_version() -> None
     assert ready(world) == "v1 serves on 1 of 2 nodes; v2 on n1"
 
 
+@pytest.mark.shows("report.conclude")
 def test_a_node_that_fell_back_is_named() -> None:
     world = World(size=4)
     world.until(lambda w: w.status.last_good == "v1")
@@ -85,6 +86,7 @@ def test_a_running_container_waits_for_nothing() -> None:
     assert trim_pod(running)["waiting"] == ""
 
 
+@pytest.mark.shows("findings.stalled")
 def test_why_an_artifact_is_refused_and_what_to_do_is_said_in_words() -> None:
     world = World(size=2)
     world.script.broken[digest(1)] = "TooLarge"

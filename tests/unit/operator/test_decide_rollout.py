@@ -33,18 +33,21 @@ def test_the_first_install_serves_everywhere_at_once() -> None:
     assert world.status.nodes.summary == "4/4"
 
 
+@pytest.mark.shows("findings_nodes.ready")
 def test_before_any_node_serves_the_model_is_not_ready() -> None:
     world = World()
     world.step()
     assert world.condition("Ready") == ("False", "NothingServes")
 
 
+@pytest.mark.shows("findings_nodes.ready")
 def test_without_a_matching_node_the_model_says_so() -> None:
     world = World(size=0)
     world.run(20)
     assert world.condition("Ready") == ("False", "NoNodes")
 
 
+@pytest.mark.shows("versions.confirm", "versions.remember_last_good")
 def test_a_version_that_answers_well_is_proved_good() -> None:
     world = World()
     world.until(lambda w: w.status.last_good == "v1", within=60)
@@ -65,6 +68,7 @@ def test_a_version_without_traffic_after_enough_requests_is_proved_when_it_has_s
     world.until(lambda w: w.status.last_good == "v1", within=60)
 
 
+@pytest.mark.shows("rollout.advance", "findings.rolling_out")
 def test_a_good_version_goes_to_a_canary_then_to_all(world: World) -> None:
     world.wish_for("v2")
     world.until(lambda w: w.serving() == {"v1", "v2"})
@@ -75,6 +79,7 @@ def test_a_good_version_goes_to_a_canary_then_to_all(world: World) -> None:
     assert world.told("RolloutCompleted") == ["v2 serves on every node in sight (before: v1)"]
 
 
+@pytest.mark.shows("step._holding")
 def test_a_canary_is_held_for_as_long_as_the_user_wants(world: World) -> None:
     world.script.requests = 1000
     world.wish_for("v2")
@@ -125,6 +130,7 @@ def test_a_bad_version_is_quarantined_and_the_fault_named(world: World) -> None:
     assert len(world.told("RolledBack")) == 1
 
 
+@pytest.mark.shows("step._blamed")
 def test_a_bad_version_is_taken_back_where_nodes_do_not_heal_themselves(world: World) -> None:
     world.script.heal_locally = False
     world.script.bad[digest(2)] = "high-latency"
@@ -156,6 +162,7 @@ def test_wishing_v1_and_then_the_quarantined_version_again_does_not_bring_it_bac
     assert "v2 is Quarantined" in world.told("Quarantined")[0]
 
 
+@pytest.mark.shows("versions.collect")
 def test_the_quarantined_bytes_stay_out_under_another_name(world: World) -> None:
     world.script.heal_locally = False
     world.script.bad[digest(2)] = "low-confidence"
@@ -224,6 +231,7 @@ def test_a_first_version_that_is_refused_makes_way_for_a_better_one() -> None:
     world.until(lambda w: w.serving() == {"v2"}, within=900)
 
 
+@pytest.mark.shows("wish.follow_wish")
 def test_a_new_wish_wins_over_a_rollout(world: World) -> None:
     world.wish_for("v2")
     world.until(lambda w: "v2" in w.serving())
@@ -253,6 +261,7 @@ def test_a_wish_for_a_barred_version_ends_a_rollout_that_nobody_wishes_any_more(
     world.until(lambda w: w.serving() == {"v1"})
 
 
+@pytest.mark.shows("step._unproved")
 def test_no_evidence_does_not_promote_a_canary(world: World) -> None:
     world.script.requests = 0
     world.wish_for("v2")
@@ -261,6 +270,7 @@ def test_no_evidence_does_not_promote_a_canary(world: World) -> None:
     assert world.status.version == "v1"
 
 
+@pytest.mark.shows("findings.stalled")
 def test_a_rollout_that_makes_no_progress_is_stalled_and_goes_on_when_it_can(world: World) -> None:
     world.script.requests = 0
     world.wish_for("v2")
@@ -271,6 +281,7 @@ def test_a_rollout_that_makes_no_progress_is_stalled_and_goes_on_when_it_can(wor
     assert world.condition("Stalled") == ("", "")
 
 
+@pytest.mark.shows("step._unseen")
 def test_absent_telemetry_neither_promotes_nor_takes_back(world: World) -> None:
     world.wish_for("v2")
     world.until(lambda w: "v2" in w.serving())
@@ -290,6 +301,7 @@ def test_a_node_that_is_cut_off_does_not_block_a_rollout(world: World) -> None:
     assert world.edges["n4"].served == ["v1"]
 
 
+@pytest.mark.shows("step._not_there")
 def test_a_canary_that_is_cut_off_is_made_up_for_by_another(world: World) -> None:
     world.wish_for("v2")
     world.step()
@@ -298,6 +310,7 @@ def test_a_canary_that_is_cut_off_is_made_up_for_by_another(world: World) -> Non
     assert world.edges["n2"].served == ["v1", "v2"]
 
 
+@pytest.mark.shows("findings_nodes.reconciling")
 def test_a_node_that_comes_back_catches_up_with_the_newest_wish(world: World) -> None:
     world.edges["n4"].linked = False
     world.run(60)

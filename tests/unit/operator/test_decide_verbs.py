@@ -78,6 +78,7 @@ def test_what_was_cleared_and_fails_again_is_quarantined_again(quarantined: Plan
     assert quarantined.serving() == {"v1"}
 
 
+@pytest.mark.shows("verbs.carry_out")
 def test_the_same_annotation_acts_once_and_another_token_again(quarantined: Plant) -> None:
     quarantined.script.bad[digest(2)] = "high-latency"
     quarantined.annotate(clear_quarantine="v2@1")
@@ -203,6 +204,7 @@ def test_a_fleet_is_rolled_back_while_a_person_has_a_student_trained(plant: Plan
     assert len(plant.live_jobs) == 1
 
 
+@pytest.mark.shows("findings_people.paused")
 def test_while_paused_nothing_is_decided_and_faults_are_told(plant: Plant) -> None:
     plant.annotate(pause="maintenance")
     plant.script.heal_locally = False

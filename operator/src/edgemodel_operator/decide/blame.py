@@ -1,7 +1,7 @@
 """Whose fault a fault is: the version's, the input's, a node's. Absent signals blame nobody."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
@@ -53,7 +53,7 @@ def _of_fleet(observation: Observation, draft: Draft, electorate: dict[str, Repo
     faults = []
     for name in sorted(found.keys() | stale.keys()):
         nodes, old = found.get(name, []), known.get(name)
-        blame = _blame(observation, draft, name, nodes, electorate) if nodes else Blame.TELEMETRY
+        blame = _blame(Case(observation, draft, name, nodes, electorate))
         if blame is Blame.NODE:
             nodes = [node for node in nodes if healed(observation, draft, electorate[node]) != name]
         if not nodes and name not in stale:
@@ -177,20 +177,74 @@ def _suspects(alerts: Iterable[Alert], digest: str | None, electorate: dict[str,
     return {fault: sorted(nodes) for fault, nodes in found.items()}
 
 
-def _blame(
-    observation: Observation, draft: Draft, fault: str, nodes: list[str], electorate: dict[str, Report]
-) -> Blame:
-    enough = quorum(len(electorate), len(electorate) + len(silent(observation, draft)))
-    if len(nodes) < enough:
-        return Blame.NODE
-    # Nodes that fell back by themselves and see the same fault on the backup.
-    alike = [n for n in nodes if electorate[n].digest != draft.status.digest and electorate[n].faults.get(fault)]
-    if len(alike) >= enough or fault in drifting(observation, draft) or _switch_did_not_help(observation, draft, fault):
-        return Blame.INPUT
-    serving = draft.version(draft.status.version)
-    if backup_of(observation, draft, draft.status.version) is None and serving is not None and serving.proved_at:
-        return Blame.INPUT
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fault, the nodes that show it now, and all that vote."""
+
+    observation: Observation
+    draft: Draft
+    fault: str
+    nodes: list[str]
+    electorate: dict[str, Report]
+
+    @property
+    def enough(self) -> int:
+        """How many nodes speak for all."""
+        return quorum(len(self.electorate), len(self.electorate) + len(silent(self.observation, self.draft)))
+
+
+def _unheard(case: Case) -> Blame | None:
+    """None of the nodes that reported it reports now."""
+    return None if case.nodes else Blame.TELEMETRY
+
+
+def _few(case: Case) -> Blame | None:
+    """Fewer nodes report it than speak for a version."""
+    return Blame.NODE if len(case.nodes) < case.enough else None
+
+
+def _backup_alike(case: Case) -> Blame | None:
+    """Enough nodes fell back by themselves and see it on the backup as well."""
+    left = [node for node in case.nodes if case.electorate[node].digest != case.draft.status.digest]
+    alike = [node for node in left if case.electorate[node].faults.get(case.fault)]
+    return Blame.INPUT if len(alike) >= case.enough else None
+
+
+def _canary_alike(case: Case) -> Blame | None:
+    """The version that is being rolled out shows it as well."""
+    return Blame.INPUT if case.fault in drifting(case.observation, case.draft) else None
+
+
+def _switched_in_vain(case: Case) -> Blame | None:
+    """A switch between what serves and its backup did not help before."""
+    return Blame.INPUT if _switch_did_not_help(case.observation, case.draft, case.fault) else None
+
+
+def _proved_before(case: Case) -> Blame | None:
+    """A version that had been proved good, and has no backup to compare with, is believed."""
+    serving = case.draft.version(case.draft.status.version)
+    alone = backup_of(case.observation, case.draft, case.draft.status.version) is None
+    return Blame.INPUT if alone and serving is not None and serving.proved_at else None
+
+
+def _else(_case: Case) -> Blame | None:
+    """Enough nodes report it, and nothing speaks for the version."""
     return Blame.VERSION
+
+
+CHECKS: tuple[Callable[[Case], Blame | None], ...] = (
+    _unheard,
+    _few,
+    _backup_alike,
+    _canary_alike,
+    _switched_in_vain,
+    _proved_before,
+    _else,
+)
+
+
+def _blame(case: Case) -> Blame:
+    return next(blame for check in CHECKS if (blame := check(case)) is not None)
 
 
 def _switch_did_not_help(observation: Observation, draft: Draft, fault: str) -> bool:

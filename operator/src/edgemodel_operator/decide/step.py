@@ -98,6 +98,7 @@ def _grave(view: StepView) -> dict[str, list[str]]:
 
 
 def _worse(view: StepView) -> Outcome | None:
+    """It does worse than the version before did in the same time, beyond chance and what the user allows."""
     word = None if view.comparison is None else compare.regression(view.comparison, view.judge)
     if view.comparison is None or word is None:
         return None
@@ -106,14 +107,17 @@ def _worse(view: StepView) -> Outcome | None:
 
 
 def _unseen(view: StepView) -> Outcome | None:
+    """No node of the step is in sight."""
     return None if view.reports else Waiting(RolloutWait.NODES)
 
 
 def _not_there(view: StepView) -> Outcome | None:
+    """A node of the step has not got it yet."""
     return Waiting(RolloutWait.NODES) if view.awaited or not view.serving else None
 
 
 def _holding(view: StepView) -> Outcome | None:
+    """The step's hold is not over."""
     since = view.rollout.held_since
     if since is None or (view.observation.now - since).total_seconds() < view.hold:
         return Waiting(RolloutWait.HOLD, held=True)
@@ -121,6 +125,7 @@ def _holding(view: StepView) -> Outcome | None:
 
 
 def _unproved(view: StepView) -> Outcome | None:
+    """Too few requests were answered, or the fault that it is to heal has no verdict of being gone."""
     if sum(report.answered for report in view.serving) < view.judge.min_samples:
         return Waiting(RolloutWait.EVIDENCE, held=True)
     fault = view.rollout.fault
@@ -130,10 +135,12 @@ def _unproved(view: StepView) -> Outcome | None:
 
 
 def _drifting(view: StepView) -> Outcome | None:
+    """It shows a fault that the version before shows as well."""
     return Waiting(RolloutWait.INPUT, held=True) if view.drifting else None
 
 
 def _unclear(view: StepView) -> Outcome | None:
+    """It looks worse than the version before, and that may be chance."""
     if view.comparison is not None and compare.unclear(view.comparison, view.judge):
         return Waiting(RolloutWait.COMPARISON, held=True)
     return None
