@@ -8,7 +8,7 @@ OWN := $(foreach name,core registry operator inference distill cli,--no-emit-pac
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench-distill-quick bench-distill
+.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench-distill-teachers bench-distill-quick bench-distill
 
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,11 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 
 bench: setup  ## our server beside KServe, MLServer and FastAPI: 10 minutes on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
+
+bench-distill-teachers: setup  ## train the benchmark's teachers anew: 15 minutes on two quiet cores
+	@$(BIN)/python -m tests.bench.distillation.teacher tests/bench/distillation/assets/teacher.onnx --threads 2
+	@$(BIN)/python -m tests.bench.distillation.teacher tests/bench/distillation/assets/hardened.onnx --threads 2 \
+	  --drifted-from tests/bench/distillation/assets/teacher.safetensors
 
 bench-distill-quick: setup  ## distillation on Fashion-MNIST, one seed: 15 minutes on two quiet cores
 	@$(BIN)/python -m tests.bench.distillation --quick
