@@ -22,6 +22,10 @@ class Shuffled:
         """The next batch."""
         if self.batch == self.batches:
             self.rows, self.batch = self._random.permutation(self._count), 0
-        rows = np.array_split(self.rows, self.batches)[self.batch]
-        self.batch += 1
-        return rows
+        start, self.batch = self._start(self.batch), self.batch + 1
+        return self.rows[start : self._start(self.batch)]
+
+    def _start(self, batch: int) -> int:
+        """Where a batch begins; the first ones have the rows that are left over, one each."""
+        size, left_over = divmod(self._count, self.batches)
+        return batch * size + min(batch, left_over)
