@@ -66,6 +66,7 @@ class Views:
     random: np.random.Generator
     labelled: Shuffled = field(init=False)
     edge: Shuffled = field(init=False)
+    _noise: float = field(init=False, default=0.0)
     _known: dict[str, Floats] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,6 +74,8 @@ class Views:
         size = self.recipe.batch_size
         self.labelled = Shuffled(len(self.material.labelled), size, self.random)
         self.edge = Shuffled(len(self.material.edge), size, self.random)
+        if len(self.material.edge):
+            self._noise = self.recipe.method.augment.noise * float(self.material.edge.std())
         wanted, shape = self.recipe.method.augment, self.material.labelled.inputs.shape[1:]
         if _moves(wanted) and len(shape) != _IMAGE:
             raise BadOrder(f"method.augment: shift, flip and erase want images, and the inputs are {shape}; want 0")
@@ -83,8 +86,7 @@ class Views:
         parts = [self._view("labelled", labelled.inputs, rows, noise=0.0)]
         labels = labelled.labels[rows]
         if len(self.material.edge):
-            noise = self.recipe.method.augment.noise * float(self.material.edge.std())
-            parts.append(self._view("edge", self.material.edge, self.edge.next(), noise))
+            parts.append(self._view("edge", self.material.edge, self.edge.next(), self._noise))
         if not self.recipe.method.mixup:
             return self._batch(parts, labels)
         return self._batch(*self._mixed([inputs for inputs, _ in parts], labels))
