@@ -4,15 +4,16 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
 
 from tests.apiserver.fault_proxy import Fault, FaultProxy
 from tests.apiserver.forked_operator import ForkedOperator, Nursery
+from tests.apiserver.operator_process import wait_for
 from tests.apiserver.plain_api import Body, PlainApi
-from tests.apiserver.scenarios import Run, end_of, stage
+from tests.apiserver.scenarios import PATIENCE, Run, end_of, stage
 from tests.apiserver.stand_in import StandIn
 
 AT_ONCE = 4
@@ -46,11 +47,17 @@ class Theatre:
         with stage(Run(api, namespace, proxy, operator, stand_in)) as run:
             yield run
 
-    def play(self, scenario: Scenario, faults: dict[int, Fault]) -> tuple[Body, int, int]:
-        """How a scenario ends; how many writes there were, and how many of them went wrong."""
+    def play(self, scenario: Scenario, faults: dict[int, Fault], wanted: Body | None = None) -> tuple[Body, int, int]:
+        """How a scenario ends; how many writes there were, and how many of them went wrong.
+
+        The end is that at rest, or where one is `wanted`, that one if it comes within a minute, and stays.
+        """
         with self.run() as run:
             run.proxy.faults = faults
             scenario(run)
+            if wanted is not None:
+                with suppress(AssertionError):  # told by the comparison
+                    wait_for("the end", lambda: end_of(run) == wanted, PATIENCE)
             run.rest()
             assert run.stand_in.most_live_jobs <= 1, run.stand_in.jobs
             return end_of(run), len(run.proxy.writes), len(run.proxy.hit)
@@ -66,7 +73,7 @@ class Theatre:
         def attempt(point: tuple[int, Fault]) -> int:
             number, fault = point
             try:
-                end, _, hit = self.play(scenario, {number: fault})
+                end, _, hit = self.play(scenario, {number: fault}, wanted)
                 assert end == wanted, f"want {wanted}, got {end}"
             except AssertionError as error:
                 raise AssertionError(f"{scenario.__name__}: {fault} at write {number} of {writes}: {error}") from error
