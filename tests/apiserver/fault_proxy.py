@@ -121,6 +121,7 @@ class FaultProxy:
             ready.set()
             await self._end.wait()
             await runner.cleanup()
+        await asyncio.sleep(0.25)  # TLS connections end later: aiohttp's page on graceful shutdown
 
     async def _handle(self, session: aiohttp.ClientSession, request: web.BaseRequest) -> web.StreamResponse:
         if request.query.get("watch") == "true":

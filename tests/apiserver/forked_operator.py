@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.home import REPOSITORY
-from lab.network import free_port
 from tests.apiserver.operator_process import TOKEN, wait_for
 
 
@@ -58,15 +59,19 @@ class ForkedOperator:
     namespace: str
     pid: int = 0
     starts: int = 0
-    webhook_port: int = field(default_factory=free_port)
-    metrics_port: int = field(default_factory=free_port)
-    health_port: int = field(default_factory=free_port)
+    webhook_port: int = 0
+    metrics_port: int = 0
+    health_port: int = 0
 
     @property
     def log(self) -> str:
         """Everything that all of its processes said."""
         path = self.folder / "operator.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def __post_init__(self) -> None:
+        """Ports for its whole life."""
+        self.webhook_port, self.metrics_port, self.health_port = (_steady_port() for _ in range(3))
 
     def start(self) -> None:
         """Fork it; it is not ready yet."""
@@ -98,6 +103,15 @@ class ForkedOperator:
         """Kill it and start another."""
         self.kill()
         self.start()
+
+
+def _steady_port() -> int:
+    """A free port that no outgoing connection takes while its operator is dead: below the ephemeral ones."""
+    while True:
+        number = random.randint(12_000, 30_000)  # noqa: S311 (no secret)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", number))
+            return number
 
 
 def _alive(pid: int) -> bool:
