@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from lab import processes
-from lab.addons import alertmanager_config, is_ready
+from lab.monitoring import alertmanager_config, is_ready
 from lab.network import free_port
 from tests.apiserver.operator_process import TOKEN, FakePod, wait_for
 
