@@ -147,7 +147,7 @@ def clocked(model: Model, seconds: dict[int, float]) -> Batching:
         ({1: 1e-4, 2: 2e-4, 4: 4e-4, 8: 8e-4}, 1),
         ({1: 1e-4, 2: 1.9e-4, 4: 3.6e-4, 8: 7e-4}, 1),
         ({1: 1e-4, 2: 1.2e-4, 4: 2e-4, 8: 9e-4}, 4),
-        ({1: 5e-2, 2: 8e-2, 4: 1.6e-1, 8: 3.2e-1}, 2),
+        ({1: 5e-2, 2: 7e-2, 4: 1.5e-1, 8: 1.0e-1}, 2),
     ],
     ids=["rows for nothing", "rows at full price", "a gain too small", "best in the middle", "slow model"],
 )

@@ -21,9 +21,9 @@ from edgemodel_operator.api.status import FaultStatus, HealRecord
 from edgemodel_operator.decide import approval, guard
 from edgemodel_operator.decide.act import act, close
 from edgemodel_operator.decide.alerts import firing
-from edgemodel_operator.decide.blame import answered, quorum, voters
 from edgemodel_operator.decide.distill import UNDER_WAY, heal_of
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.evidence import answered, quorum, voters
 from edgemodel_operator.decide.last_rung import ask_about_nodes, ask_person, nodes_done
 from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation

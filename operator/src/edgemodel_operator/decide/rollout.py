@@ -9,8 +9,8 @@ from edgemodel_operator.api.status import HEALS_KEPT, HealRecord, VersionStatus
 from edgemodel_operator.api.status_rollout import CANARIES_KEPT, RolloutStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.decide import approval, compare
-from edgemodel_operator.decide.blame import complaints, drifting
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.evidence import complaints, drifting
 from edgemodel_operator.decide.step import Failed, Passed, StepView, Waiting, judge
 from edgemodel_operator.decide.versions import bar, serve
 from edgemodel_operator.model.observation import Observation

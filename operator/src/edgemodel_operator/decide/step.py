@@ -13,8 +13,8 @@ from edgemodel_operator.api.states import RolloutWait, VersionState
 from edgemodel_operator.api.status import VersionStatus
 from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide import compare
-from edgemodel_operator.decide.blame import quorum
 from edgemodel_operator.decide.compare import Comparison
+from edgemodel_operator.decide.evidence import quorum
 from edgemodel_operator.model.observation import Observation, Report
 
 

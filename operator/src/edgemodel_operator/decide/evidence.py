@@ -1,0 +1,100 @@
+"""Who speaks for the fleet about a version, and what they say: gathered for `blame`, `heal` and `rollout`."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from edgemodel_operator.api.status_rollout import RolloutStatus
+from edgemodel_operator.decide.alerts import firing
+from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.model.observation import Alert, Observation, Report
+
+
+def voters(observation: Observation, draft: Draft) -> dict[str, Report]:
+    """Reports of reachable nodes that serve, or refuse, the default version; nodes of a rollout do not vote."""
+    rollout = draft.status.rollout
+    canaries = rollout.nodes if rollout is not None else ()
+    digest = draft.status.digest
+    reports = ((node, observation.reports[node]) for node in observation.reachable if node not in canaries)
+    return {node: r for node, r in reports if digest is not None and (r.digest == digest or digest in r.refused)}
+
+
+def silent(observation: Observation, draft: Draft) -> set[str]:
+    """Wanted nodes, but those of a rollout, of which nothing is known now: they do not vote."""
+    rollout = draft.status.rollout
+    canaries = rollout.nodes if rollout is not None else ()
+    return {node.name for node in observation.nodes}.difference(observation.reachable, canaries)
+
+
+def quorum(voters: int, fleet: int) -> int:
+    """How many must agree before a version is blamed: half of those that report, two where the fleet has two.
+
+    The second bound counts the silent ones too: the last node that reports does not speak for the others.
+    """
+    return max(-(-voters // 2), min(2, fleet))
+
+
+def answered(observation: Observation, draft: Draft, fault: str) -> bool:
+    """Whether alerts are all that speaks of `fault`, and an action was taken about each of them already.
+
+    One alert asks for one action; it asks again when it has ended and begins anew.
+    """
+    reports = voters(observation, draft).values()
+    if any(report.faults.get(fault) or report.refused.get(draft.status.digest or "") == fault for report in reports):
+        return False
+    starts = [alert.since for alert in firing(observation, draft) if alert.fault == fault]
+    known = [heal.alert_since for heal in draft.status.heals if heal.fault == fault and heal.alert_since is not None]
+    return bool(starts) and bool(known) and max(starts) <= max(known)
+
+
+def complaints(observation: Observation, draft: Draft, rollout: RolloutStatus, digest: str) -> dict[str, list[str]]:
+    """Nodes of the rollout that show a fault with `digest`, or refuse it, by the fault or the code.
+
+    An alert counts where it names the node: one about the whole EdgeModel may be about the version before.
+    """
+    reports = {node: observation.reports[node] for node in rollout.nodes if node in observation.reachable}
+    serving = {node: report for node, report in reports.items() if report.digest == digest}
+    left = {node: replace(r, faults={}) for node, r in reports.items() if r.digest != digest and digest in r.refused}
+    return suspects([alert for alert in firing(observation, draft) if alert.node], digest, serving | left)
+
+
+def drifting(observation: Observation, draft: Draft) -> frozenset[str]:
+    """Rules that fire for the version that is rolled out and for the one before alike: that is the input's doing.
+
+    Not the fault that the rollout is to heal: there the version before is known to show it.
+    """
+    rollout = draft.status.rollout
+    target = None if rollout is None else draft.version(rollout.to)
+    if rollout is None or target is None:
+        return frozenset()
+    control = voters(observation, draft)
+    old = suspects(firing(observation, draft), draft.status.digest, control)
+    new = complaints(observation, draft, rollout, target.digest)
+    reports = (observation.reports[node] for node in rollout.nodes if node in observation.reachable)
+    tried = sum(report.digest == target.digest or target.digest in report.refused for report in reports)
+    enough = quorum(len(control), len(control) + len(silent(observation, draft)))
+    return frozenset(
+        rule.name
+        for rule in observation.model.spec.health.rules
+        if rule.name != rollout.fault
+        and rule.name in old.keys() & new.keys()
+        and len(old[rule.name]) >= enough
+        and len(new[rule.name]) >= quorum(tried, tried)
+    )
+
+
+def suspects(alerts: Iterable[Alert], digest: str | None, electorate: dict[str, Report]) -> dict[str, list[str]]:
+    """Nodes of `electorate` that show a fault, or left the version with `digest`, by the fault or the code."""
+    found: dict[str, set[str]] = {}
+    for node, report in electorate.items():
+        for fault, active in report.faults.items():
+            if active:
+                found.setdefault(fault, set()).add(node)
+        left = report.refused.get(digest or "")
+        if left is not None:
+            found.setdefault(left, set()).add(node)
+    for alert in alerts:
+        concerned = [alert.node] if alert.node else list(electorate)
+        for node in concerned:
+            if node in electorate and electorate[node].faults.get(alert.fault) is not False:
+                found.setdefault(alert.fault, set()).add(node)
+    return {fault: sorted(nodes) for fault, nodes in found.items()}
