@@ -56,12 +56,33 @@ def test_the_smallest_edgemodel_shows_every_default(kubectl: Kubectl) -> None:
             "tolerations": [],
             "resources": {"limits": {}, "requests": {}},
         },
-        "serving": {"threads": 1, "cacheSize": "100Mi"},
+        "serving": {
+            "threads": 1,
+            "batching": {"maxSize": 8, "maxDelay": "0s"},
+            "cacheSize": "100Mi",
+            "grpc": False,
+        },
         "health": {"interval": "10s", "rules": []},
-        "healing": {"strategies": [], "settle": "1m", "minSamples": 30, "cooldown": "5m", "maxPerHour": 4},
+        "healing": {
+            "strategies": [],
+            "settle": "1m",
+            "minSamples": 30,
+            "cooldown": "5m",
+            "maxPerHour": 4,
+            "approval": "Never",
+            "fleetGuard": {"maxConcurrent": "25%", "minServing": "51%", "maxHealsPerNode": 3},
+        },
         "rollout": {
-            "steps": [{"nodes": 1, "hold": "1m"}, {"nodes": "50%", "hold": "1m"}],
-            "judge": {"minSamples": 100},
+            "steps": [
+                {"nodes": 1, "hold": "1m", "approve": False},
+                {"nodes": "50%", "hold": "1m", "approve": False},
+            ],
+            "judge": {
+                "minSamples": 100,
+                "maxLatencyRatio": 1.5,
+                "maxConfidenceDrop": 0.05,
+                "maxErrorIncrease": 0.01,
+            },
             "progressDeadline": "10m",
         },
     }
