@@ -108,8 +108,10 @@ def test_an_artifact_that_is_not_onnx_is_rejected_and_v1_keeps_serving(served: S
 def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(served: Story) -> None:
     body = served.plant.sample(served.namespace)
     body["spec"]["distillation"]["teacher"]["digest"] = MISSING
-    body["metadata"]["annotations"] = {annotation(Verb.REDISTILL): "with-a-missing-teacher"}
     served.kube.apply(body)
+    served.await_status("v1 is wished again", lambda s: not reason(s, "Stalled"), 60)
+    asked = {"metadata": {"annotations": {annotation(Verb.REDISTILL): "with-a-missing-teacher"}}}
+    served.kube.patch("edgemodel", MODEL, served.namespace, asked)
     status = served.await_status("the distillation failed", lambda s: phase(s) == "Failed", 120)
     told = status["distillation"]
     assert (told["reason"], MISSING in told["message"]) == ("TeacherMissing", True), told

@@ -1,12 +1,14 @@
 """Faults in steady state: blame before action, each action proved, the next one when it did not help."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel.outcome import Gate, Outcome
 from edgemodel_operator.api.states import Blame, DistillationPhase, VersionState
+from edgemodel_operator.model.observation import Alert, Notice
 from tests.unit.operator.world import World, artifact, digest, student
 
 ERROR = Outcome(code="TeacherUnreadable", message="teacher: want one input, got none")
@@ -201,6 +203,17 @@ def test_drift_without_a_backup_blames_the_input_and_trains_a_successor(lone: Wo
     assert {version.state for version in lone.status.versions} <= {VersionState.AVAILABLE, VersionState.SERVING}
     assert lone.status.last_good == "distilled-1"
     assert lone.status.faults == ()
+
+
+def test_alerts_about_the_version_before_do_not_condemn_the_student_that_heals_it(lone: World) -> None:
+    lone.script.drift = "low-confidence"
+    lone.script.robust = {student(1)}
+    lone.until(lambda w: w.status.faults != ())
+    old = Alert(fault="low-confidence", node="", since=lone.now, source="Alertmanager")
+    alerts = [Notice(fingerprint=node, alert=replace(old, node=node), firing=True) for node in lone.edges]
+    lone.notices.extend(alerts)  # Prometheus tells their end long after the canary has the student
+    lone.until(lambda w: w.status.version == "distilled-1", within=900)
+    assert lone.state("distilled-1") is VersionState.SERVING
 
 
 def test_a_student_goes_to_a_canary_first(lone: World) -> None:

@@ -7,7 +7,7 @@ status for as long as the fault, the student or the rollout's step is there that
 from edgemodel_operator.api.answers import ApprovalStatus
 from edgemodel_operator.api.healing import Approval
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import Decision, Gate
+from edgemodel_operator.api.states import Blame, Decision, Gate
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED
 from edgemodel_operator.model.observation import Observation
@@ -82,8 +82,11 @@ def how_to_answer(observation: Observation, question: ApprovalStatus) -> str:
 def _still_matters(draft: Draft, question: ApprovalStatus) -> bool:
     rollout = draft.status.rollout
     match question.gate:
-        case Gate.SWITCH_MODEL | Gate.REDISTILL | Gate.LADDER | Gate.NODE:
+        case Gate.SWITCH_MODEL | Gate.REDISTILL | Gate.LADDER:
             return any(fault.name == question.subject for fault in draft.status.faults)
+        case Gate.NODE:  # what turns out to be the whole fleet's is the operator's to heal
+            faults = (fault for fault in draft.status.faults if fault.name == question.subject)
+            return any(fault.blame not in (Blame.VERSION, Blame.INPUT) for fault in faults)
         case Gate.STORM:
             return True
         case Gate.PROMOTE:

@@ -49,12 +49,14 @@ def answered(observation: Observation, draft: Draft, fault: str) -> bool:
 def complaints(observation: Observation, draft: Draft, rollout: RolloutStatus, digest: str) -> dict[str, list[str]]:
     """Nodes of the rollout that show a fault with `digest`, or refuse it, by the fault or the code.
 
-    An alert counts where it names the node: one about the whole EdgeModel may be about the version before.
+    An alert counts where it names the node and began after the step: any other one may be about the version before,
+    and so may one of the fault that the rollout is to heal, whose end is told late.
     """
     reports = {node: observation.reports[node] for node in rollout.nodes if node in observation.reachable}
     serving = {node: report for node, report in reports.items() if report.digest == digest}
     left = {node: replace(r, faults={}) for node, r in reports.items() if r.digest != digest and digest in r.refused}
-    return suspects([alert for alert in firing(observation, draft) if alert.node], digest, serving | left)
+    alerts = [a for a in firing(observation, draft) if a.node and a.since >= rollout.since and a.fault != rollout.fault]
+    return suspects(alerts, digest, serving | left)
 
 
 def drifting(observation: Observation, draft: Draft) -> frozenset[str]:
