@@ -1,5 +1,6 @@
 """Operators as forks of one process that has imported everything: a start costs what the operator does, not Python."""
 
+import itertools
 import json
 import os
 import random
@@ -105,13 +106,17 @@ class ForkedOperator:
         self.start()
 
 
+_PORTS = itertools.count(random.randint(12_000, 20_000))  # noqa: S311 (no secret)
+"""Below the ephemeral ports, which outgoing connections would take while an operator is dead; none is given twice."""
+
+
 def _steady_port() -> int:
-    """A free port that no outgoing connection takes while its operator is dead: below the ephemeral ones."""
-    while True:
-        number = random.randint(12_000, 30_000)  # noqa: S311 (no secret)
+    """A port for the whole life of one operator, that nobody has now and no other operator gets."""
+    for number in _PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("0.0.0.0", number))
             return number
+    raise AssertionError("the count has no end")
 
 
 def _alive(pid: int) -> bool:
