@@ -125,6 +125,20 @@ class Pod:
         return [line for line in self.admin("/metrics")[1].splitlines() if line.startswith(name)]
 
 
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[Pod]:
+    """A pod that serves as a person starts it, ready; ended with the block."""
+    pod = Pod(folder)
+    try:
+        pod.serve(*arguments)
+        pod.await_ready()
+        yield pod
+    finally:
+        if pod.process is not None:
+            pod.process.kill()
+            pod.process.wait()
+
+
 def ask(port: int, method: str, path: str, body: str | bytes | None = None, **headers: str) -> tuple[int, str]:
     """One request on a connection of its own; status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)

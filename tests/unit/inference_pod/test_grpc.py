@@ -33,7 +33,7 @@ from edgemodel_inference.supervisor import bind
 from tests.unit.inference_pod.certificates import write_pair
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.echo import VALUES, echo_bundle
-from tests.unit.inference_pod.live_pod import Pod, wait_until
+from tests.unit.inference_pod.live_pod import Pod, serving, wait_until
 from tests.unit.inference_pod.test_pod_under_load import strategy
 from tests.unit.inference_pod.tiny_bundles import ONE, bundle, wish
 
@@ -57,13 +57,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     """Serves the echo model under the name tiny."""
     folder = tmp_path_factory.mktemp("grpc")
     echo_bundle(folder)
-    pod = Pod(folder)
-    pod.serve("--bundle", str(folder / "v1"), "--grpc-port", "0")
-    pod.await_ready()
-    yield pod
-    assert pod.process is not None
-    pod.process.kill()
-    pod.process.wait()
+    with serving(folder, "--bundle", str(folder / "v1"), "--grpc-port", "0") as pod:
+        yield pod
 
 
 @pytest.fixture

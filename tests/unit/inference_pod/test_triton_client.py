@@ -10,7 +10,7 @@ from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
 from tests.unit.inference_pod.echo import VALUES, echo_bundle
-from tests.unit.inference_pod.live_pod import Pod, ask
+from tests.unit.inference_pod.live_pod import Pod, ask, serving
 
 JSON_TOO = [name for name in VALUES if name != "FP16"]
 """tritonclient itself sends FP16 as binary only."""
@@ -21,13 +21,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     """Serves the echo model under the name tiny."""
     folder = tmp_path_factory.mktemp("triton")
     echo_bundle(folder)
-    pod = Pod(folder)
-    pod.serve("--bundle", str(folder / "v1"))
-    pod.await_ready()
-    yield pod
-    assert pod.process is not None
-    pod.process.kill()
-    pod.process.wait()
+    with serving(folder, "--bundle", str(folder / "v1")) as pod:
+        yield pod
 
 
 @pytest.fixture

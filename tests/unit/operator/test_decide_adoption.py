@@ -9,15 +9,6 @@ from edgemodel_operator.api.states import VersionState
 from tests.unit.operator.world import World, digest
 
 
-@pytest.fixture(scope="module")
-def two_good() -> World:
-    world = World()
-    world.until(lambda w: w.status.last_good == "v1")
-    world.wish_for("v2")
-    world.until(lambda w: w.status.last_good == "v2")
-    return world
-
-
 @pytest.fixture
 def world(two_good: World) -> World:
     """v2 serves everywhere, v1 is resident; n3 loses its link, has a fault with v2, falls back, and comes back."""

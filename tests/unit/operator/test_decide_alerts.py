@@ -19,15 +19,6 @@ from tests.unit.operator.world import World
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def two_good() -> World:
-    world = World()
-    world.until(lambda w: w.status.last_good == "v1")
-    world.wish_for("v2")
-    world.until(lambda w: w.status.last_good == "v2")
-    return world
-
-
 @pytest.fixture
 def world(two_good: World) -> World:
     """v2 serves everywhere, v1 is its backup; the nodes' rules have no verdict, so that alerts are all there is."""

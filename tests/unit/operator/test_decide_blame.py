@@ -9,15 +9,6 @@ from tests.unit.operator.edge import Lie
 from tests.unit.operator.world import World, digest
 
 
-@pytest.fixture(scope="module")
-def two_good() -> World:
-    world = World()
-    world.until(lambda w: w.status.last_good == "v1")
-    world.wish_for("v2")
-    world.until(lambda w: w.status.last_good == "v2")
-    return world
-
-
 @pytest.fixture
 def world(two_good: World) -> World:
     """v2 serves everywhere and was proved good, v1 before it."""

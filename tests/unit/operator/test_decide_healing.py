@@ -15,21 +15,6 @@ ERROR = Outcome(code="TeacherUnreadable", message="teacher: want one input, got 
 REJECTED = Outcome(code="Rejected", gates=(Gate(name="min_accuracy", want=0.9, got=0.4, passed=False),))
 
 
-@pytest.fixture(scope="module")
-def one_good() -> World:
-    world = World()
-    world.until(lambda w: w.status.last_good == "v1")
-    return world
-
-
-@pytest.fixture(scope="module")
-def two_good(one_good: World) -> World:
-    world = copy.deepcopy(one_good)
-    world.wish_for("v2")
-    world.until(lambda w: w.status.last_good == "v2")
-    return world
-
-
 @pytest.fixture
 def lone(one_good: World) -> World:
     """v1 serves and was proved good; nothing else was ever proved, so there is no backup."""
