@@ -10,6 +10,7 @@ from edgemodel_cli import (
     completion,
     dataset_commands,
     doctor,
+    key_commands,
     model_commands,
     rehearse_command,
     rules_command,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(dataset_commands.app, name="dataset")
+app.add_typer(key_commands.app, name="key")
 app.command(name="rehearse")(rehearse_command.rehearse_rules)
 app.command(name="rules")(rules_command.print_rules)
 app.command(name="completion")(completion.completion)

@@ -13,7 +13,9 @@ from edgemodel_cli.options import (
     Digest,
     DockerConfig,
     Output,
+    SignKey,
     Tags,
+    TrustedKeys,
     follow,
     make_client,
     stderr,
@@ -21,12 +23,20 @@ from edgemodel_cli.options import (
     transfer_bar,
 )
 from edgemodel_cli.show import as_json, print_tables, shape_text
+from edgemodel_cli.signatures import judge, keep_beside, need_trusted, read_keys, sign_folder, sign_pushed
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import check_folder, check_golden, read_card
+from edgemodel_registry.signatures import read_signatures
 
 app = typer.Typer(help="Make, push, pull and check model bundles.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle's folder.", show_default=False)]
+Source = Annotated[
+    str, typer.Argument(metavar="DIR|URI", help="A folder, or an address with --digest.", show_default=False)
+]
+ItsDigest = Annotated[
+    str | None, typer.Option("--digest", help="Of the manifest; with an address.", show_default=False)
+]
 
 
 @app.command()
@@ -72,17 +82,20 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 @app.command()
-def push(
+def push(  # noqa: PLR0913, PLR0917 - a command's options
     folder: Folder,
     uri: Annotated[str, typer.Argument(metavar="oci://HOST/REPOSITORY", show_default=False)],
     tag: Tags = None,
+    sign_key: SignKey = None,
     ca_file: CaFile = None,
     docker_config: DockerConfig = None,
 ) -> None:
-    """Push a bundle to a registry; prints its digest alone on stdout.
+    """Push a bundle and its signatures to a registry; prints its digest alone on stdout.
 
     Example: edgemodel bundle push digits-v1 oci://registry.plant:5000/digits --tag v1
     """
+    if sign_key is not None:
+        sign_folder(_folder(folder), sign_key)
     with transfer_bar() as bar:
         digest = make_client(ca_file, docker_config).push(_folder(folder), uri, tag or (), progress=follow(bar, "push"))
     typer.echo(digest)
@@ -96,48 +109,73 @@ def pull(
     ca_file: CaFile = None,
     docker_config: DockerConfig = None,
 ) -> None:
-    """Pull a bundle by digest into a folder and check every file; goes on where an earlier pull broke off.
+    """Pull a bundle by digest into a folder, with its signatures, and check every file; goes on where one broke off.
 
     Example: edgemodel bundle pull oci://registry.plant:5000/digits --digest sha256:… -o digits-v1
     """
+    client = make_client(ca_file, docker_config)
     with transfer_bar() as bar:
-        manifest = make_client(ca_file, docker_config).pull(uri, digest, output, progress=follow(bar, "pull"))
+        manifest = client.pull(uri, digest, output, progress=follow(bar, "pull"))
+    keep_beside(output, digest, client.signatures(uri, digest))
     stderr.print(f"{len(manifest.files)} files in {output}, all as the digest says", soft_wrap=True)
 
 
 @app.command()
-def inspect(
-    source: Annotated[
-        str, typer.Argument(metavar="DIR|URI", help="A folder, or an address with --digest.", show_default=False)
+def sign(
+    source: Source,
+    key: Annotated[
+        Path,
+        typer.Option("--key", help="The private key: edgemodel key create makes one.", show_default=False),
     ],
-    digest: Annotated[
-        str | None, typer.Option("--digest", help="Of the manifest; with an address.", show_default=False)
-    ] = None,
-    output: Annotated[Literal["table", "json"], typer.Option("-o", "--output", help="How to print it.")] = "table",
+    digest: ItsDigest = None,
     ca_file: CaFile = None,
     docker_config: DockerConfig = None,
 ) -> None:
-    """Show what a bundle eats and answers, its scores, where it comes from, and its files.
+    """Sign a bundle or a data set: in its folder, or where it lies in a registry. Other keys' signatures stay.
+
+    Example: edgemodel bundle sign digits-v1 --key plant.key
+    """
+    if "://" not in source:
+        check_folder(_folder(Path(source)))
+        sign_folder(Path(source), key)
+    elif not source.startswith("oci://"):
+        raise BadInput(f"{source}: only a folder or an oci:// address can be signed; sign the folder behind it")
+    else:
+        sign_pushed(make_client(ca_file, docker_config), source, _needed(digest), key)
+
+
+@app.command()
+def inspect(  # noqa: PLR0913, PLR0917 - a command's options
+    source: Source,
+    digest: ItsDigest = None,
+    output: Annotated[Literal["table", "json"], typer.Option("-o", "--output", help="How to print it.")] = "table",
+    trusted_key: TrustedKeys = None,
+    ca_file: CaFile = None,
+    docker_config: DockerConfig = None,
+) -> None:
+    """Show what a bundle eats and answers, its scores, where it comes from, who signed it, and its files.
 
     From an address only the card is fetched, not the model.
 
     Example: edgemodel bundle inspect oci://registry.plant:5000/digits --digest sha256:…
     """
     if "://" in source:
-        if not digest:
-            raise BadInput("--digest: an address needs the digest of the bundle")
+        client, digest = make_client(ca_file, docker_config), _needed(digest)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            manifest = make_client(ca_file, docker_config).pull(source, digest, folder, names={CARD})
+            manifest = client.pull(source, digest, folder, names={CARD})
             card = read_card(folder)
+        found = client.signatures(source, digest)
     else:
         manifest = check_folder(_folder(Path(source)))
         card = read_card(Path(source))
         digest = digest_of((Path(source) / MANIFEST).read_bytes())
+        found = read_signatures(Path(source))
+    signers = judge(digest, found, read_keys(trusted_key))
     if output == "json":
-        typer.echo(as_json(card, manifest, digest))
+        typer.echo(as_json(card, manifest, digest, signers))
     else:
-        print_tables(stdout, card, manifest, digest)
+        print_tables(stdout, card, manifest, digest, signers)
 
 
 @app.command()
@@ -146,10 +184,13 @@ def verify(
     tolerance: Annotated[
         float, typer.Option(min=0, help="How far an output may be off: absolute, and of its value.")
     ] = 1e-3,
+    trusted_key: TrustedKeys = None,
 ) -> None:
-    """Check every file's digest, then run the golden inputs again and compare the outputs.
+    """Check every file's digest, who signed it, then run the golden inputs again and compare the outputs.
 
-    Example: edgemodel bundle verify digits-v1
+    Without --trusted-key nobody needs to have signed it.
+
+    Example: edgemodel bundle verify digits-v1 --trusted-key plant.key.pub
     """
     from edgemodel_cli.golden import compare  # noqa: PLC0415 - ONNX Runtime takes a second
     from edgemodel_cli.model import read_model  # noqa: PLC0415
@@ -157,15 +198,25 @@ def verify(
     manifest = check_folder(_folder(folder))
     if missing := EDGE_FILES - manifest.files.keys():
         raise NotVerified(f"{folder}: not a whole bundle: {', '.join(sorted(missing))} is not in its manifest")
+    signed = ""
+    if trusted_key:
+        digest = digest_of((folder / MANIFEST).read_bytes())
+        signed = f", signed by {need_trusted(digest, read_signatures(folder), read_keys(trusted_key))}"
     golden = read_arrays(folder / GOLDEN)
     check_golden(read_card(folder), golden)
     largest = compare(read_model(folder / MODEL), golden, tolerance)
     rows = len(next(iter(golden.values())))
     stdout.print(
-        f"{len(manifest.files)} files as their digests say; {rows} golden inputs answered as recorded "
+        f"{len(manifest.files)} files as their digests say{signed}; {rows} golden inputs answered as recorded "
         f"(largest difference {largest:.2g})",
         soft_wrap=True,
     )
+
+
+def _needed(digest: str | None) -> str:
+    if not digest:
+        raise BadInput("--digest: an address needs the digest of the bundle")
+    return digest
 
 
 def _folder(path: Path) -> Path:

@@ -8,7 +8,8 @@ import numpy as np
 import typer
 
 from edgemodel_cli.errors import BadInput
-from edgemodel_cli.options import CaFile, DockerConfig, Tags, follow, make_client, stderr, transfer_bar
+from edgemodel_cli.options import CaFile, DockerConfig, SignKey, Tags, follow, make_client, stderr, transfer_bar
+from edgemodel_cli.signatures import sign_folder
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import write_dataset
 
@@ -21,12 +22,13 @@ def dataset() -> None:
 
 
 @app.command()
-def push(
+def push(  # noqa: PLR0913, PLR0917 - a command's options
     file: Annotated[
         Path, typer.Argument(metavar="FILE.npz", help="float32 inputs (N, …), int64 labels (N,).", show_default=False)
     ],
     uri: Annotated[str, typer.Argument(metavar="oci://HOST/REPOSITORY", show_default=False)],
     tag: Tags = None,
+    sign_key: SignKey = None,
     ca_file: CaFile = None,
     docker_config: DockerConfig = None,
 ) -> None:
@@ -40,6 +42,8 @@ def push(
     with tempfile.TemporaryDirectory() as temporary, transfer_bar() as bar:
         folder = Path(temporary) / "dataset"
         write_dataset(folder, file.stem, arrays["inputs"], arrays["labels"])
+        if sign_key is not None:
+            sign_folder(folder, sign_key)
         digest = make_client(ca_file, docker_config).push(folder, uri, tag or (), progress=follow(bar, "push"))
     classes = len(np.unique(arrays["labels"]))
     stderr.print(f"{len(arrays['inputs'])} inputs of {classes} classes", soft_wrap=True)

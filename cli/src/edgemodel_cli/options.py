@@ -32,6 +32,18 @@ DockerConfig = Annotated[
     ),
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Also give it this tag; repeat for more.")]
+SignKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign-key", help="Sign it with this private key: edgemodel key create makes one.", show_default=False
+    ),
+]
+TrustedKeys = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trusted-key", help="File with public keys, PEM; repeat for more.", metavar="FILE.pub", show_default=False
+    ),
+]
 Output = Annotated[Path, typer.Option("-o", "--output", help="The new folder.", show_default=False)]
 Digest = Annotated[str, typer.Option("--digest", help="sha256 digest of the manifest.", show_default=False)]
 

@@ -7,19 +7,21 @@ from rich.console import Console
 from rich.table import Table
 
 from edgemodel.bundle import CONFIG, Card, Manifest, Tensor
+from edgemodel_cli.signatures import Signers
 
 
-def as_json(card: Card, manifest: Manifest, digest: str) -> str:
+def as_json(card: Card, manifest: Manifest, digest: str, signers: Signers) -> str:
     """One JSON document with wire names."""
     files = {name: {"digest": blob.digest, "size": blob.size} for name, blob in sorted(manifest.files.items())}
     document: dict[str, Any] = {"digest": digest, "artifactType": manifest.artifact_type, "files": files}
+    document["signatures"] = {"keys": signers.names, "trusted": signers.trusted, "problem": signers.problem}
     return json.dumps(document | {"card": card.model_dump(mode="json", by_alias=True, exclude_none=True)}, indent=2)
 
 
-def print_tables(console: Console, card: Card, manifest: Manifest, digest: str) -> None:
+def print_tables(console: Console, card: Card, manifest: Manifest, digest: str, signers: Signers) -> None:
     """What a person asks about a bundle: what goes in, what comes out, how good, from where, how large."""
     about = Table.grid(padding=(0, 2))
-    for name, value in _about(card, digest):
+    for name, value in [*_about(card, digest), ("signed by", signers.text)]:
         about.add_row(name, _printable(value))
     console.print(about, soft_wrap=True)
     tensors = Table("", "name", "datatype", "shape", box=None, pad_edge=False)

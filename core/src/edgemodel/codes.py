@@ -46,6 +46,14 @@ CODES: Mapping[str, Code] = {
         "the bytes are not those that the digest names", "push the bundle again; a mirror may hold other bytes"
     ),
     "TooLarge": Code("it is larger than a node may keep", "raise spec.serving.cacheSize above the size of two bundles"),
+    "SignatureMissing": Code(
+        "nobody signed it, and only signed artifacts are to serve",
+        "sign it with edgemodel bundle sign and a key of spec.registry.trustedKeys; it is looked at again every minute",
+    ),
+    "SignatureInvalid": Code(
+        "none of its signatures is by a trusted key",
+        "sign it with edgemodel bundle sign and a key of spec.registry.trustedKeys, or add the key there",
+    ),
     "Unauthorised": Code(
         "the registry wants a login, or this login may not read it", "name a Secret in spec.registry.pullSecret"
     ),

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from edgemodel.document import Digest, Document, Uri, describe
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
+from edgemodel.signature import TrustedKeys
 
 FILE_NAME = "wish.json"
 """Key in the ConfigMap and file name in the mounted folder."""
@@ -129,6 +130,8 @@ class Wish(Document):
     rules: tuple[Rule, ...] = ()
     healing: Healing = Healing()
     sampling: Sampling | None = None
+    trusted_keys: TrustedKeys | None = None
+    """What is taken into service must be signed by one of them; None: nobody needs to sign."""
 
     @property
     def clearings(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from edgemodel.wish import Artifact, Wish
 from edgemodel_inference import logs
-from edgemodel_inference.errors import Refused, Superseded, Unreachable
+from edgemodel_inference.errors import Refused, Superseded, Unreachable, Untrusted
 from edgemodel_inference.loader import Loader
 from edgemodel_inference.models import Model
 from edgemodel_inference.news import WishSource
@@ -162,7 +162,7 @@ class Agent:
         if active is not None and active.artifact == artifact:
             return True
         resident = next((m for m in (backup, active) if m is not None and m.artifact == artifact), None)
-        model = resident or self._obtain(artifact, now)
+        model = resident if self._loader.has_at_hand(resident) else self._obtain(artifact, now, resident)
         if model is None:
             return False
         return self._serving.activate(model, lambda: self._is_active_target(artifact))
@@ -175,9 +175,10 @@ class Agent:
             if backup is not None and self._is_refused(wish, backup.digest):
                 self._serving.stand_by(None)
             return True
-        if backup is not None and backup.artifact == target.backup:
+        resident = backup if backup is not None and backup.artifact == target.backup else None
+        if self._loader.has_at_hand(resident):
             return True
-        model = self._obtain(target.backup, now)
+        model = self._obtain(target.backup, now, resident)
         if model is None:
             return False
         self._serving.stand_by(model)
@@ -197,17 +198,18 @@ class Agent:
         target = self._target()
         return target is not None and target.active == artifact
 
-    def _obtain(self, artifact: Artifact, now: float) -> Model | None:
+    def _obtain(self, artifact: Artifact, now: float, resident: Model | None) -> Model | None:
         last = self.pending if self.pending is not None and self.pending.artifact == artifact else None
         attempts = 0 if last is None else last.attempts
         # While what failed is tried again its reason stands.
         reason = self._forgiven.pop(artifact.digest, "Fetching") if last is None else last.reason
         self.pending = Pending(artifact, reason, attempts=attempts)
         try:
-            return self._loader.obtain(artifact, self.break_off_on_news)
+            return self._loader.obtain(artifact, self.break_off_on_news, resident)
         except Refused as error:
             self.pending = None
-            self._store.discard(artifact.digest)
+            if not isinstance(error, Untrusted):
+                self._store.discard(artifact.digest)
             self._refusals.add(artifact.digest, artifact.name, error.code, str(error), lasting=error.lasting)
             if not error.lasting:
                 self._passing[artifact.digest] = now + FORGIVE_AFTER
@@ -235,8 +237,7 @@ class Agent:
         for digest, when in list(self._passing.items()):
             if now >= when:
                 del self._passing[digest]
-                reason = self._refusals.forgive(digest)
-                if reason is not None:
+                if (reason := self._refusals.forgive(digest)) is not None:
                     self._forgiven[digest] = reason
 
     def _pinned(self) -> set[str]:

@@ -14,6 +14,7 @@ InferenceError
 │   │   └── TooMuchMemory    … because there is not as much memory as it asks for
 │   └── Unavailable          503 with Retry-After: no model yet, queue full, out of time
 ├── Refused                  an artifact that must not serve; `code` is CamelCase, `lasting` says for how long
+│   └── Untrusted            … because no trusted key signed it; its bytes are not to blame
 ├── Unreachable              an artifact that cannot be had now; tried again with growing pauses
 ├── Superseded               a download that a newer wish, or the end, has broken off; what came is kept
 └── NotDelivered             a webhook that was not taken; `transient`: another try may help
@@ -132,6 +133,10 @@ class Refused(InferenceError):
     def lasting(self) -> bool:
         """Whether the same digest would fail again."""
         return self.code in LASTING_CODES
+
+
+class Untrusted(Refused):
+    """An artifact that no trusted key signed: it may be signed yet, and what is here of it may stay."""
 
 
 class Unreachable(InferenceError):

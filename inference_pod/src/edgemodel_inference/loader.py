@@ -1,4 +1,4 @@
-"""From an artifact's address to a model that may answer: fetch, verify, jail, open, warm up."""
+"""From an artifact's address to a model that may answer: signature, fetch, verify, jail, open, warm up."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from edgemodel_inference.errors import Refused, Unprocessable
 from edgemodel_inference.jail import try_bundle
 from edgemodel_inference.models import Model, open_model
 from edgemodel_inference.store import Store
+from edgemodel_inference.trust import Trust
 
 WARM_UP_RUNS = 3
 
@@ -17,20 +18,30 @@ log = logs.Log("edgemodel.loader")
 class Loader:
     """Opens artifacts; `opening` hears a digest before its graph is touched in this process, and None after."""
 
-    def __init__(self, store: Store, threads: int, batch_size: int, opening: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, store: Store, trust: Trust, threads: int, batch_size: int, opening: Callable[[str | None], None]
+    ) -> None:
         """`batch_size`: the most rows that may be run together."""
         self._batch_size = batch_size
         self._store = store
+        self._trust = trust
         self._threads = threads
         self._opening = opening
 
-    def obtain(self, artifact: Artifact, progress: Callable[[int, int], None]) -> Model:
-        """`artifact` as a warm model, from the disk where it is there and whole, else from its origin.
+    def has_at_hand(self, resident: Model | None) -> bool:
+        """Whether there is a resident model that may be taken into service as it is."""
+        return resident is not None and self._trust.has(resident.digest)
+
+    def obtain(self, artifact: Artifact, progress: Callable[[int, int], None], resident: Model | None = None) -> Model:
+        """`artifact` as a warm model: the `resident` one, else from the disk where it is whole, else from its origin.
 
         Raises:
             Refused: it must not serve.
             Unreachable: it cannot be had now.
         """
+        self._trust.require(artifact)
+        if resident is not None:
+            return resident
         if not self._store.has(artifact.digest):
             log.info("fetching", version=artifact.name, digest=artifact.digest)
             self._store.fetch(artifact, progress)
@@ -42,10 +53,14 @@ class Loader:
     def reopen(self, artifact: Artifact) -> Model | None:
         """`artifact` from the disk alone, or None where it is not there, not whole, or never passed the jail.
 
+        None too where no trusted key signed it, unless it is what served.
+
         Raises:
             Refused: it must not serve.
         """
         if not self._store.has(artifact.digest) or not self._store.is_proved(artifact.digest):
+            return None
+        if not self._trust.has(artifact.digest) and not self._trust.exempts(artifact.digest):
             return None
         return self._open(artifact)
 

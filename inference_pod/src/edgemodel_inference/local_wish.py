@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from edgemodel.bundle import MANIFEST, digest_of
 from edgemodel.document import Digest, Document, describe
 from edgemodel.faults import Rule
+from edgemodel.signature import TrustedKeys, parse_public_keys
 from edgemodel.wish import Artifact, Assignment, Healing, Sampling, Wish, WishError, parse
 from edgemodel_inference.news import Stamp, read_capped, stamp_of
 from edgemodel_inference.origin import Folder, Origin, Pinned, parse_origin
@@ -31,6 +32,7 @@ class ServeFile(Document):
     rules: tuple[Rule, ...] = ()
     healing: Healing = Healing()
     sampling: Sampling | None = None
+    trusted_keys: TrustedKeys | None = None
 
 
 class LocalWish:
@@ -45,9 +47,11 @@ class LocalWish:
 
     def stamp(self) -> Stamp | None:
         """Changes with ``serve.yaml`` and with the bundle in each folder that is named."""
-        config, bundle = self._settings.config, self._settings.bundle
+        config, bundle, keys = self._settings.config, self._settings.bundle, self._settings.trusted_keys
         first = {bundle.path} if isinstance(bundle, Folder) else set()
-        paths = ([config] if config else []) + [path / MANIFEST for path in sorted(first.union(self._folders))]
+        paths = [path for path in (config, keys) if path] + [
+            path / MANIFEST for path in sorted(first.union(self._folders))
+        ]
         return tuple(number for path in paths for number in stamp_of(path) or (0, 0, 0))
 
     def load(self) -> Wish:
@@ -94,7 +98,19 @@ class LocalWish:
             rules=file.rules,
             healing=file.healing,
             sampling=file.sampling,
+            trusted_keys=self._trusted_keys(file),
         )
+
+    def _trusted_keys(self, file: ServeFile) -> tuple[str, ...] | None:
+        path = self._settings.trusted_keys
+        if path is None:
+            return file.trusted_keys
+        if file.trusted_keys is not None:
+            raise WishError(f"{self._settings.config}: trustedKeys: are given by --trusted-keys already; want one")
+        try:
+            return parse_public_keys(read_capped(path).decode())
+        except ValueError as error:  # no text, or no keys
+            raise WishError(f"{path}: {error}") from error
 
     def _bundle(self, file: ServeFile) -> Origin:
         given, written = self._settings.bundle, self._origin("bundle", file.bundle)

@@ -34,6 +34,7 @@ from edgemodel_inference.serving import Serving
 from edgemodel_inference.settings import Settings
 from edgemodel_inference.store import Store
 from edgemodel_inference.traffic import Traffic
+from edgemodel_inference.trust import Trust
 from edgemodel_inference.webhook import Webhooks
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Node:
         self._journal = Journal(state / "journal.jsonl", boot_id(), time.monotonic())
         self._serving = Serving(self.engine, self._refusals, state / "serving.json")
         self._store = Store(state / "models", settings.cache_size, client)
-        loader = Loader(self._store, settings.threads, settings.batch_size, opening)
+        self._trust = Trust(self._store, self._serving, client)
+        loader = Loader(self._store, self._trust, settings.threads, settings.batch_size, opening)
         source = WishSource(_wish_origin(settings), state / "wish.json")
         self._local = settings.local
         self._agent = Agent(settings.node, source, loader, self._store, self._serving, self._refusals)
@@ -75,6 +77,7 @@ class Node:
         self._pusher = Pusher(settings.node, self._samples, state / "samples", client)
         scrubber = Scrubber(self._store, self._serving, self._agent.break_off_on_news)
         self._agent.on_pass(scrubber.step)
+        self._agent.on_pass(self._trust.step)
         webhooks = Webhooks(settings.registry_ca)
         healer = Healer(
             settings.node, self._journal, self._serving, restart=restart, clear_cache=scrubber.ask, webhooks=webhooks
@@ -141,6 +144,7 @@ class Node:
     def status(self) -> dict[str, object]:
         """For people: what serves and why, what is pending, what was refused and done."""
         active, backup, pending = self.engine.active, self.engine.backup, self._agent.pending
+        doubt = self._trust.doubt
         return {
             "active": active.artifact.model_dump() if active else None,
             "backup": backup.artifact.model_dump() if backup else None,
@@ -157,6 +161,7 @@ class Node:
                 "attempts": pending.attempts,
                 "retryIn": max(0.0, round(pending.retry_at - time.monotonic(), 1)),
             },
+            "trust": {"keys": self._trust.keys, "problem": None if doubt is None else doubt.message},
             "refused": [r.model_dump(by_alias=True) for r in self._refusals.all()],
             "faults": self._watch.all(),
             "ladders": dict(self._healer.stances),
@@ -170,6 +175,7 @@ class Node:
         self._serving.on_switch(self._traffic.switched)
         self._serving.on_switch(lambda _: self._watch.forget())
         self._serving.on_switch(self._samples.switched)
+        self._agent.on_wish(self._trust.follow)
         self._agent.on_wish(lambda wish: self._samples.keep(wish.sampling.keep_hardest if wish.sampling else 0))
 
     def _wish(self) -> Wish | None:
@@ -194,11 +200,16 @@ class Node:
         )
 
     def _pending(self, refusals: Iterable[Refusal]) -> tuple[str, str, str] | None:
-        """What is to be had still: being fetched, or refused for a reason that may pass. The fleet waits for both."""
+        """What is to be had still: being fetched, or refused for a reason that may pass. The fleet waits for both.
+
+        Or the signature of what serves, for which nobody waits.
+        """
         pending = self._agent.pending
         if pending is not None:
             return pending.artifact.name, pending.artifact.digest, pending.reason
-        return next(((r.version, r.digest, r.reason) for r in refusals if not r.lasting), None)
+        passing = next(((r.version, r.digest, r.reason) for r in refusals if not r.lasting), None)
+        doubt = self._trust.doubt
+        return passing or (None if doubt is None else (doubt.artifact.name, doubt.artifact.digest, doubt.reason))
 
 
 def _describe(batching: Batching) -> dict[str, object]:

@@ -9,9 +9,12 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from edgemodel_inference.errors import SettingsError
 from edgemodel_inference.origin import Origin, parse_origin
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Settings:
     tls_key: Path | None
     tokens: Path | None
     grpc_port: int | None
+    trusted_keys: Path | None
     otlp: str | None
 
     @property
@@ -58,18 +62,10 @@ def _port(value: str) -> int:
     return int(value)
 
 
-def _optional_port(value: str) -> int | None:
-    return _port(value) if value else None
-
-
 def _size(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise ValueError("want a size in bytes, for example 104857600")
     return int(value)
-
-
-def _optional_size(value: str) -> int | None:
-    return _size(value) if value else None
 
 
 def _threads(value: str) -> int:
@@ -101,28 +97,24 @@ def _path(value: str) -> Path:
     return path
 
 
-def _optional_path(value: str) -> Path | None:
-    return _path(value) if value else None
-
-
 def _folder(value: str) -> Path:
     if not value.strip():
         raise ValueError("want a folder")
     return Path(value).absolute()
 
 
-def _optional_file(value: str) -> Path | None:
-    return Path(value).absolute() if value else None
+def _file(value: str) -> Path:
+    return Path(value).absolute()
 
 
-def _optional_url(value: str) -> str | None:
-    if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
         raise ValueError("want a URL, for example http://prometheus:9090/api/v1/otlp/v1/metrics")
-    return value or None
+    return value
 
 
-def _optional_origin(value: str) -> Origin | None:
-    return parse_origin(value) if value else None
+def _optional(parse: Callable[[str], _T]) -> Callable[[str], _T | None]:
+    return lambda value: parse(value) if value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +147,17 @@ VARIABLES = (
         "EDGEMODEL_STATE", _folder, _is("/var/lib/edgemodel"), "writable folder: models, journal", "--state", "DIR"
     ),
     Variable("EDGEMODEL_CACHE_SIZE", _size, _is("104857600"), "bytes of models to keep on disk"),
-    Variable("EDGEMODEL_BANDWIDTH", _optional_size, _is(""), "bytes per second to fetch models with"),
+    Variable("EDGEMODEL_BANDWIDTH", _optional(_size), _is(""), "bytes per second to fetch models with"),
     Variable("EDGEMODEL_THREADS", _threads, _is("1"), "threads of one inference"),
     Variable("EDGEMODEL_BATCH_SIZE", _batch_size, _is("8"), "most rows that waiting requests are run together with"),
     Variable("EDGEMODEL_BATCH_DELAY", _batch_delay, _is("0"), "seconds that a batch which is not full waits for more"),
-    Variable("EDGEMODEL_REGISTRY_CA", _optional_path, _is(""), "CA bundle of the registry"),
-    Variable("EDGEMODEL_DOCKER_CONFIG", _optional_path, _is(""), "registry logins, a .dockerconfigjson"),
+    Variable("EDGEMODEL_REGISTRY_CA", _optional(_path), _is(""), "CA bundle of the registry"),
+    Variable("EDGEMODEL_DOCKER_CONFIG", _optional(_path), _is(""), "registry logins, a .dockerconfigjson"),
     Variable("EDGEMODEL_PORT", _port, _is("8080"), "port of inference", "--port", "PORT"),
     Variable("EDGEMODEL_ADMIN_PORT", _port, _is("8081"), "port of probes, metrics and status", "--admin-port", "PORT"),
     Variable(
         "EDGEMODEL_BUNDLE",
-        _optional_origin,
+        _optional(parse_origin),
         _is(""),
         "serve this instead of what a wish file names: a bundle's folder, or oci://…@sha256:…",
         "--bundle",
@@ -173,7 +165,7 @@ VARIABLES = (
     ),
     Variable(
         "EDGEMODEL_CONFIG",
-        _optional_file,
+        _optional(_file),
         _is(""),
         "serve.yaml: bundle, backup, rules, healing, sampling",
         "--config",
@@ -181,23 +173,31 @@ VARIABLES = (
     ),
     Variable(
         "EDGEMODEL_TLS_CERT",
-        _optional_file,
+        _optional(_file),
         _is(""),
         "serve over TLS with this certificate chain, PEM; read again when it is renewed",
         "--tls-cert",
         "FILE",
     ),
-    Variable("EDGEMODEL_TLS_KEY", _optional_file, _is(""), "the certificate's key, PEM", "--tls-key", "FILE"),
+    Variable("EDGEMODEL_TLS_KEY", _optional(_file), _is(""), "the certificate's key, PEM", "--tls-key", "FILE"),
     Variable(
         "EDGEMODEL_TOKENS",
-        _optional_file,
+        _optional(_file),
         _is(""),
         "ask callers for one of these bearer tokens, one per line; read again when changed",
         "--tokens",
         "FILE",
     ),
-    Variable("EDGEMODEL_OTLP", _optional_url, _is(""), "push the metrics here, by OTLP over HTTP", "--otlp", "URL"),
-    Variable("EDGEMODEL_GRPC_PORT", _optional_port, _is(""), "answer over gRPC too, here", "--grpc-port", "PORT"),
+    Variable(
+        "EDGEMODEL_TRUSTED_KEYS",
+        _optional(_file),
+        _is(""),
+        "serve only what one of these keys signed: public keys, PEM; read again when changed",
+        "--trusted-keys",
+        "FILE",
+    ),
+    Variable("EDGEMODEL_OTLP", _optional(_url), _is(""), "push the metrics here, by OTLP over HTTP", "--otlp", "URL"),
+    Variable("EDGEMODEL_GRPC_PORT", _optional(_port), _is(""), "answer over gRPC too, here", "--grpc-port", "PORT"),
 )
 
 
@@ -219,6 +219,8 @@ def read(environ: Mapping[str, str], options: Mapping[str, str] | None = None) -
             problems.append(f"{variable.option if given else variable.name}: {error}, got {text!r:.80}")
     if not problems and (values["tls_cert"] is None) != (values["tls_key"] is None):
         problems.append("EDGEMODEL_TLS_CERT, EDGEMODEL_TLS_KEY: want both or none")
+    if values.get("trusted_keys") is not None and not (values.get("bundle") or values.get("config")):
+        problems.append("EDGEMODEL_TRUSTED_KEYS: want --bundle or --config with it; a wish file names keys itself")
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)  # type: ignore[arg-type]  # each parser above gives its field's type

@@ -11,8 +11,9 @@ from edgemodel.bundle import CARD, EDGE_FILES, GOLDEN, MANIFEST, MODEL, BundleEr
 from edgemodel.wish import Artifact
 from edgemodel_inference import logs
 from edgemodel_inference.errors import Refused, Unreachable
-from edgemodel_registry import RegistryError
+from edgemodel_registry import RegistryError, Signatures
 from edgemodel_registry.download import is_whole
+from edgemodel_registry.signatures import read_signatures
 
 _PROVED = ".proved"
 
@@ -67,6 +68,21 @@ class Store:
             if name not in manifest.files:
                 raise Refused(code, f"{name}: not in the artifact")
         return folder
+
+    def signatures(self, digest: str) -> Signatures:
+        """What is here of the artifact's signatures; the rest of it need not be here."""
+        return read_signatures(self.folder(digest))
+
+    def keep_signatures(self, digest: str, found: Signatures) -> None:
+        """Write the artifact's signatures to the disk.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        from edgemodel_registry.signing import keep  # noqa: PLC0415 (cryptography, which only signatures need)
+
+        self.folder(digest).mkdir(exist_ok=True)
+        keep(self.folder(digest), digest, found)
 
     def is_proved(self, digest: str) -> bool:
         """Whether the bundle passed the jail on this node."""

@@ -12,11 +12,14 @@ from edgemodel_registry.errors import (
     Refused,
     RegistryError,
     SettingsInvalid,
+    SignatureInvalid,
+    SignatureMissing,
     TooLarge,
     Unauthorised,
     Unreachable,
 )
 from edgemodel_registry.folder import write_bundle, write_dataset, write_manifest, write_samples
+from edgemodel_registry.signatures import Signatures
 
 if TYPE_CHECKING:
     from edgemodel_registry.client import Client, Progress
@@ -33,6 +36,9 @@ __all__ = [
     "Refused",
     "RegistryError",
     "SettingsInvalid",
+    "SignatureInvalid",
+    "SignatureMissing",
+    "Signatures",
     "TooLarge",
     "Unauthorised",
     "Unreachable",

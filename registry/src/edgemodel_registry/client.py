@@ -8,6 +8,7 @@ from typing import assert_never
 
 from edgemodel.bundle import CONFIG, MANIFEST, Blob, BundleError, Manifest, digest_of, parse_manifest
 from edgemodel.document import DIGEST_PATTERN
+from edgemodel.signature import SIGNATURES
 from edgemodel_registry.address import Address, check_tag, parse_address
 from edgemodel_registry.download import PARTIAL, fetch, is_whole, need_room, write_whole
 from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing, DigestMismatch, SettingsInvalid, TooLarge
@@ -15,6 +16,7 @@ from edgemodel_registry.folder import check_folder
 from edgemodel_registry.login import read_login
 from edgemodel_registry.oci import Repository
 from edgemodel_registry.session import Session, speaks_tls
+from edgemodel_registry.signatures import Signatures, attach, own_envelope
 from edgemodel_registry.source import HttpsFolder, LocalFolder, Source
 
 Progress = Callable[[int, int], None]
@@ -101,7 +103,10 @@ class Client:
                 return None
 
     def push(self, folder: Path, uri: str, tags: Sequence[str] = (), *, progress: Progress | None = None) -> str:
-        """Upload an artifact folder to an ``oci://`` repository: blobs first, those it has not; then the manifest.
+        """Upload an artifact folder to an ``oci://`` repository.
+
+        Blobs first, those it has not; then the manifest, its signatures where there are some, and last the tags: what
+        a tag names is signed.
 
         `progress` is called after each file.
 
@@ -109,12 +114,13 @@ class Client:
             The manifest's digest, by which it can be pulled from now on.
 
         Raises:
-            ArtifactInvalid: the folder does not match its manifest.
+            ArtifactInvalid: the folder does not match its manifest, or what was signed was another one.
             RegistryError: see `edgemodel_registry.errors`.
         """
         manifest = check_folder(folder)
         data = (folder / MANIFEST).read_bytes()
         digest = digest_of(data)
+        envelope = own_envelope(folder, digest)
         with self._repository(parse_address(uri)) as repository:
             wanted = _wanted(manifest, None)
             report = _reporter(progress, 0, _size(wanted))
@@ -122,9 +128,35 @@ class Client:
             for name, blob in wanted.items():
                 repository.write_blob(folder / name, blob)
                 report(done := done + blob.size)
-            for reference in (digest, *map(check_tag, tags)):
-                repository.write_manifest(reference, data)
+            repository.write_manifest(digest, data)
+            if envelope is not None:
+                attach(repository, digest, len(data), envelope)
+            for tag in map(check_tag, tags):
+                repository.write_manifest(tag, data)
         return digest
+
+    def signatures(self, uri: str, digest: str) -> Signatures:
+        """What people signed of the artifact with this manifest digest; nothing is checked.
+
+        Raises:
+            RegistryError: see `edgemodel_registry.errors`.
+        """
+        _check_digest(digest)
+        with self._source(parse_address(uri)) as source:
+            return source.signatures(digest)
+
+    def attach(self, uri: str, digest: str, envelope: bytes) -> None:
+        """Put a signature beside an artifact that is in an ``oci://`` repository.
+
+        Raises:
+            ArtifactMissing: the artifact is not there.
+            RegistryError: see `edgemodel_registry.errors`.
+        """
+        _check_digest(digest)
+        with self._repository(parse_address(uri)) as repository:
+            data = repository.read_manifest(digest)
+            _parse(data, digest, uri)
+            attach(repository, digest, len(data), envelope)
 
     @contextmanager
     def _source(self, address: Address) -> Iterator[Source]:
@@ -174,7 +206,7 @@ def _parse(data: bytes, digest: str, uri: str) -> Manifest:
     except BundleError as error:
         raise ArtifactInvalid(f"{uri} {digest}: {error}") from error
     for name in manifest.files:
-        if name in {MANIFEST, CONFIG} or name.endswith(PARTIAL):
+        if name in {MANIFEST, CONFIG, SIGNATURES} or name.endswith(PARTIAL):
             raise ArtifactInvalid(f"{uri} {digest}: {MANIFEST}: a file may not be called {name!r}")
     return manifest
 

@@ -6,6 +6,8 @@ RegistryError
 ├── ArtifactInvalid    a manifest, card or array that cannot be trusted, or a folder that does not match its manifest
 ├── DigestMismatch     the bytes are not those that the digest names
 ├── TooLarge           the artifact is larger than the caller allows; nothing was downloaded
+├── SignatureMissing   nobody signed the artifact, and only signed ones are trusted
+├── SignatureInvalid   signatures are there, and none is a trusted key's
 ├── Unauthorised       the registry wants a login, or this login may not do that
 ├── Refused            the registry understood and said no (read-only, quota, policy)
 └── Unreachable        broken connections, timeouts, 429 and 5xx: worth another try later
@@ -43,6 +45,14 @@ class DigestMismatch(RegistryError):
 
 class TooLarge(RegistryError):
     """The artifact is larger than the caller allows."""
+
+
+class SignatureMissing(RegistryError):
+    """Nobody signed the artifact."""
+
+
+class SignatureInvalid(RegistryError):
+    """None of the artifact's signatures is a trusted key's."""
 
 
 class Unauthorised(RegistryError):

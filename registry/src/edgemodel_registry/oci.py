@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import oras.auth.utils
 import oras.provider
@@ -12,9 +12,10 @@ import requests
 
 from edgemodel.bundle import TYPE_MANIFEST, Blob
 from edgemodel_registry.address import Address
-from edgemodel_registry.errors import Refused, Unauthorised
+from edgemodel_registry.errors import ArtifactMissing, Refused, Unauthorised
 from edgemodel_registry.login import Login
 from edgemodel_registry.session import Session, check_status, read_capped
+from edgemodel_registry.signatures import TYPE_INDEX, Signatures, find
 from edgemodel_registry.source import MANIFEST_LIMIT, Part, part_of, range_headers
 
 _CHUNKED_FROM = 16 * 1024 * 1024
@@ -32,13 +33,27 @@ class Repository:
         host = address.host if ":" in address.host else f"{address.host}:443"
         self._container = self._oras.get_container(f"{host}/{address.path}")
 
-    def read_manifest(self, reference: str) -> bytes:
+    def read_manifest(self, reference: str, kind: str = TYPE_MANIFEST) -> bytes:
         """The manifest with this tag or digest, byte for byte."""
-        with self._oras.do_request(
-            self._manifest_url(reference), "GET", headers={"Accept": TYPE_MANIFEST}, stream=True
-        ) as response:
-            what = f"{self.address} {reference}"
-            return read_capped(check_status(response, what), MANIFEST_LIMIT, what)
+        return self._read(self._manifest_url(reference), f"{self.address} {reference}", MANIFEST_LIMIT, kind)
+
+    def read_referrers(self, digest: str, artifact_type: str) -> bytes | None:
+        """The index of what names this manifest as its subject; None where the registry lists no referrers."""
+        query = urlencode({"artifactType": artifact_type})
+        path = f"{self._container.registry}/v2/{self._container.api_prefix}/referrers/{digest}?{query}"
+        try:
+            return self._read(f"{self._oras.prefix}://{path}", f"{self.address} {digest}", MANIFEST_LIMIT, TYPE_INDEX)
+        except (ArtifactMissing, Refused):  # the specification asks for 404; not all keep to it
+            return None
+
+    def read_blob(self, blob: Blob) -> bytes:
+        """A small blob, unverified, and no more of it than its size."""
+        url = f"{self._oras.prefix}://{self._container.get_blob_url(blob.digest)}"
+        return self._read(url, f"{self.address} {blob.digest}", blob.size, "*/*")
+
+    def signatures(self, digest: str) -> Signatures:
+        """See `edgemodel_registry.signatures.find`."""
+        return find(self, digest)
 
     @contextmanager
     def open(self, name: str, blob: Blob, offset: int) -> Iterator[Part]:
@@ -56,10 +71,15 @@ class Repository:
         except ValueError as error:  # oras, when the registry says no place to upload to
             raise Refused(f"{self.address} {path.name}: the registry takes no uploads") from error
 
-    def write_manifest(self, reference: str, data: bytes) -> None:
-        """Upload the manifest, byte for byte, under a tag or its digest."""
+    def write_manifest(self, reference: str, data: bytes, kind: str = TYPE_MANIFEST) -> bool:
+        """Upload the manifest, byte for byte, under a tag or its digest; whether the registry lists its `subject`."""
         url = self._manifest_url(reference)
-        self._oras.do_request(url, "PUT", data=data, headers={"Content-Type": TYPE_MANIFEST})
+        with self._oras.do_request(url, "PUT", data=data, headers={"Content-Type": kind}) as response:
+            return "OCI-Subject" in response.headers
+
+    def _read(self, url: str, what: str, limit: int, kind: str) -> bytes:
+        with self._oras.do_request(url, "GET", headers={"Accept": kind}, stream=True) as response:
+            return read_capped(check_status(response, what), limit, what)
 
     def _manifest_url(self, reference: str) -> str:
         return f"{self._oras.prefix}://{self._container.manifest_url(reference)}"

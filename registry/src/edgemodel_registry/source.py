@@ -11,9 +11,11 @@ from urllib.parse import quote
 import requests
 
 from edgemodel.bundle import MANIFEST, Blob
+from edgemodel.signature import ENVELOPE_LIMIT, SIGNATURES
 from edgemodel_registry.address import Address
-from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing
+from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing, Refused, Unauthorised
 from edgemodel_registry.session import CHUNK, Session, check_status, chunks_of, read_capped
+from edgemodel_registry.signatures import Signatures, read_signatures
 
 MANIFEST_LIMIT = 4 * 1024 * 1024
 """Registries accept manifests up to this size: the distribution specification's recommendation."""
@@ -33,6 +35,9 @@ class Source(Protocol):
     def read_manifest(self, reference: str) -> bytes:
         """The manifest with this digest (a registry also takes a tag; a folder has only one manifest)."""
 
+    def signatures(self, digest: str) -> Signatures:
+        """What people signed of the manifest with this digest."""
+
     def open(self, name: str, blob: Blob, offset: int) -> AbstractContextManager[Part]:
         """The bytes of a file, from `offset` on where the source can, else from the start."""
 
@@ -45,9 +50,20 @@ class HttpsFolder:
         self._session = session
 
     def read_manifest(self, reference: str) -> bytes:  # noqa: ARG002 - a folder has one manifest
-        what = f"{self.address}/{MANIFEST}"
-        with self._session.request("GET", self._url(MANIFEST), stream=True) as response:
-            return read_capped(check_status(response, what), MANIFEST_LIMIT, what)
+        return self._read(MANIFEST, MANIFEST_LIMIT)
+
+    def signatures(self, digest: str) -> Signatures:  # noqa: ARG002 - a folder has one manifest
+        try:
+            return Signatures((self._read(SIGNATURES, ENVELOPE_LIMIT),))
+        except (ArtifactMissing, Unauthorised):  # a bucket that may not be listed answers 403 for what is not there
+            return Signatures()
+        except Refused as error:
+            return Signatures(problems=(str(error),))
+
+    def _read(self, name: str, limit: int) -> bytes:
+        what = f"{self.address}/{name}"
+        with self._session.request("GET", self._url(name), stream=True) as response:
+            return read_capped(check_status(response, what), limit, what)
 
     @contextmanager
     def open(self, name: str, blob: Blob, offset: int) -> Iterator[Part]:  # noqa: ARG002 - a folder knows names
@@ -68,6 +84,9 @@ class LocalFolder:
     def read_manifest(self, reference: str) -> bytes:  # noqa: ARG002 - a folder has one manifest
         with self._open(MANIFEST) as file:
             return file.read(MANIFEST_LIMIT)
+
+    def signatures(self, digest: str) -> Signatures:  # noqa: ARG002 - a folder has one manifest
+        return read_signatures(self._path)
 
     @contextmanager
     def open(self, name: str, blob: Blob, offset: int) -> Iterator[Part]:  # noqa: ARG002 - a folder knows names

@@ -9,54 +9,13 @@ from pathlib import Path
 import pytest
 
 from edgemodel.bundle import MODEL
-from edgemodel.wish import Artifact, Assignment, Wish
-from edgemodel_inference.agent import FORGIVE_AFTER, Agent
-from edgemodel_inference.node import Node
-from edgemodel_inference.settings import ensure_state, read
+from edgemodel.wish import Artifact, Assignment
+from edgemodel_inference.agent import FORGIVE_AFTER
+from tests.unit.inference_pod.edge_node import Edge
 from tests.unit.inference_pod.tiny_bundles import bundle, golden, weights, wish
 
 AWAY = Artifact(name="away", uri="oci://127.0.0.1:1/tiny", digest="sha256:" + "7" * 64)
 """Nobody listens there."""
-
-
-class Edge:
-    """A node without its process: its agent is stepped by hand."""
-
-    def __init__(self, folder: Path) -> None:
-        self.wish_file = folder / "wish.json"
-        names = {"NODE": "edge-1", "WISH": str(self.wish_file), "STATE": str(folder / "state")}
-        self._settings = read({f"EDGEMODEL_{name}": value for name, value in names.items()})
-        ensure_state(self._settings)
-        self.restart()
-
-    def restart(self) -> None:
-        """Another process on the same disk."""
-        self.node = Node(self._settings, {}, lambda _: None, lambda _: None)
-        self.node.restore()
-
-    @property
-    def agent(self) -> Agent:
-        return self.node._agent
-
-    def follow(self, new: Wish, steps: int = 3) -> None:
-        """Put a wish where the kubelet would, and let the agent look at it."""
-        self.wish_file.write_text(new.dump())
-        for _ in range(steps):
-            self.agent.step(time.monotonic())
-
-    @property
-    def serves(self) -> str | None:
-        active = self.node.engine.active
-        return active.version if active else None
-
-    @property
-    def falls_back_to(self) -> str | None:
-        backup = self.node.engine.backup
-        return backup.version if backup else None
-
-    @property
-    def refused(self) -> dict[str, str]:
-        return {refusal.version: refusal.reason for refusal in self.node._refusals.all()}
 
 
 @pytest.fixture(scope="module")
