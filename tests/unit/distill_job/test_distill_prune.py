@@ -61,6 +61,11 @@ def test_channels_that_do_nothing_go_first_and_are_not_missed(
     assert predict(prune(whole, 0.4, shape), inputs) == pytest.approx(predict(whole, inputs), abs=1e-4)
 
 
+def test_wide_layers_keep_whole_blocks_of_eight_channels_for_the_fast_convolutions() -> None:
+    smaller = prune(student("tiny-cnn", 16, (1, 28, 28)), 0.5, (1, 28, 28))
+    assert [layer.out_channels for layer in smaller if isinstance(layer, nn.Conv2d)] == [8, 24, 48]
+
+
 def test_the_student_itself_stays_whole() -> None:
     whole = student("tiny-cnn", 8, (1, 28, 28))
     before = students.weights(whole)
