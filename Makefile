@@ -96,4 +96,6 @@ lock: setup  ## resolve requirements/ anew
 	$(BIN)/$(LOCK) --python-version 3.13 requirements/build.in -o requirements/build.txt
 	$(BIN)/$(LOCK) --python-version 3.13 operator/pyproject.toml -o requirements/operator.txt
 	$(BIN)/$(LOCK) --python-version 3.13 --extra grpc --extra otlp inference_pod/pyproject.toml -o requirements/inference.txt
+	for device in cuda openvino; do $(BIN)/$(LOCK) --python-version 3.13 --constraint requirements/inference.txt \
+	  requirements/device-$$device.in -o requirements/device-$$device.txt || exit 1; done
 	$(BIN)/$(LOCK) --python-version 3.13 --excludes requirements/distill.exclude distill_job/pyproject.toml -o requirements/distill.txt

@@ -57,6 +57,7 @@ def test_the_smallest_edgemodel_shows_every_default(kubectl: Kubectl) -> None:
             "resources": {"limits": {}, "requests": {}},
         },
         "serving": {
+            "device": "auto",
             "threads": 1,
             "batching": {"maxSize": 8, "maxDelay": "0s"},
             "cacheSize": "100Mi",

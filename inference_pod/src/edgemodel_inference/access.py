@@ -66,8 +66,9 @@ class Fresh(Generic[Content]):
 class Tokens:
     """Bearer tokens, one per line of a file; several, so that callers can change theirs one after the other."""
 
-    def __init__(self, path: Path) -> None:
-        """Read `path`; raises ValueError or OSError where it cannot be used."""
+    def __init__(self, path: Path, refused: Callable[[], None] = lambda: None) -> None:
+        """Read `path`; raises ValueError or OSError where it cannot be used. `refused` hears of each caller without."""
+        self._refused = refused
         self._digests = Fresh("tokens", (path,), lambda: parse_tokens(read_capped(path)))
 
     def check(self, authorization: bytes | None) -> None:
@@ -80,6 +81,7 @@ class Tokens:
         digest = hashlib.sha256(given[len(_SCHEME) :].strip()).digest()
         valid = sum(hmac.compare_digest(digest, known) for known in self._digests.get())
         if given[: len(_SCHEME)].lower() != _SCHEME or not valid:
+            self._refused()
             raise Unauthorized("Authorization: want a bearer token that is valid here")
 
 
@@ -152,8 +154,8 @@ def read_tls(settings: Settings, protocol: str = "http/1.1") -> ssl.SSLContext |
         raise SettingsError(f"EDGEMODEL_TLS_CERT, EDGEMODEL_TLS_KEY: {error}") from error
 
 
-def read_tokens(settings: Settings) -> Tokens | None:
-    """The tokens that the settings name; None: everyone may ask.
+def read_tokens(settings: Settings, refused: Callable[[], None] = lambda: None) -> Tokens | None:
+    """The tokens that the settings name; None: everyone may ask. `refused`: see `Tokens`.
 
     Raises:
         SettingsError: the file cannot be used.
@@ -161,6 +163,6 @@ def read_tokens(settings: Settings) -> Tokens | None:
     if settings.tokens is None:
         return None
     try:
-        return Tokens(settings.tokens)
+        return Tokens(settings.tokens, refused)
     except (ValueError, OSError) as error:
         raise SettingsError(f"EDGEMODEL_TOKENS: {error}") from error

@@ -17,6 +17,7 @@ from edgemodel_inference.access import Tokens
 from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError, Unauthorized, Unavailable
 from edgemodel_inference.models import Model
+from edgemodel_inference.traces import Tracer
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_BODIES = 64 * 1024 * 1024
@@ -129,12 +130,16 @@ class App:
         self._people = people
         self._tokens = tokens
         self.room = Room(MAX_BODIES)
+        self.tracer: Tracer | None = None
+        """Makes traces of some requests."""
         self.draining = False
         """Whether answers close their connections."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if self.tracer is not None and scope["path"] not in OPEN:
+            send = self.tracer.follow(scope, send)
         model = self._engine.active
         if model is not None:
             model.users += 1

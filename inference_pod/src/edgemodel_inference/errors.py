@@ -15,6 +15,7 @@ InferenceError
 │   └── Unavailable          503 with Retry-After: no model yet, queue full, out of time
 ├── Refused                  an artifact that must not serve; `code` is CamelCase, `lasting` says for how long
 │   └── Untrusted            … because no trusted key signed it; its bytes are not to blame
+├── DeviceUnusable           an accelerator does not take a graph; the processor does
 ├── Unreachable              an artifact that cannot be had now; tried again with growing pauses
 ├── Superseded               a download that a newer wish, or the end, has broken off; what came is kept
 └── NotDelivered             a webhook that was not taken; `transient`: another try may help
@@ -137,6 +138,10 @@ class Refused(InferenceError):
 
 class Untrusted(Refused):
     """An artifact that no trusted key signed: it may be signed yet, and what is here of it may stay."""
+
+
+class DeviceUnusable(InferenceError):
+    """An accelerator does not start, or does not take a graph."""
 
 
 class Unreachable(InferenceError):

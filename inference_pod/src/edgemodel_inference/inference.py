@@ -8,6 +8,7 @@ from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import BadRequest, RequestError, Unavailable, Unprocessable
 from edgemodel_inference.models import Array, Model
 from edgemodel_inference.runner import Result
+from edgemodel_inference.traces import CURRENT
 
 Answer = TypeVar("Answer")
 
@@ -65,6 +66,9 @@ class Inference:
         except RequestError as error:
             self._recorder.refused(model, _outcome(error), queue)
             raise
+        if (trace := CURRENT.get()) is not None:
+            trace.ran(started, result.began, result.ended)
+            trace.attributes |= {"edgemodel.version": model.version, "edgemodel.digest": model.digest}
         self._recorder.answered(model, feeds, result, time.monotonic() - started, queue)
         return answer
 

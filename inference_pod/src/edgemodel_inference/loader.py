@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import onnxruntime
+
 from edgemodel.wish import Artifact
 from edgemodel_inference import batching, golden, logs
-from edgemodel_inference.errors import Refused, Unprocessable
+from edgemodel_inference.devices import Choice, Device, choose, try_device
+from edgemodel_inference.errors import DeviceUnusable, Refused, Unprocessable
 from edgemodel_inference.jail import try_bundle
 from edgemodel_inference.models import Model, open_model
 from edgemodel_inference.store import Store
@@ -18,10 +21,17 @@ log = logs.Log("edgemodel.loader")
 class Loader:
     """Opens artifacts; `opening` hears a digest before its graph is touched in this process, and None after."""
 
-    def __init__(
-        self, store: Store, trust: Trust, threads: int, batch_size: int, opening: Callable[[str | None], None]
+    def __init__(  # noqa: PLR0913, PLR0917 (the parts it needs, and how models are opened)
+        self,
+        store: Store,
+        trust: Trust,
+        device: Device,
+        threads: int,
+        batch_size: int,
+        opening: Callable[[str | None], None],
     ) -> None:
         """`batch_size`: the most rows that may be run together."""
+        self._device = device
         self._batch_size = batch_size
         self._store = store
         self._trust = trust
@@ -72,8 +82,34 @@ class Loader:
             self._opening(None)
 
     def _open_warm(self, artifact: Artifact) -> Model:
+        choice = self._choose(artifact)
+        try:
+            return self._open_on(choice, artifact)
+        except (Refused, DeviceUnusable) as error:
+            if choice.used is Device.CPU:
+                raise
+            log.warning(
+                "device does not take the version", device=choice.used, digest=artifact.digest, error=str(error)
+            )
+            why = f"{choice.used}: {error!s:.300}"
+            return self._open_on(Choice(choice.wished, Device.CPU, why), artifact)
+
+    def _choose(self, artifact: Artifact) -> Choice:
+        folder, available = self._store.folder(artifact.digest), onnxruntime.get_available_providers()
+
+        def trouble(device: Device) -> str | None:
+            return try_device(device, folder, lambda: self._opening(artifact.digest))
+
+        choice = choose(self._device, available, trouble)
+        if choice.used is not Device.CPU:
+            log.info("device chosen", used=choice.used, digest=artifact.digest)
+        elif choice.missed:
+            log.warning("device not usable, the processor serves", wished=choice.wished, why=choice.why)
+        return choice
+
+    def _open_on(self, choice: Choice, artifact: Artifact) -> Model:
         folder = self._store.folder(artifact.digest)
-        model = open_model(folder, artifact, self._threads)
+        model = open_model(folder, artifact, self._threads, choice)
         samples = golden.read_golden(folder, model.card)
         try:
             for _ in range(WARM_UP_RUNS):

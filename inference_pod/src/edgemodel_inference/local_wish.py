@@ -23,6 +23,8 @@ from edgemodel_inference.settings import Settings
 class ServeFile(Document):
     """``serve.yaml``: the parts of a wish that a person writes; durations in seconds."""
 
+    server: object = None
+    """The supervisor's, at the start (see `edgemodel_inference.server_block`)."""
     bundle: str | None = None
     backup: str | None = None
     """What is kept resident to fall back to; by default the version that served before."""

@@ -14,9 +14,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from edgemodel.bundle import CARD, MODEL, BundleError, Card, Tensor, parse_card
 from edgemodel.wish import Artifact
 from edgemodel_inference.datatypes import ONNX
+from edgemodel_inference.devices import PROCESSOR, Choice
 from edgemodel_inference.errors import Refused, TooMuchMemory, Unprocessable
+from edgemodel_inference.sessions import open_session
 
 Array = NDArray[Any]
+
+ENGINES = "engines"
+"""Folder beside a graph for what a device builds from it; goes with the bundle."""
 
 LOAD_ERRORS = (
     ort_errors.Fail,
@@ -57,6 +62,7 @@ class Model:
     output_names: list[str]
     headers: tuple[tuple[bytes, bytes], ...]
     batching: Batching = ALONE
+    device: Choice = PROCESSOR
     users: int = field(default=0)
 
     @property
@@ -99,20 +105,16 @@ class Model:
         return _softmax(scores)
 
 
-def open_model(folder: Path, artifact: Artifact, threads: int) -> Model:
-    """Open the bundle in `folder`.
+def open_model(folder: Path, artifact: Artifact, threads: int, device: Choice = PROCESSOR) -> Model:
+    """Open the bundle in `folder` on `device`.
 
     Raises:
         Refused: the card or the graph cannot be used, or they contradict each other.
+        DeviceUnusable: the graph cannot be opened there.
     """
     card = read_card(folder)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = ort.InferenceSession(str(folder / MODEL), options, providers=["CPUExecutionProvider"])
+        session = open_session(folder / MODEL, device.used, threads, cache=folder / ENGINES)
     except (*LOAD_ERRORS, MemoryError) as error:
         code = "TooMuchMemory" if _wants_memory(error) else "GraphInvalid"
         raise Refused(code, f"{MODEL}: {error!s:.300}") from error
@@ -120,7 +122,8 @@ def open_model(folder: Path, artifact: Artifact, threads: int) -> Model:
     _check(card.outputs, session.get_outputs(), "outputs")
     version = re.sub(r"[^\x21-\x7e]", "?", artifact.name)  # a header holds no line ends
     headers = ((b"x-model-version", version.encode()), (b"x-model-digest", artifact.digest.encode()))
-    return Model(artifact, card, session, [output.name for output in card.outputs], headers)
+    names = [output.name for output in card.outputs]
+    return Model(artifact, card, session, names, headers, device=device)
 
 
 def _wants_memory(error: Exception) -> bool:

@@ -1,14 +1,15 @@
 """Everything that a worker is made of, wired together; no process, no sockets."""
 
+import dataclasses
 import functools
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from edgemodel import series
 from edgemodel.wish import Wish
+from edgemodel_inference import pushes
 from edgemodel_inference.access import read_tls, read_tokens
 from edgemodel_inference.agent import Agent
 from edgemodel_inference.app import App, AsgiApp, Later
@@ -25,6 +26,7 @@ from edgemodel_inference.metrics import Metrics, Readings
 from edgemodel_inference.models import Batching
 from edgemodel_inference.news import WishFile, WishOrigin, WishSource
 from edgemodel_inference.pusher import Pusher
+from edgemodel_inference.pushes import Duty
 from edgemodel_inference.recorder import Recorder
 from edgemodel_inference.refusals import Refusal, Refusals
 from edgemodel_inference.routes import Routes
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 CRASH_REASON = "WorkerCrashed"
-
-Duty = Callable[[threading.Event], None]
 
 
 class Node:
@@ -67,7 +67,7 @@ class Node:
         self._serving = Serving(self.engine, self._refusals, state / "serving.json")
         self._store = Store(state / "models", settings.cache_size, client)
         self._trust = Trust(self._store, self._serving, client)
-        loader = Loader(self._store, self._trust, settings.threads, settings.batch_size, opening)
+        loader = Loader(self._store, self._trust, settings.device, settings.threads, settings.batch_size, opening)
         source = WishSource(_wish_origin(settings), state / "wish.json")
         self._local = settings.local
         self._agent = Agent(settings.node, source, loader, self._store, self._serving, self._refusals)
@@ -86,11 +86,11 @@ class Node:
         guard = MemoryGuard(memory_limit(), restart)
         self._lookout = Lookout(self._traffic, self._watch, healer, guard, self._wish)
         self.metrics = Metrics(series.identity(settings.name, settings.namespace, settings.node), self._read)
-        self._push = _otlp(settings.otlp, self.metrics) if settings.otlp is not None else None
         self._settings = settings
-        self._tokens = read_tokens(settings)
+        self._tokens = read_tokens(settings, lambda: self.metrics.count("unauthorized"))
         self._inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
         self.app = self._build_app(settings.name, self._inference)
+        self._pushes = pushes.duties(settings, self.metrics, self.app)
         self._connect()
 
     def _build_app(self, name: str, inference: Inference) -> App:
@@ -125,13 +125,12 @@ class Node:
         except ModuleNotFoundError as error:
             raise SettingsError(f"EDGEMODEL_GRPC_PORT: wants pip install edgemodel-inference[grpc]: {error}") from error
         service = Service(self._settings.name, self.engine, self._inference)
-        return RpcServer(service, self._tokens, self.app.room, listener, read_tls(self._settings, "h2"))
+        return RpcServer(service, self.app, self._tokens, listener, read_tls(self._settings, "h2"))
 
     def duties(self) -> dict[str, Duty]:
         """What a leading worker does besides answering, each on a thread of its own."""
-        otlp = {"otlp": self._push} if self._push is not None else {}
         return {
-            **otlp,
+            **self._pushes,
             "agent": self._agent.run,
             "lookout": self._lookout.run,
             "pusher": lambda stop: self._pusher.run(stop, self._wish),
@@ -166,6 +165,7 @@ class Node:
             "faults": self._watch.all(),
             "ladders": dict(self._healer.stances),
             "gauges": self._lookout.gauges,
+            "device": dataclasses.asdict(active.device) if active else None,
             "batching": _describe(active.batching) if active else None,
             "samples": {"kept": len(self._samples), "pushed": self._pusher.pushed, "problem": self._pusher.problem},
             "journal": [e.model_dump(by_alias=True, exclude_defaults=True) for e in self._journal.recent(20)],
@@ -230,14 +230,6 @@ def _people(name: str, inference: Inference) -> AsgiApp:
     from edgemodel_inference.people import build  # noqa: PLC0415 (see above)
 
     return build(name, inference)
-
-
-def _otlp(endpoint: str, metrics: Metrics) -> Duty:
-    try:
-        from edgemodel_inference.otlp import push  # noqa: PLC0415 (an extra)
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"EDGEMODEL_OTLP: wants pip install edgemodel-inference[otlp]: {error}") from error
-    return lambda stop: push(endpoint, metrics, stop)
 
 
 def _client(settings: Settings) -> "Client":

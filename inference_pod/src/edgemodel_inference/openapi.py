@@ -8,6 +8,9 @@ from fastapi import FastAPI
 from edgemodel_inference.datatypes import NUMPY
 
 PICTURES = ("image/png", "image/jpeg")
+FORM = "multipart/form-data"
+MAX_FILES = 64
+"""Pictures in one form."""
 
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 _MEANINGS = {

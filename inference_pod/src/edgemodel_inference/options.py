@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Sequence
 
-from edgemodel_inference.settings import VARIABLES, describe
+from edgemodel_inference.variables import VARIABLES, describe
 
 _DESCRIPTION = """\
 Serves a model over the Open Inference Protocol, watches it, and falls back by itself.
 
 In a pod it serves what the mounted wish file names. On a bare machine, give it a bundle; what else it is to do
-(rules, healing, a backup, samples) stands in a serve.yaml, which is read again whenever it changes:
+(rules, healing, a backup, samples, and under server whatever has a variable below) stands in a serve.yaml:
 
   edgemodel-serve --bundle ./digits-v1 --name digits --state ./state
   curl http://127.0.0.1:8080/v2/models/digits      # what it eats and answers

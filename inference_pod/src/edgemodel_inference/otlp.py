@@ -51,8 +51,8 @@ log = logs.Log("edgemodel.otlp")
 
 def push(endpoint: str, metrics: Metrics, stop: threading.Event, interval: float = INTERVAL) -> None:
     """Push to `endpoint` every `interval` seconds until `stop`."""
-    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it would log each attempt of days without a link
-    reader = PeriodicExportingMetricReader(_Exporter(endpoint=endpoint), export_interval_millis=1000 * interval)
+    quieten()
+    reader = PeriodicExportingMetricReader(_Exporter(endpoint), export_interval_millis=1000 * interval)
     provider = MeterProvider([reader], Resource({"service.name": "edgemodel-serve"}), shutdown_on_exit=False)
     meter = provider.get_meter("edgemodel_inference")
     latest = _Latest(metrics)
@@ -63,18 +63,36 @@ def push(endpoint: str, metrics: Metrics, stop: threading.Event, interval: float
     provider.shutdown()
 
 
-class _Exporter(OTLPMetricExporter):
+def quieten() -> None:
+    """The library would log each attempt of days without a link; `Outcomes` says it once."""
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+
+
+class Outcomes:
     """Says when pushing begins to fail, and when it works again."""
 
-    _worked = True
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._worked = True
+
+    def note(self, works: bool) -> None:
+        """A push worked, or not."""
+        if works is not self._worked:
+            self._worked = works
+            log.warning(f"{self._what} are pushed again" if works else f"{self._what} cannot be pushed")
+
+
+class _Exporter(OTLPMetricExporter):
+    """Takes note of how each push ended."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint=endpoint)
+        self._outcomes = Outcomes("metrics")
 
     def export(self, metrics_data: MetricsData, *arguments: Any, **options: Any) -> MetricExportResult:
         """Push once, with the library's own attempts."""
         result = super().export(metrics_data, *arguments, **options)
-        works = result is MetricExportResult.SUCCESS
-        if works is not self._worked:
-            self._worked = works
-            log.warning("metrics are pushed again" if works else "metrics cannot be pushed; trying again and again")
+        self._outcomes.note(result is MetricExportResult.SUCCESS)
         return result
 
 

@@ -1,6 +1,5 @@
 """Routes for people: FastAPI with ``/predict`` and ``/batch_predict``, a page to try them, and documentation."""
 
-import asyncio
 import math
 import time
 from collections.abc import Callable
@@ -20,8 +19,9 @@ from edgemodel_inference.errors import BadRequest, RequestError, WrongMediaType
 from edgemodel_inference.forms import Answer, Answers, Guess, Health, ModelCard, One, Prediction, Several
 from edgemodel_inference.inference import Inference
 from edgemodel_inference.models import Model
-from edgemodel_inference.openapi import PICTURES, REFUSALS, describe
+from edgemodel_inference.openapi import FORM, MAX_FILES, PICTURES, REFUSALS, describe
 from edgemodel_inference.runner import Result
+from edgemodel_inference.uploads import Uploads
 from edgemodel_inference.values import Array, array_of
 
 TOP = 5
@@ -40,8 +40,8 @@ def build(name: str, inference: Inference) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     desk = _Desk(name, inference)
     routes = APIRouter(tags=["people"])
-    routes.post("/predict", openapi_extra=_body(One, *PICTURES), responses=REFUSALS)(desk.predict)
-    routes.post("/batch_predict", openapi_extra=_body(Several), responses=REFUSALS)(desk.batch_predict)
+    routes.post("/predict", openapi_extra=_body(One, 1), responses=REFUSALS)(desk.predict)
+    routes.post("/batch_predict", openapi_extra=_body(Several, MAX_FILES), responses=REFUSALS)(desk.batch_predict)
     routes.get("/health", response_model=Health, responses={503: {"model": Health}})(desk.health)
     routes.get("/card", responses={s: REFUSALS[s] for s in (401, 503)})(desk.card)
     app.include_router(routes)
@@ -50,10 +50,14 @@ def build(name: str, inference: Inference) -> FastAPI:
     return app
 
 
-def _body(model: type[BaseModel], *kinds: str) -> dict[str, Any]:
+def _body(model: type[BaseModel], most: int) -> dict[str, Any]:
+    """JSON as `model`, a picture, or a form with at most so many."""
+    picture = {"type": "string", "format": "binary"}
+    pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": most}
+    form = {"type": "object", "required": ["pictures"], "properties": {"pictures": pictures}}
     content: dict[str, Any] = {"application/json": {"schema": model.model_json_schema()}}
-    content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
-    return {"requestBody": {"required": True, "content": content}}
+    content |= {kind: {"schema": picture} for kind in PICTURES}
+    return {"requestBody": {"required": True, "content": {**content, FORM: {"schema": form}}}}
 
 
 class _Desk:
@@ -62,8 +66,7 @@ class _Desk:
     def __init__(self, name: str, inference: Inference) -> None:
         self._name = name
         self._inference = inference
-        self._decoding = asyncio.Semaphore(1)
-        """One picture at a time: each may take 100 MB."""
+        self._uploads = Uploads()
 
     async def predict(self, request: Request) -> Answer:
         """Class, probability and runners-up for one input: JSON, or a PNG or JPEG picture."""
@@ -74,7 +77,7 @@ class _Desk:
         return await self._answer(request, self._read_one, finish)
 
     async def batch_predict(self, request: Request) -> Answers:
-        """Class, probability and runners-up for each of several inputs."""
+        """Class, probability and runners-up for each of several inputs: JSON, a picture, or the files of a form."""
 
         def finish(predictions: list[Prediction], origin: dict[str, Any]) -> Answers:
             return Answers(predictions=predictions, **origin)
@@ -137,17 +140,17 @@ class _Desk:
         }
 
     async def _read_one(self, request: Request, model: Model) -> Array:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not kind.startswith("image/"):
+        pictures = await self._uploads.read(request, model.card)
+        if pictures is None:
             return _rows([_parse(One, await request.body(), model).input], "input", model)
-        if kind not in PICTURES:
-            raise WrongMediaType(f"Content-Type: want {' or '.join(PICTURES)} or JSON, got {kind:.80}")
-        from edgemodel_inference.pictures import picture_to_input  # noqa: PLC0415 (Pillow: many never see a picture)
-
-        async with self._decoding:
-            return await asyncio.to_thread(picture_to_input, await request.body(), kind, model.card)
+        if len(pictures) != 1:
+            raise BadRequest(f"body: want one picture, got {len(pictures)}; several go to /batch_predict")
+        return pictures
 
     async def _read_several(self, request: Request, model: Model) -> Array:
+        pictures = await self._uploads.read(request, model.card)
+        if pictures is not None:
+            return pictures
         return _rows(_parse(Several, await request.body(), model).inputs, "inputs", model)
 
 

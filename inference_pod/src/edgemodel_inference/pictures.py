@@ -26,15 +26,17 @@ _DAMAGED = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 """What Pillow raises for bytes that are no picture."""
 
 
-def picture_to_input(data: bytes, kind: str, card: Card) -> Array:
+def picture_to_input(data: bytes, kind: str, card: Card, where: str = "body") -> Array:
     """The picture as a batch of one, resized to what the model wants; values 0 to 255 are divided by `input_scale`.
+
+    `where` it stood is for messages.
 
     Raises:
         BadRequest: it is no such picture, too large, or the model eats no pictures.
     """
     (tensor,) = card.inputs
     height, width, channels, first = _layout(tensor)
-    pixels = _decode(data, kind, channels, (width, height))
+    pixels = _decode(data, kind, channels, (width, height), where)
     rows = np.asarray(pixels).reshape(pixels.height, pixels.width, channels)
     values = rows.transpose(2, 0, 1) if first else rows
     dtype = NUMPY[tensor.datatype]
@@ -67,13 +69,13 @@ def _layout(tensor: Tensor) -> tuple[int, int, int, bool]:
     return height, width, channels, first
 
 
-def _decode(data: bytes, kind: str, channels: int, size: tuple[int, int]) -> Image.Image:
+def _decode(data: bytes, kind: str, channels: int, size: tuple[int, int], where: str) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data), formats=[FORMATS[kind]]) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise BadRequest(f"body: want at most {MAX_PIXELS} pixels, got {image.width} x {image.height}")
+                raise BadRequest(f"{where}: want at most {MAX_PIXELS} pixels, got {image.width} x {image.height}")
             pixels = image.convert(_MODES[channels])
     except _DAMAGED as error:
-        raise BadRequest(f"body: want {kind}, and it is not or is damaged: {error!s:.200}") from error
+        raise BadRequest(f"{where}: want {kind}, and it is not or is damaged: {error!s:.200}") from error
     target = (size[0] if size[0] > 0 else pixels.width, size[1] if size[1] > 0 else pixels.height)
     return pixels if pixels.size == target else pixels.resize(target, Image.Resampling.BILINEAR)

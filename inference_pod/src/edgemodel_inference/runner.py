@@ -16,10 +16,12 @@ from edgemodel_inference.models import Array, Model
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All outputs, and each row's top class probability where there is such a thing."""
+    """All outputs, each row's top class probability where there is such a thing, and when the model ran."""
 
     outputs: list[Array]
     confidence: Array | None
+    began: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,9 @@ class Runner:
             self._next = None
             jobs = self._gather(job)
             self._crowded = len(jobs) > 1
-            self.running_since = time.monotonic()
+            began = self.running_since = time.monotonic()
             try:
-                outcomes = _run(jobs)
+                outcomes = _run(jobs, began)
             finally:
                 self.running_since = None
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -105,25 +107,27 @@ class Runner:
         return job
 
 
-def _run(jobs: Sequence[Job]) -> list[Outcome]:
+def _run(jobs: Sequence[Job], began: float) -> list[Outcome]:
     if len(jobs) == 1:
-        return [_run_alone(jobs[0])]
+        return [_run_alone(jobs[0], began)]
     model = jobs[0].model
     try:
         outputs = model.run(batching.join([job.feeds for job in jobs]))
     except RequestError:  # one of them is to blame: each by itself
-        return [_run_alone(job) for job in jobs]
+        return [_run_alone(job, began) for job in jobs]
     counts = [job.rows for job in jobs]
     if any(output.shape[:1] != (sum(counts),) for output in outputs):
-        return [_run_alone(job) for job in jobs]
+        return [_run_alone(job, began) for job in jobs]
+    ended = time.monotonic()
     pieces = batching.split(outputs, counts)
-    return [Result(piece, model.confidence(piece)) for piece in pieces]
+    return [Result(piece, model.confidence(piece), began, ended) for piece in pieces]
 
 
-def _run_alone(job: Job) -> Outcome:
+def _run_alone(job: Job, began: float) -> Outcome:
     try:
         outputs = job.model.run(job.feeds)
-        return Result(outputs, job.model.confidence(outputs))
+        ended = time.monotonic()
+        return Result(outputs, job.model.confidence(outputs), began, ended)
     except Exception as error:  # noqa: BLE001 (whoever waits gets it, whatever it is)
         return error
 

@@ -21,19 +21,25 @@ _X32 = 0x40000000
 
 
 @dataclass(frozen=True, slots=True)
-class _Calls:
-    """An architecture's audit number, and its numbers of the calls that are denied."""
+class Calls:
+    """An architecture's audit number, and its numbers of the calls in `DENIED`."""
 
     audit: int
     denied: tuple[int, ...]
 
 
-# socket, socketpair, io_uring_setup, execve, execveat, ptrace, process_vm_writev, kill, pidfd_send_signal
-_CALLS: Mapping[str, _Calls] = {
-    "x86_64": _Calls(0xC000003E, (41, 53, 425, 59, 322, 101, 311, 62, 424)),
-    "aarch64": _Calls(0xC00000B7, (198, 199, 425, 221, 281, 117, 271, 129, 424)),
-    "armv7l": _Calls(0x40000028, (281, 288, 425, 11, 387, 26, 377, 37, 424)),
+DENIED = (
+    *("socket", "socketpair", "io_uring_setup", "execve", "execveat", "ptrace", "process_vm_writev"),
+    *("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"),
+)
+"""What is denied, by name."""
+
+CALLS: Mapping[str, Calls] = {
+    "x86_64": Calls(0xC000003E, (41, 53, 425, 59, 322, 101, 311, 62, 200, 234, 129, 297, 424)),
+    "aarch64": Calls(0xC00000B7, (198, 199, 425, 221, 281, 117, 271, 129, 130, 131, 138, 240, 424)),
+    "armv7l": Calls(0x40000028, (281, 288, 425, 11, 387, 26, 377, 37, 238, 268, 178, 363, 424)),
 }
+"""By the machine's name. A test holds every number against libseccomp's tables, also for machines that it is not on."""
 
 
 class _Program(ctypes.Structure):
@@ -48,7 +54,7 @@ def cut_off() -> bool:
     machine = platform.machine()
     if machine == "aarch64" and struct.calcsize("P") == 4:  # noqa: PLR2004 (a 32-bit program on a 64-bit kernel)
         machine = "armv7l"
-    calls = _CALLS.get(machine)
+    calls = CALLS.get(machine)
     if calls is None:
         return False
     code = _compile(calls)
@@ -59,7 +65,7 @@ def cut_off() -> bool:
     return bool(prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) == 0)
 
 
-def _compile(calls: _Calls) -> bytes:
+def _compile(calls: Calls) -> bytes:
     """The filter: another architecture's call ends the process, a denied one fails, any other goes on."""
     numbers = calls.denied
     steps = [

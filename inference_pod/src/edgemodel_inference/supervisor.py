@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from edgemodel_inference import logs, mount, options, settings
+from edgemodel_inference import logs, mount, options, server_block
 from edgemodel_inference.admin import AdminServer
 from edgemodel_inference.control import Drain, Lead, Relieved, Restart, Serving, Start
 from edgemodel_inference.crashes import Crash, culprit, pause
@@ -231,8 +231,7 @@ def main() -> None:
     given = options.read(sys.argv[1:])
     logs.configure()
     try:
-        chosen = settings.read(os.environ, given)
-        settings.ensure_state(chosen)
+        chosen = server_block.settle(os.environ, given)
         ports = [chosen.port] if chosen.grpc_port is None else [chosen.port, chosen.grpc_port]
         listeners, admin_listener = [bind(port) for port in ports], bind(chosen.admin_port)
     except SettingsError as error:

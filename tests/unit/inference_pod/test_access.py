@@ -88,6 +88,16 @@ async def test_without_a_token_only_probes_and_empty_pages_are_answered(tiny_mod
     assert FILES.keys() <= app.OPEN
 
 
+def test_each_caller_without_a_token_is_counted(file: Path) -> None:
+    refused: list[int] = []
+    tokens = Tokens(file, lambda: refused.append(1))
+    tokens.check(f"Bearer {OLD}".encode())
+    for _ in range(3):
+        with pytest.raises(Unauthorized):
+            tokens.check(b"Bearer nonsense")
+    assert len(refused) == 3
+
+
 async def test_with_a_token_everything_is_answered(tiny_model: Model, tokens: Tokens) -> None:
     desk = Desk(tiny_model, tokens)
     assert (await call(desk.app, "POST", INFER, BODY.encode(), authorization=f"Bearer {NEW}")).status == 200

@@ -232,7 +232,8 @@ async def rpc(tiny_model: Model, tmp_path: Path) -> AsyncIterator[int]:
     desk = Desk(tiny_model)
     listener = bind(0)
     service = Service("tiny", desk.engine, desk.inference)
-    server = RpcServer(service, Tokens(tmp_path / "tokens"), Room(4 * SMALL_BODY), listener, None)
+    desk.app.room = Room(4 * SMALL_BODY)
+    server = RpcServer(service, desk.app, Tokens(tmp_path / "tokens"), listener, None)
     await server.start()
     yield listener.getsockname()[1]
     await server.drain(0)

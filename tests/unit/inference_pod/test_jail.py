@@ -82,10 +82,14 @@ def test_a_sound_bundle_passes(origin: Path) -> None:
 
 
 CUT_OFF = """
-import os, socket, subprocess
+import ctypes, os, socket, subprocess
 from edgemodel_inference.sandbox import cut_off
 assert cut_off()
-for forbidden in (socket.socket, lambda: subprocess.run(["true"]), lambda: os.kill(os.getppid(), 0)):
+libc, parent = ctypes.CDLL(None, use_errno=True), os.getppid()
+def signal_a_thread():
+    if libc.tgkill(parent, parent, 0):
+        raise OSError(ctypes.get_errno(), "tgkill")
+for forbidden in (socket.socket, lambda: subprocess.run(["true"]), lambda: os.kill(parent, 0), signal_a_thread):
     try:
         forbidden()
     except PermissionError:
@@ -95,4 +99,4 @@ for forbidden in (socket.socket, lambda: subprocess.run(["true"]), lambda: os.ki
 
 def test_a_process_that_is_cut_off_reaches_no_network_no_program_and_no_other_process() -> None:
     done = subprocess.run([sys.executable, "-c", CUT_OFF], capture_output=True, text=True, check=False)
-    assert (done.stdout.split(), done.stderr) == (["denied"] * 3, "")
+    assert (done.stdout.split(), done.stderr) == (["denied"] * 4, "")

@@ -48,7 +48,7 @@ def metrics(readings: Readings) -> Metrics:
     """With every outcome of requests."""
     made = Metrics(series.identity("digits", "plant-a", "edge-1"), lambda: readings)
     made.answered(0.002)
-    for outcome in ("invalid", "rejected", "error"):
+    for outcome in ("invalid", "rejected", "error", "unauthorized"):
         made.count(outcome)
     return made
 
@@ -138,12 +138,15 @@ def test_otlp_brings_the_series_of_a_scrape_under_the_same_names(receiver: http.
     assert pushed == {(name, value) for name, _, value in made.samples()}
 
 
-def test_a_receiver_that_is_away_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    exporter = otlp._Exporter(endpoint="http://127.0.0.1:9/v1/metrics", timeout=0.1)
+def test_a_receiver_that_is_away_is_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
+    exporter = otlp._Exporter("http://127.0.0.1:9/v1/metrics")
     for _ in range(3):
         exporter.export(MetricsData([]))
     assert [record.message for record in caplog.records if record.name == "edgemodel.otlp"] == [
-        "metrics cannot be pushed; trying again and again"
+        "metrics cannot be pushed"
     ]
 
 

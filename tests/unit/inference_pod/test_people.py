@@ -13,6 +13,7 @@ from PIL import Image
 from edgemodel.bundle import Card, Tensor
 from edgemodel_inference.errors import BadRequest
 from edgemodel_inference.models import Model, open_model
+from edgemodel_inference.openapi import MAX_FILES
 from edgemodel_inference.pages import FILES
 from edgemodel_inference.pictures import MAX_PIXELS, picture_to_input
 from tests.unit.inference_pod.asgi import Reply, call
@@ -110,6 +111,62 @@ async def test_a_broken_picture_is_told_what_was_expected(desk: Desk, what: str)
 async def test_a_picture_in_a_format_that_is_not_read_is_refused_by_its_type(desk: Desk) -> None:
     reply = await upload(desk, picture("GIF"), "image/gif")
     assert (reply.status, "want image/png or image/jpeg" in reply.json["error"]) == (415, True)
+
+
+def form(*files: tuple[str, bytes], boundary: str = "xyz") -> bytes:
+    """Files of a form, as browsers and curl send them: media type and bytes."""
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="pictures"; filename="{number}"\r\n'
+        f"Content-Type: {kind}\r\n\r\n".encode()
+        + data
+        + b"\r\n"
+        for number, (kind, data) in enumerate(files)
+    ]
+    return b"".join(parts) + f"--{boundary}--\r\n".encode()
+
+
+async def send_form(desk: Desk, body: bytes, path: str = "/batch_predict") -> Reply:
+    return await call(desk.app, "POST", path, body, content_type="multipart/form-data; boundary=xyz")
+
+
+async def test_the_files_of_a_form_get_the_predictions_that_they_get_one_by_one(desk: Desk) -> None:
+    first, second = picture(), picture("JPEG", size=(9, 9), mode="RGB")
+    reply = await send_form(desk, form(("image/png", first), ("image/jpeg", second)))
+    alone = [(await upload(desk, first)).json, (await upload(desk, second, "image/jpeg")).json]
+    assert reply.status == 200, reply.body
+    assert [p["label"] for p in reply.json["predictions"]] == [answer["label"] for answer in alone]
+    for got, want in zip(reply.json["predictions"], alone, strict=True):
+        assert got["confidence"] == pytest.approx(want["confidence"], rel=1e-5)
+
+
+async def test_one_picture_is_a_batch_too_and_one_file_is_an_input_too(desk: Desk) -> None:
+    batch = await call(desk.app, "POST", "/batch_predict", picture(), content_type="image/png")
+    assert len(batch.json["predictions"]) == 1
+    assert (await send_form(desk, form(("image/png", picture())), "/predict")).status == 200
+
+
+GOOD = ("image/png", picture())
+BAD_FORMS = {
+    "no file": (form(), 400, "pictures, got none"),
+    "no form": (b"hello", 400, "want multipart/form-data"),
+    "half a form": (form(GOOD)[:60], 400, "want multipart/form-data"),
+    "a file that is no picture": (form(GOOD, ("image/png", b"x")), 400, "pictures[1] (1): want image/png"),
+    "a file of another kind": (form(GOOD, ("text/plain", b"x")), 415, "pictures[1] (1): want image/png or image/jpeg"),
+    "too many files": (form(*[GOOD] * (MAX_FILES + 1)), 400, f"Too many files. Maximum number of files is {MAX_FILES}"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_FORMS)
+async def test_a_bad_form_is_told_what_was_expected(desk: Desk, what: str) -> None:
+    body, status, message = BAD_FORMS[what]
+    reply = await send_form(desk, body)
+    assert (reply.status, message in reply.json["error"]) == (status, True), reply.body
+    assert desk.count("invalid") == 1
+
+
+async def test_several_pictures_for_one_answer_are_sent_to_the_right_door(desk: Desk) -> None:
+    reply = await send_form(desk, form(GOOD, GOOD), "/predict")
+    assert (reply.status, "several go to /batch_predict" in reply.json["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(

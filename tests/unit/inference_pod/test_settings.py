@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgemodel_inference.errors import SettingsError
-from edgemodel_inference.settings import VARIABLES, describe, ensure_state, read
+from edgemodel_inference.settings import ensure_state, read
+from edgemodel_inference.variables import VARIABLES, describe
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_image() -> None:
@@ -27,6 +28,9 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ("EDGEMODEL_PORT", "70000", "want a port"),
         ("EDGEMODEL_CACHE_SIZE", "100Mi", "want a size in bytes"),
         ("EDGEMODEL_BANDWIDTH", "1Mi", "want a size in bytes"),
+        ("EDGEMODEL_DEVICE", "gpu", "want auto, cpu, cuda, tensorrt, openvino"),
+        ("EDGEMODEL_TRACE_RATIO", "1.5", "want a share"),
+        ("EDGEMODEL_OTLP_TRACES", "collector:4318", "want a URL"),
         ("EDGEMODEL_THREADS", "0", "want a number of threads"),
         ("EDGEMODEL_WISH", "wish.json", "want an absolute path"),
         ("EDGEMODEL_REGISTRY_CA", "ca.pem", "want an absolute path"),

@@ -148,6 +148,29 @@ def test_grpc_has_a_port_in_the_pod_and_in_the_service_only_where_it_is_wanted()
             assert ("grpc" in {port["name"] for port in ports}) == wanted
 
 
+def environment(serving: Body) -> dict[str, Any]:
+    (container,) = render_workload(model(serving=serving, healing={}), "image")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    return {v["name"]: v.get("value", v.get("valueFrom")) for v in container["env"]}
+
+
+def test_a_device_is_told_only_where_it_is_not_the_default_so_that_older_pods_go_on() -> None:
+    assert environment({"device": "cuda"}) == {**environment({}), "EDGEMODEL_DEVICE": "cuda"}
+    assert environment({"device": "auto"}) == environment({})
+
+
+def test_a_pod_is_told_where_to_push_and_logs_in_with_headers_from_a_secret() -> None:
+    collector = {"metrics": "http://c:4318/v1/metrics", "traces": "http://c:4318/v1/traces", "traceRatio": 0.5}
+    told = environment({"otlp": {**collector, "headersSecret": {"name": "login"}}})
+    assert {name: value for name, value in told.items() if "OTLP" in name or "TRACE" in name} == {
+        "EDGEMODEL_OTLP": "http://c:4318/v1/metrics",
+        "EDGEMODEL_OTLP_TRACES": "http://c:4318/v1/traces",
+        "EDGEMODEL_TRACE_RATIO": "0.5",
+        "OTEL_EXPORTER_OTLP_HEADERS": {"secretKeyRef": {"name": "login", "key": "headers"}},
+    }
+
+
 def test_pods_on_nodes_out_of_sight_stay_for_ever() -> None:
     tolerations = render_workload(model(), "image")["spec"]["template"]["spec"]["tolerations"]
     for key in ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"):

@@ -58,16 +58,20 @@ async function showCard() {
   loaded = true;
 }
 
-function showAnswer(answer) {
-  const guesses = answer.top.map((guess) => {
+function guesses(prediction) {
+  return prediction.top.map((guess) => {
     const line = make("div", "", "guess");
     const bar = document.createElement("meter");
     bar.value = guess.confidence;
     line.append(make("span", guess.label), bar, make("span", `${(100 * guess.confidence).toFixed(1)} %`));
     return line;
   });
+}
+
+function showAnswer(answer) {
+  const found = (answer.predictions || [answer]).flatMap((each) => [make("h3", each.label), ...guesses(each)]);
   const origin = `${answer.model} ${answer.version} (${answer.source}), ${answer.latency_ms} ms`;
-  at("result").replaceChildren(make("h3", answer.label), ...guesses, make("p", origin));
+  at("result").replaceChildren(...found, make("p", origin));
 }
 
 function showProblem(error) {
@@ -83,13 +87,15 @@ at("picture").addEventListener("change", () => {
 
 at("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const [file] = at("picture").files;
-  const options = file
+  const [file, ...others] = at("picture").files;
+  const options = others.length
+    ? { method: "POST", body: new FormData(at("form")) }
+    : file
     ? { method: "POST", body: file, headers: { "Content-Type": file.type } }
     : { method: "POST", body: at("input").value, headers: { "Content-Type": "application/json" } };
   try {
     if (!loaded) await showCard();
-    showAnswer(await ask("predict", options));
+    showAnswer(await ask(others.length ? "batch_predict" : "predict", options));
   } catch (error) {
     at("result").replaceChildren(make("p", error.message, "problem"));
   }

@@ -32,7 +32,9 @@ class Desk(Protocol):
 
     def method(self, path: str) -> str | None: ...
     def admit(self, method: str, authorization: bytes | None) -> None: ...
-    async def answer(self, method: str, body: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]: ...
+    async def answer(
+        self, method: str, body: bytes, headers: Mapping[bytes, bytes]
+    ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]: ...
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Call:
     """What has come of a call so far, and what is still to go out."""
 
     method: str
+    headers: Mapping[bytes, bytes]
     taken: Taken
     body: bytearray = field(default_factory=bytearray)
     ended: bool = False

@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         if method is None:
             self._refuse(stream, refusal)
             return
-        call = self._calls[stream] = Call(method, Taken(self._room))
+        call = self._calls[stream] = Call(method, headers, Taken(self._room))
         if not self._paused:
             self._timer.stop()
         call.timer = self._loop.call_later(BODY_SECONDS, self._too_slow, stream)
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, stream: int, call: Call) -> None:
         try:
-            message, extra = await self._desk.answer(call.method, calls.unwrap(call.body))
+            message, extra = await self._desk.answer(call.method, calls.unwrap(call.body), call.headers)
         except RequestError as error:
             call.task = None
             self._refuse(stream, calls.refusal(error))

@@ -4,9 +4,11 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 
 from edgemodel_inference.access import Tokens
-from edgemodel_inference.app import Room
+from edgemodel_inference.app import App
+from edgemodel_inference.errors import RequestError
 from edgemodel_inference.rpc.connection import Connection
 from edgemodel_inference.rpc.service import OPEN, Service
 from edgemodel_inference.server import BACKLOG, DRAIN_SECONDS
@@ -18,15 +20,15 @@ class RpcServer:
     def __init__(
         self,
         service: Service,
+        app: App,
         tokens: Tokens | None,
-        room: Room,
         listener: socket.socket,
         tls: ssl.SSLContext | None,
     ) -> None:
-        """`room`: what all large messages together may take; shared with REST."""
+        """`app` answers over REST: the room for large messages and the traces are shared with it."""
         self._service = service
+        self._app = app
         self._tokens = tokens
-        self._room = room
         self._listener = listener
         self._tls = tls
         self._server: asyncio.Server | None = None
@@ -70,12 +72,24 @@ class RpcServer:
         if self._tokens is not None and method not in OPEN:
             self._tokens.check(authorization)
 
-    async def answer(self, method: str, body: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    async def answer(
+        self, method: str, body: bytes, headers: Mapping[bytes, bytes]
+    ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """What to send for `body`, and the headers that say which version answered; raises RequestError."""
-        message, model = await self._service.answer(method, body)
+        tracer = self._app.tracer if method not in OPEN else None
+        trace = tracer.begin(method, headers) if tracer is not None else None
+        try:
+            message, model = await self._service.answer(method, body)
+        except RequestError as error:
+            if trace is not None:
+                trace.failed = error.status >= 500  # noqa: PLR2004 (server errors)
+            raise
+        finally:
+            if tracer is not None and trace is not None:
+                tracer.end(trace)
         return message, model.headers if model is not None else ()
 
     def _connect(self) -> Connection:
-        connection = Connection(self, self._room, self._connections.discard)
+        connection = Connection(self, self._app.room, self._connections.discard)
         self._connections.add(connection)
         return connection

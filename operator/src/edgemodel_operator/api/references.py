@@ -30,6 +30,15 @@ class TokenSecret(Document):
     key: SecretKey = Field(default="tokens", description="Its key that holds the tokens, one per line.")
 
 
+class HeadersSecret(Document):
+    """A Secret in the EdgeModel's namespace with headers for a collector, as OpenTelemetry writes them."""
+
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: SecretKey = Field(
+        default="headers", description="Its key; it holds name=value, several with commas between, %20 for a space."
+    )
+
+
 class CaBundle(Document):
     """A ConfigMap in the EdgeModel's namespace with the key ca.crt."""
 

@@ -5,8 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgemodel.document import Digest, Document, Uri
-from edgemodel_operator.api.references import CaBundle, PullSecret, Text63, TlsSecret, TokenSecret, Toleration
+from edgemodel_operator.api.references import (
+    CaBundle,
+    HeadersSecret,
+    PullSecret,
+    Text63,
+    TlsSecret,
+    TokenSecret,
+    Toleration,
+)
 from edgemodel_operator.api.types import (
+    CollectorUrl,
     CpuOrMemory,
     DurationText,
     OciUri,
@@ -82,9 +91,30 @@ class Batching(Document):
     )
 
 
+class Otlp(Document):
+    """Pushing by OTLP over HTTP, from nodes that cannot be scraped."""
+
+    metrics: CollectorUrl | None = Field(
+        default=None, description="Where metrics go, for example http://collector:4318/v1/metrics; absent: nowhere."
+    )
+    traces: CollectorUrl | None = Field(
+        default=None, description="Where traces go, for example http://collector:4318/v1/traces; absent: nowhere."
+    )
+    trace_ratio: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the requests to trace whose callers leave that open."
+    )
+    headers_secret: HeadersSecret | None = Field(
+        default=None, description="Headers to log in with at the collector; absent: none."
+    )
+
+
 class Serving(Document):
     """How a node serves."""
 
+    device: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = Field(
+        default="auto",
+        description="What runs the model, where it works; else the processor, and the pod's /status says why.",
+    )
     threads: int = Field(default=1, ge=1, le=256, description="Threads of the inference session.")
     batching: Batching = Field(default=Batching(), description="Waiting requests run together.")
     host_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
@@ -104,4 +134,5 @@ class Serving(Document):
     cache_size: Quantity = Field(
         default=100 << 20, description="Disk for artifacts on each node; what serves and the last good one stay."
     )
+    otlp: Otlp | None = Field(default=None, description="Push metrics and traces; absent: pods are scraped.")
     samples: Samples | None = Field(default=None, description="Keep hard inputs for re-distillation; absent: off.")

@@ -240,6 +240,8 @@ OciUri = Annotated[str, Field(pattern=OCI_PATTERN, max_length=512)]
 """A repository that can be pushed to: ``oci://host[:port]/repository``."""
 
 WebhookUrl = Annotated[str, Field(pattern=WEBHOOK_PATTERN, max_length=512)]
+CollectorUrl = WebhookUrl
+"""Where pods push metrics or traces."""
 SecretKey = Annotated[str, Field(pattern=KEY_PATTERN, max_length=253)]
 VersionName = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=52)]
 ObjectName = Annotated[str, Field(pattern=LABEL_PATTERN, max_length=253)]

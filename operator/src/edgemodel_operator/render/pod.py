@@ -6,7 +6,7 @@ from typing import Any
 
 from edgemodel import series
 from edgemodel_operator.api.healing import Healing, WebhookKey
-from edgemodel_operator.api.serving import Registry, Resources, Serving
+from edgemodel_operator.api.serving import Otlp, Registry, Resources, Serving
 from edgemodel_operator.model.plan import Object
 
 USER = 65532
@@ -92,6 +92,20 @@ def protection(serving: Serving) -> tuple[list[Object], list[Object], list[Objec
         mounts.append({"name": "tokens", "mountPath": TOKEN_FOLDER, "readOnly": True})
         environment.append({"name": "EDGEMODEL_TOKENS", "value": f"{TOKEN_FOLDER}/{serving.token_secret.key}"})
     return volumes, mounts, environment
+
+
+def pushing(otlp: Otlp | None) -> list[Object]:
+    """Environment by which a pod pushes its metrics and traces."""
+    if otlp is None:
+        return []
+    told = {"EDGEMODEL_OTLP": otlp.metrics, "EDGEMODEL_OTLP_TRACES": otlp.traces}
+    environment: list[Object] = [{"name": name, "value": url} for name, url in told.items() if url is not None]
+    if otlp.traces is not None:
+        environment.append({"name": "EDGEMODEL_TRACE_RATIO", "value": f"{otlp.trace_ratio:g}"})
+    if (secret := otlp.headers_secret) is not None:
+        source = {"secretKeyRef": {"name": secret.name, "key": secret.key}}
+        environment.append({"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": source})
+    return environment
 
 
 def webhook_keys(healing: Healing) -> tuple[list[Object], list[Object]]:

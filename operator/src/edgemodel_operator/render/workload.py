@@ -2,6 +2,7 @@
 
 from edgemodel import series, wish
 from edgemodel_operator.api.resource import EdgeModel
+from edgemodel_operator.api.serving import Serving
 from edgemodel_operator.model.naming import SERVING, labels, wish_config_map
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child
@@ -10,6 +11,7 @@ from edgemodel_operator.render.pod import (
     SECURITY_CONTEXT,
     pod_spec,
     protection,
+    pushing,
     registry_access,
     resources,
     scratch,
@@ -145,7 +147,14 @@ def _environment(model: EdgeModel) -> list[Object]:
         {"name": "EDGEMODEL_BATCH_SIZE", "value": str(model.spec.serving.batching.max_size)},
         {"name": "EDGEMODEL_BATCH_DELAY", "value": f"{model.spec.serving.batching.max_delay:g}"},
         *capped,
+        *_device(model.spec.serving),
+        *pushing(model.spec.serving.otlp),
     ]
+
+
+def _device(serving: Serving) -> list[Object]:
+    """Nothing for the default: pods that were made before there was a choice need no restart."""
+    return [] if serving.device == "auto" else [{"name": "EDGEMODEL_DEVICE", "value": serving.device}]
 
 
 def _probe(path: str, *, period: int, failures: int) -> Object:
