@@ -7,6 +7,7 @@ from edgemodel.verbs import Asked, Verb
 from edgemodel_operator.api.answers import VerbAnswer
 from edgemodel_operator.api.states import DistillationPhase, VerbResult, VersionState
 from edgemodel_operator.api.status import VERBS_KEPT
+from tests.unit.operator.script import Lie
 from tests.unit.operator.world import World, digest, student
 
 
@@ -53,6 +54,16 @@ def test_a_cleared_version_goes_to_a_canary_first(quarantined: Plant) -> None:
     quarantined.annotate(clear_quarantine="v2")
     quarantined.until(lambda w: "v2" in w.serving())
     assert sum(len(edge.served) > served[name] for name, edge in quarantined.edges.items()) == 1
+
+
+def test_what_nodes_said_before_they_read_of_the_clearing_condemns_nothing_anew(plant: Plant) -> None:
+    plant.script.heal_locally = False
+    plant.script.bad[digest(2)] = "high-latency"
+    plant.until(lambda w: w.state("v2") is VersionState.QUARANTINED)
+    plant.script.lies = dict.fromkeys(plant.edges, Lie.STALE)  # each goes on to say: v2, high-latency
+    plant.annotate(clear_quarantine="v2")
+    plant.run(60)
+    assert plant.state("v2") is VersionState.CANARY
 
 
 def test_nodes_are_told_what_was_cleared_for_as_long_as_it_is(quarantined: Plant) -> None:

@@ -107,13 +107,17 @@ def confirm(observation: Observation, draft: Draft) -> Draft:
 
 
 def forgive(observation: Observation, draft: Draft) -> Observation:
-    """`observation` without what nodes refused before they read that a person had cleared it."""
+    """`observation` without what nodes said of a version before they read that a person had cleared it.
+
+    What they refused is forgotten. How the version did where it still served is neither for nor against it.
+    """
     cleared = {v.digest: v.cleared_in for v in draft.status.versions if v.cleared_in is not None}
     if not cleared:
         return observation
     reports = {
         name: replace(report, refused={d: why for d, why in report.refused.items() if _counts(report, cleared.get(d))})
         for name, report in observation.reports.items()
+        if _counts(report, cleared.get(report.digest or ""))
     }
     return replace(observation, reports=reports)
 
