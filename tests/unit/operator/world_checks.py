@@ -20,7 +20,8 @@ class Checks:
     """Judges the world after each tick; remembers what was barred and since when a claim is wrong."""
 
     barred: set[str] = field(default_factory=set)
-    denied: int = 0
+    denied: dict[str, int] = field(default_factory=dict)
+    """By node: steps for which it has not answered, though the status counts on it."""
 
     def safe(self, status: Status, wish: Wish | None, edges: dict[str, Edge], live_jobs: list[str]) -> None:
         """One Job; what failed does not serve; what served once serves."""
@@ -28,7 +29,8 @@ class Checks:
         self.barred |= {version.digest for version in status.versions if version.state in BARRED}
         self.barred -= {version.digest for version in status.versions if version.reason == "Exonerated"}
         self.barred -= {v.digest for v in status.versions if v.cleared_in and v.state not in BARRED}
-        for assignment in [] if wish is None else [wish.default, *wish.exceptions.values()]:
+        late = wish is not None and wish.revision < status.wish_revision  # its write was refused, and is tried again
+        for assignment in [] if wish is None or late else [wish.default, *wish.exceptions.values()]:
             assert assignment is not None, "nodes are told to serve nothing"
             assert assignment.active.digest not in self.barred, f"{assignment.active.name} is barred and wished"
             assert assignment.backup is None or assignment.backup.digest not in self.barred, "a backup is barred"
@@ -39,10 +41,11 @@ class Checks:
         """Once per step in which the operator could know: the status claims nothing that a probe denies for long."""
         ready = status.condition("Ready")
         claimed = ready is not None and ready.status == "True"
-        silent = [edge.name for edge in edges.values() if edge.in_sight and not edge.answers]
         more = status.nodes.ready > sum(edge.answers or not edge.in_sight for edge in edges.values())
-        self.denied = self.denied + 1 if (claimed and silent) or more else 0
-        assert self.denied <= PROBE_STEPS, f"{ready}, {status.nodes.summary} ready, but {silent} do not answer"
+        silent = [edge.name for edge in edges.values() if edge.in_sight and not edge.answers]
+        self.denied = {name: self.denied.get(name, 0) + 1 for name in silent if claimed or more}
+        long = [name for name, steps in self.denied.items() if steps > PROBE_STEPS]
+        assert not long, f"{ready}, {status.nodes.summary} ready, but {long} do not answer"
 
 
 def audit(observation: Observation, before: Status, after: Status, new_job: bool) -> None:
