@@ -11,10 +11,10 @@ import pytest
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY
 from tests.apiserver import scenarios
-from tests.apiserver.forked_operator import Nursery, nursery
 from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.nursery import Nursery, nursery
 from tests.apiserver.operator_process import FakePod, Operator, create_node
-from tests.apiserver.plain_api import administrator
+from tests.apiserver.plain_api import PlainApi, administrator
 from tests.apiserver.space import EDGE, V1, Space
 from tests.apiserver.theatre import NODES, Theatre
 
@@ -55,19 +55,27 @@ def nodes(kubectl: Kubectl) -> Iterator[None]:
 
 
 @pytest.fixture
-def space(kubectl: Kubectl, nodes: None, edgemodel_crd: None) -> Iterator[Space]:
+def plain_api(api_server: ControlPlane) -> Iterator[PlainApi]:
+    """The API server as the administrator, for what is asked often."""
+    api = PlainApi(api_server.server, administrator(api_server))
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def space(kubectl: Kubectl, plain_api: PlainApi, nodes: None, edgemodel_crd: None) -> Iterator[Space]:
     name = f"operator-{next(_numbers)}"
     assert kubectl.run("create", "namespace", name).returncode == 0
-    space = Space(kubectl, name)
+    space = Space(kubectl, plain_api, name)
     yield space
     space.run("delete", "em", "--all", "--wait=false")
     space.run("delete", "pods", "--all", "--force", "--grace-period=0")
 
 
 @pytest.fixture
-def stopped(kubectl: Kubectl, tmp_path: Path) -> Iterator[Operator]:
+def stopped(kubectl: Kubectl, operators: Nursery, tmp_path: Path) -> Iterator[Operator]:
     """An operator that was not started yet."""
-    operator = Operator(kubectl.kubeconfig, tmp_path)
+    operator = Operator(operators, kubectl.kubeconfig, tmp_path)
     yield operator
     operator.kill()
 

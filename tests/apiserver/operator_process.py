@@ -1,15 +1,16 @@
 """The real operator as a process against a real API server, and stand-ins for nodes and pods that no kubelet runs."""
 
+import itertools
 import json
 import os
+import random
 import signal
-import subprocess
-import sys
+import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import Any, TypeVar
 
 from edgemodel import series
 from edgemodel_operator.model import naming
-from lab.network import free_port
 from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.nursery import Nursery
 
 TOKEN = "webhook-secret"
 Body = dict[str, Any]
@@ -33,26 +34,43 @@ def wait_for(what: str, look: Callable[[], T], within: float = 30.0, say: Callab
             found = look()
             if found:
                 return found
-        except (AssertionError, KeyError, IndexError):
+        except (AssertionError, KeyError, IndexError) as error:
             if time.monotonic() > deadline:
-                raise
+                raise AssertionError(f"not within {within} s: {what}: {error!r}\n{say()}") from error
         assert time.monotonic() < deadline, f"not within {within} s: {what}\n{say()}"
         time.sleep(0.05)
 
 
+_PORTS = itertools.count(random.randint(12_000, 20_000))  # noqa: S311 (no secret)
+"""Below the ephemeral ports, which outgoing connections would take while an operator is dead; none is given twice."""
+
+
+def _steady_port() -> int:
+    """A port for the whole life of one operator, that nobody has now and no other operator gets."""
+    for number in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", number))
+            return number
+    raise AssertionError("the count has no end")
+
+
 @dataclass
 class Operator:
-    """`python -m edgemodel_operator`; end it with the `with` block, or kill it before."""
+    """One operator that may be killed and started again, with the same ports: a fork, see `nursery.py`."""
 
+    nursery: Nursery
     kubeconfig: Path
     folder: Path
-    process: subprocess.Popen[bytes] | None = None
-    webhook_port: int = field(default_factory=free_port)
-    metrics_port: int = field(default_factory=free_port)
+    namespaces: str = ""
+    """Those that it watches; empty: all."""
+    pid: int = 0
+    webhook_port: int = field(default_factory=_steady_port)
+    metrics_port: int = field(default_factory=_steady_port)
+    health_port: int = field(default_factory=_steady_port)
 
     @property
     def log(self) -> str:
-        """Everything it has said so far."""
+        """Everything that all of its processes said so far."""
         path = self.folder / "operator.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -76,45 +94,41 @@ class Operator:
         token.write_text(TOKEN)
         settings = {
             "KUBECONFIG": str(self.kubeconfig),
+            "OPERATOR_NAMESPACES": self.namespaces,
             "OPERATOR_INFERENCE_IMAGE": "registry/inference:1",
             "OPERATOR_DISTILL_IMAGE": "registry/distill:1",
             "OPERATOR_PROMETHEUS_URL": prometheus,
             "OPERATOR_SIGNAL_INTERVAL": "0.5",
             "OPERATOR_WEBHOOK_PORT": str(self.webhook_port),
             "OPERATOR_WEBHOOK_TOKEN_FILE": str(token),
-            "OPERATOR_HEALTH_PORT": str(free_port()),
+            "OPERATOR_HEALTH_PORT": str(self.health_port),
             "OPERATOR_METRICS_PORT": str(self.metrics_port),
         }
         starts = self.log.count('"event": "started"')
-        with (self.folder / "operator.log").open("ab") as log:
-            self.process = subprocess.Popen(  # ended by `kill` or `stop`
-                [sys.executable, "-m", "edgemodel_operator"],
-                env=os.environ | settings | variables,
-                stdout=log,
-                stderr=log,
-            )
+        self.pid = self.nursery.start_operator(settings | variables, self.folder / "operator.log")
         wait_for(
             "the operator starts", lambda: self.log.count('"event": "started"') > starts, say=lambda: self.log[-3000:]
         )
 
     def kill(self) -> None:
-        """SIGKILL: no time for anything."""
-        self._end(signal.SIGKILL, 10)
+        """SIGKILL: no time for anything; returns when it is gone."""
+        self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """SIGTERM; its exit status."""
-        return self._end(signal.SIGTERM, 15)
+        """SIGTERM, and SIGKILL where that is not enough; its exit status."""
+        return self._end(signal.SIGTERM)
 
-    def _end(self, number: signal.Signals, within: float) -> int:
-        process, self.process = self.process, None
-        if process is None:
+    def replace(self) -> None:
+        """Kill it and start another."""
+        self.kill()
+        self.start()
+
+    def _end(self, number: signal.Signals) -> int:
+        pid, self.pid = self.pid, 0
+        if not pid:
             return 0
-        process.send_signal(number)
-        try:
-            return process.wait(within)
-        finally:
-            process.kill()
-            process.wait()
+        os.kill(pid, number)
+        return self.nursery.end(pid, within=15)
 
 
 @dataclass

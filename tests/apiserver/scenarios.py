@@ -16,17 +16,15 @@ from typing import Any
 from edgemodel import wish as wish_document
 from edgemodel.wish import Wish
 from tests.apiserver.fault_proxy import FaultProxy
-from tests.apiserver.forked_operator import ForkedOperator
-from tests.apiserver.operator_process import TOKEN, wait_for
+from tests.apiserver.operator_process import TOKEN, Operator, wait_for
 from tests.apiserver.plain_api import Body, PlainApi
+from tests.apiserver.space import REST
 from tests.apiserver.stand_in import MODEL, StandIn
 from tests.unit.operator.plant import artifact, digest, student
 
 EDGE = {"proof": "edge"}
 V1, V2 = artifact("v1", 1), artifact("v2", 2)
 GROUP = "/apis/edgemodel.dev/v1alpha1"
-REST = 1.6
-"""Seconds without a write after which the operator is at rest: three readings of the signals."""
 HEAL = ("fault", "action", "from", "to", "verdict")
 PATIENCE = 60.0
 """Seconds within which an operator that was killed anywhere has caught up."""
@@ -39,7 +37,7 @@ class Run:
     api: PlainApi
     namespace: str
     proxy: FaultProxy
-    operator: ForkedOperator
+    operator: Operator
     stand_in: StandIn
     lock: threading.Lock = field(default_factory=threading.Lock)
 

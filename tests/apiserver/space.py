@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgemodel import wish
+from edgemodel_operator.cluster.client import RESOURCES
 from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.operator_process import TOKEN, Operator
+from tests.apiserver.plain_api import PlainApi, RefusedError
 
 EDGE = {"operator-tests": "edge"}
 V1, V2 = ({"name": f"v{i}", "uri": "oci://registry:5000/m", "digest": f"sha256:{i:064x}"} for i in (1, 2))
 CHILDREN = ("configmap/digits-wish", "daemonset/digits", "service/digits")
+REST = 1.6
+"""Seconds without a write after which the operator is at rest: three readings of the signals."""
+WORDS = {"em": RESOURCES["EdgeModel"]} | {kind.lower(): resource for kind, resource in RESOURCES.items()}
 
 Body = dict[str, Any]
 
@@ -42,17 +47,26 @@ def edgemodel(**spec: Any) -> Body:
 
 
 class Space:
-    """A namespace of its own."""
+    """A namespace of its own; what is asked again and again is asked without starting a command."""
 
-    def __init__(self, kubectl: Kubectl, name: str) -> None:
-        self.kubectl, self.name = kubectl, name
+    def __init__(self, kubectl: Kubectl, api: PlainApi, name: str) -> None:
+        self.kubectl, self.api, self.name = kubectl, api, name
 
     def apply(self, body: Body) -> None:
         applied = self.kubectl.apply(body, "-n", self.name)
         assert applied.returncode == 0, applied.stderr
 
     def get(self, what: str) -> Body:
-        return self.kubectl.get(what, "-n", self.name)
+        """An object, for example ``configmap/digits-wish``, or a list."""
+        found = self.look(what)
+        if found is None:
+            raise RefusedError(f"{what}: not found")
+        return found
+
+    def look(self, what: str) -> Body | None:
+        """The same; None where it is not there."""
+        word, _, name = what.partition("/")
+        return self.api.get(WORDS[word].path(self.name, name))
 
     def run(self, *arguments: str) -> str:
         answer = self.kubectl.run(*arguments, "-n", self.name)
@@ -79,7 +93,7 @@ def installed(space: Space) -> bool:
     return all(space.get(child) for child in CHILDREN) and space.status()["observedGeneration"] > 0
 
 
-def at_rest(space: Space, objects: Sequence[str] = ("em/digits", *CHILDREN), seconds: float = 2.0) -> dict[str, str]:
+def at_rest(space: Space, objects: Sequence[str] = ("em/digits", *CHILDREN), seconds: float = REST) -> dict[str, str]:
     """Resource versions that stood still for `seconds`."""
     since, seen = time.monotonic(), space.versions(objects)
     deadline = since + 30

@@ -1,20 +1,16 @@
 """The operator as a process with exactly the rights that the chart gives it: it reconciles, and is refused nothing."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY
-from lab.network import free_port
-from lab.shell import wait_for
 from tests.apiserver.helm import NAMESPACE, Helm
 from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.nursery import Nursery
+from tests.apiserver.operator_process import Operator, wait_for
 
 pytestmark = pytest.mark.apiserver
 
@@ -42,29 +38,15 @@ def kubectl(plane: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture(scope="module")
-def operator(plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The operator's process, signed in as the chart's service account; what it logs."""
-    folder = tmp_path_factory.mktemp("operator")
-    (folder / "token").write_text("0123456789abcdef")
-    ports = {f"OPERATOR_{name}_PORT": str(free_port()) for name in ("WEBHOOK", "HEALTH", "METRICS")}
-    environment = {
-        **os.environ,
-        **ports,
-        "KUBECONFIG": str(plane.client(ACCOUNT, ["system:serviceaccounts"])),
-        "OPERATOR_INFERENCE_IMAGE": "edgemodel-inference:test",
-        "OPERATOR_DISTILL_IMAGE": "edgemodel-distill:test",
-        "OPERATOR_WEBHOOK_TOKEN_FILE": str(folder / "token"),
-        "OPERATOR_SIGNAL_INTERVAL": "1",
-    }
-    log = folder / "log"
-    with log.open("w") as stream:
-        command = [sys.executable, "-m", "edgemodel_operator"]
-        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
-        try:
-            yield log
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+def operator(
+    plane: ControlPlane, kubectl: Kubectl, operators: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """The operator's process, signed in as the chart's service account."""
+    account = plane.client(ACCOUNT, ["system:serviceaccounts"])
+    operator = Operator(operators, account, tmp_path_factory.mktemp("operator"))
+    operator.start()
+    yield operator
+    operator.kill()
 
 
 def refusals(plane: ControlPlane) -> list[str]:
@@ -81,23 +63,23 @@ def exists(kubectl: Kubectl, *arguments: str) -> bool:
     return kubectl.run("get", *arguments).returncode == 0
 
 
-def test_it_makes_the_children_and_writes_the_status(operator: Path, kubectl: Kubectl) -> None:
+def test_it_makes_the_children_and_writes_the_status(operator: Operator, kubectl: Kubectl) -> None:
     def done() -> bool:
         seen = kubectl.get("em", "digits")["status"]["observedGeneration"] == 1
         return seen and exists(kubectl, "daemonset/digits", "service/digits", "configmap/digits-wish")
 
-    wait_for(f"children and status; log in {operator}", done, 30)
+    wait_for("children and status", done, say=lambda: operator.log[-3000:])
 
 
-def test_it_changes_a_daemon_set_for_a_deployment(operator: Path, kubectl: Kubectl) -> None:
+def test_it_changes_a_daemon_set_for_a_deployment(operator: Operator, kubectl: Kubectl) -> None:
     patch = '{"spec": {"placement": {"mode": "Replicas", "replicas": 2}}}'
     assert kubectl.run("patch", "em", "digits", "--type=merge", f"--patch={patch}").returncode == 0
 
     def done() -> bool:
         return exists(kubectl, "deployment/digits") and not exists(kubectl, "daemonset/digits")
 
-    wait_for(f"a Deployment and no DaemonSet; log in {operator}", done, 30)
+    wait_for("a Deployment and no DaemonSet", done, say=lambda: operator.log[-3000:])
 
 
-def test_it_asks_for_nothing_that_it_may_not_have(operator: Path, plane: ControlPlane) -> None:
-    assert refusals(plane) == [], f"log in {operator}"
+def test_it_asks_for_nothing_that_it_may_not_have(operator: Operator, plane: ControlPlane) -> None:
+    assert refusals(plane) == [], operator.log[-3000:]

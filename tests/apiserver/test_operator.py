@@ -63,7 +63,7 @@ def test_the_mode_of_placement_may_change(space: Space) -> None:
     wait_for("children", lambda: installed(space))
     space.apply(edgemodel(placement={"mode": "Replicas", "replicas": 2}))
     wait_for("a Deployment", lambda: space.get("deployment/digits")["spec"]["replicas"] == 2)
-    wait_for("no DaemonSet", lambda: "NotFound" in space.kubectl.run("get", "ds/digits", "-n", space.name).stderr)
+    wait_for("no DaemonSet", lambda: space.look("daemonset/digits") is None)
 
 
 @pytest.mark.usefixtures("operator")
@@ -81,7 +81,7 @@ def test_what_serves_stays_until_the_other_mode_serves(space: Space) -> None:
     wait_for("one replica", lambda: "1 of 2 replicas" in str(space.status()["conditions"]))
     assert space.get("daemonset/digits")["metadata"]["uid"] == uid
     nodes[1].create(space.kubectl, "digits", space.name, {"kind": "ReplicaSet", "uid": uid})
-    wait_for("no DaemonSet", lambda: "NotFound" in space.kubectl.run("get", "ds/digits", "-n", space.name).stderr)
+    wait_for("no DaemonSet", lambda: space.look("daemonset/digits") is None)
 
 
 @pytest.mark.usefixtures("operator")

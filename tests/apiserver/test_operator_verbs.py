@@ -7,17 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgemodel import wish
 from lab.control_plane import ControlPlane
 from lab.home import Home
 from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.nursery import Nursery
 from tests.apiserver.operator_process import FakePod, Operator, create_node, patch_status, wait_for
+from tests.apiserver.plain_api import PlainApi
+from tests.apiserver.space import Space
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("edgemodel_crd")]
 
@@ -44,37 +45,28 @@ _numbers = itertools.count(1)
 Body = dict[str, Any]
 
 
-class Plant:
+class Plant(Space):
     """A namespace with one EdgeModel, the one node's pod, and the command as a user runs it."""
 
-    def __init__(self, kubectl: Kubectl, namespace: str, pod: FakePod) -> None:
-        self.kubectl, self.namespace, self.pod = kubectl, namespace, pod
+    def __init__(self, kubectl: Kubectl, api: PlainApi, nursery: Nursery, pod: FakePod) -> None:
+        super().__init__(kubectl, api, f"verbs-{next(_numbers)}")
+        self.nursery, self.pod = nursery, pod
 
     def edgemodel(self, *arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
         """``edgemodel …``; its exit status, stdout, stderr."""
-        options = ["--kubeconfig", str(kubeconfig or self.kubectl.kubeconfig), "-n", self.namespace]
-        command = [sys.executable, "-m", "edgemodel_cli", *arguments, *options]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        options = ["--kubeconfig", str(kubeconfig or self.kubectl.kubeconfig), "-n", self.name]
+        return self.nursery.run_command(*arguments, *options)
 
     def serve(self, version: Body, **faults: bool) -> None:
         """The node answers from `version`, and says which wish it has carried out."""
-        self.pod.serve("digits", self.namespace, version, **faults)
-
-    def status(self) -> Body:
-        status: Body = self.kubectl.get("em/digits", "-n", self.namespace).get("status", {})
-        return status
-
-    def wish(self) -> wish.Wish:
-        body = self.kubectl.get("configmap/digits-wish", "-n", self.namespace)
-        return wish.parse(body["data"][wish.FILE_NAME])
+        self.pod.serve("digits", self.name, version, **faults)
 
     def serving(self) -> str:
         default = self.wish().default
         return "" if default is None else default.active.name
 
     def annotate(self, value: str) -> None:
-        answer = self.kubectl.run("annotate", "--overwrite", "em/digits", value, "-n", self.namespace)
-        assert answer.returncode == 0, answer.stderr
+        self.run("annotate", "--overwrite", "em/digits", value)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,28 +77,25 @@ def node(kubectl: Kubectl) -> Iterator[None]:
 
 
 @pytest.fixture
-def unattended(kubectl: Kubectl) -> Iterator[Plant]:
+def unattended(kubectl: Kubectl, plain_api: PlainApi, operators: Nursery) -> Iterator[Plant]:
     """No operator; the node answers from v2."""
-    namespace = f"verbs-{next(_numbers)}"
-    assert kubectl.run("create", "namespace", namespace).returncode == 0
-    with ExitStack() as stack:
-        pod = FakePod("verb-1", "127.0.82.1")
-        plant = Plant(kubectl, namespace, pod)
-        stack.enter_context(pod.listening())
-        pod.create(kubectl, "digits", namespace)
+    pod = FakePod("verb-1", "127.0.82.1")
+    plant = Plant(kubectl, plain_api, operators, pod)
+    assert kubectl.run("create", "namespace", plant.name).returncode == 0
+    with pod.listening():
+        pod.create(kubectl, "digits", plant.name)
         plant.serve(V2, low_confidence=False)
         body = {"apiVersion": "edgemodel.dev/v1alpha1", "kind": "EdgeModel", "metadata": {"name": "digits"}}
-        applied = kubectl.apply(body | {"spec": SPEC}, "-n", namespace)
-        assert applied.returncode == 0, applied.stderr
+        plant.apply(body | {"spec": SPEC})
         yield plant
-        kubectl.run("delete", "em", "--all", "--wait=false", "-n", namespace)
-        kubectl.run("delete", "pods", "--all", "--force", "--grace-period=0", "-n", namespace)
+        plant.run("delete", "em", "--all", "--wait=false")
+        plant.run("delete", "pods", "--all", "--force", "--grace-period=0")
 
 
 @pytest.fixture
-def plant(unattended: Plant, tmp_path: Path) -> Iterator[Plant]:
+def plant(unattended: Plant, operators: Nursery, tmp_path: Path) -> Iterator[Plant]:
     """The operator runs; v2 serves and was proved good."""
-    operator = Operator(unattended.kubectl.kubeconfig, tmp_path)
+    operator = Operator(operators, unattended.kubectl.kubeconfig, tmp_path, unattended.name)
     operator.start()
     try:
         wait_for(
@@ -139,7 +128,7 @@ def test_a_person_rolls_back_and_the_same_annotation_again_changes_nothing(plant
     assert (answer.returncode, answer.stdout) == (0, "v2 → v1 on every node at once\n"), answer.stderr
     wait_for("v1", lambda: plant.serving() == "v1")
     plant.serve(V1, low_confidence=False)
-    value = plant.kubectl.get("em/digits", "-n", plant.namespace)["metadata"]["annotations"]
+    value = plant.get("em/digits")["metadata"]["annotations"]
     plant.annotate("edgemodel.dev/rollback-to=v2@other")
     wait_for("v2", lambda: plant.serving() == "v2")
     plant.annotate(f"edgemodel.dev/rollback-to={value['edgemodel.dev/rollback-to']}")
@@ -159,14 +148,14 @@ def test_an_unknown_version_ends_with_one_line_and_changes_nothing(plant: Plant)
 def test_a_person_starts_a_distillation(plant: Plant) -> None:
     answer = plant.edgemodel("redistill", "digits")
     assert answer.returncode == 0, answer.stderr
-    (job,) = wait_for("a Job", lambda: plant.kubectl.get("jobs", "-n", plant.namespace)["items"])
+    (job,) = wait_for("a Job", lambda: plant.get("job")["items"])
     assert answer.stdout == f"{job['metadata']['name']} trains distilled-1\n"
 
 
 def test_while_paused_a_new_wish_waits(plant: Plant) -> None:
     assert plant.edgemodel("pause", "digits", "--reason", "line 3").returncode == 0
     patch = '{"spec": {"version": "v1", "backup": null}}'
-    plant.kubectl.run("patch", "em/digits", "--type=merge", f"--patch={patch}", "-n", plant.namespace)
+    plant.run("patch", "em/digits", "--type=merge", f"--patch={patch}")
     asked = plant.edgemodel("rollback", "digits", "v1", "--timeout", "1")
     assert asked.returncode == 4
     assert "it is paused, and answers when it is resumed: edgemodel resume digits" in asked.stderr
@@ -181,7 +170,7 @@ def test_without_an_operator_nobody_waits_for_ever(unattended: Plant) -> None:
     assert answer.returncode == 4
     assert answer.stderr == (
         "edgemodel: digits: asked, and no answer within 0.5 s: see that the operator runs: "
-        f"edgemodel doctor digits -n {unattended.namespace}\n"
+        f"edgemodel doctor digits -n {unattended.name}\n"
     )
 
 
@@ -198,13 +187,13 @@ def test_status_exits_with_0_where_all_are_ready(plant: Plant) -> None:
 
 
 def test_status_w_prints_again_when_something_changes(unattended: Plant, tmp_path: Path) -> None:
-    options = ["--kubeconfig", str(unattended.kubectl.kubeconfig), "-n", unattended.namespace]
+    options = ["--kubeconfig", str(unattended.kubectl.kubeconfig), "-n", unattended.name]
     with (tmp_path / "out").open("wb") as out:
         command = [sys.executable, "-m", "edgemodel_cli", "status", "-w", *options]
         process = subprocess.Popen(command, stdout=out, env=os.environ | {"PYTHONUNBUFFERED": "1"})
         try:
             wait_for("the first table", lambda: (tmp_path / "out").read_text().count("NAME") == 1)
-            patch_status(unattended.kubectl, "em/digits", {"version": "v2"}, "-n", unattended.namespace)
+            patch_status(unattended.kubectl, "em/digits", {"version": "v2"}, "-n", unattended.name)
             wait_for("the second table", lambda: (tmp_path / "out").read_text().count("NAME") == 2)
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 3
@@ -218,7 +207,7 @@ def test_a_question_may_be_asked_without_waiting(unattended: Plant) -> None:
     assert answer.returncode == 0, answer.stderr
     asked = json.loads(answer.stdout)
     assert (asked["verb"], asked["result"]) == ("redistill", "Asked")
-    body = unattended.kubectl.get("em/digits", "-n", unattended.namespace)
+    body = unattended.get("em/digits")
     assert asked["token"] in body["metadata"]["annotations"]["edgemodel.dev/redistill"]
 
 
@@ -230,7 +219,7 @@ def test_nothing_to_approve_is_refused(plant: Plant) -> None:
 
 def test_a_person_promotes_a_rollout_to_every_node(plant: Plant) -> None:
     patch = '{"spec": {"version": "v1", "backup": null}}'
-    plant.kubectl.run("patch", "em/digits", "--type=merge", f"--patch={patch}", "-n", plant.namespace)
+    plant.run("patch", "em/digits", "--type=merge", f"--patch={patch}")
     wait_for("a canary", lambda: plant.status()["rollout"]["to"] == "v1")
     plant.serve(V1, low_confidence=False)
     answer = plant.edgemodel("promote", "digits", "--all")
@@ -266,7 +255,7 @@ def test_a_name_that_is_nearly_right_is_proposed(unattended: Plant) -> None:
 def test_kubectl_completes_names_and_versions(plant: Plant) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "KUBECONFIG": str(plant.kubectl.kubeconfig)}
-    command = [str(Home.default().bin / "kubectl"), "__complete", "edgemodel", "rollback", "-n", plant.namespace]
+    command = [str(Home.default().bin / "kubectl"), "__complete", "edgemodel", "rollback", "-n", plant.name]
 
     def proposals(*words: str) -> list[str]:
         answer = subprocess.run(
@@ -288,7 +277,7 @@ def test_what_there_is_to_see_is_printed(plant: Plant, command: str) -> None:
 def test_it_is_a_plugin_of_kubectl(unattended: Plant) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "KUBECONFIG": str(unattended.kubectl.kubeconfig)}
-    command = [str(Home.default().bin / "kubectl"), "edgemodel", "status", "digits", "-n", unattended.namespace]
+    command = [str(Home.default().bin / "kubectl"), "edgemodel", "status", "digits", "-n", unattended.name]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert "CONDITION" in answer.stdout, answer.stderr
 
@@ -297,7 +286,7 @@ def test_what_is_not_there_is_named(unattended: Plant) -> None:
     answer = unattended.edgemodel("explain", "nobody")
     assert (answer.returncode, answer.stderr) == (
         1,
-        f"edgemodel: edgemodel {unattended.namespace}/nobody: not found\n",
+        f"edgemodel: edgemodel {unattended.name}/nobody: not found\n",
     )
 
 

@@ -12,6 +12,7 @@ from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY
 from tests.apiserver.helm import CHART, NAMESPACE, RELEASE, Helm
 from tests.apiserver.kubectl import Kubectl
+from tests.apiserver.nursery import Nursery
 from tests.apiserver.operator_process import Operator, wait_for
 
 pytestmark = pytest.mark.apiserver
@@ -64,9 +65,9 @@ def kubectl(plane: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture
-def operator(plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> Iterator[Operator]:
+def operator(plane: ControlPlane, kubectl: Kubectl, operators: Nursery, tmp_path: Path) -> Iterator[Operator]:
     """Signed in as the chart's service account, with the variables that the chart sets."""
-    operator = Operator(plane.client(ACCOUNT, ["system:serviceaccounts"]), tmp_path)
+    operator = Operator(operators, plane.client(ACCOUNT, ["system:serviceaccounts"]), tmp_path)
     operator.start(**{name: value for name, value in chart_variables(plane).items() if "RULE" in name})
     yield operator
     operator.kill()
