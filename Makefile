@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := core registry operator inference_pod distill_job cli
 OWN := $(foreach name,core registry operator inference distill cli,--no-emit-package edgemodel-$(name))
+# Two processes: the tests of the lab's cluster, which mostly wait, and the others beside them.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
@@ -45,10 +47,11 @@ test: setup check  ## all tests: unit, contract, real API server, real nodes
 	@$(BIN)/python -m lab build
 	@$(BIN)/python -m lab up
 	@$(BIN)/python -m lab images
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/apiserver tests/e2e
+	@echo "test: two processes side by side; tail -f build/e2e.log shows what happens on the nodes"
+	@$(PYTEST) tests/e2e tests/unit tests/contract tests/apiserver
 
 test-quick: setup  ## unit and contract tests only: no cluster, a few minutes
-	@$(BIN)/python -m pytest tests/unit tests/contract
+	@$(PYTEST) tests/unit tests/contract
 
 test-long: setup  ## the tests that take minutes, and are not in `make test`: long simulations, every kill point
 	@$(BIN)/python -m lab build

@@ -38,7 +38,7 @@ class Story:
         """Apply the sample, wait until it is Ready, send real digits and print answers."""
         self.say("serve: kubectl apply -f manifests/samples/digits.yaml")
         self.plant.make_namespace(self.namespace)
-        self.kube.apply(self.plant.sample(self.namespace))
+        self.kube.apply(self.sample())
         self.await_status("Ready", lambda s: condition(s, "Ready") == "True", 120)
         self._print_table()
         modes = ("traffic-clean", "traffic-drifted", "clean")
@@ -145,6 +145,10 @@ class Story:
         """One line of the timeline."""
         self.progress.say(text)
 
+    def sample(self) -> Object:
+        """The EdgeModel to begin with."""
+        return self.plant.sample(self.namespace)
+
     def wish(self, name: str, versions: list[str]) -> None:
         """Apply the spec with other versions and another wish, as a user or GitOps would."""
         self.kube.apply(self._spec_again(name, versions))
@@ -173,7 +177,7 @@ class Story:
         return found
 
     def _spec_again(self, name: str, versions: list[str]) -> Object:
-        body = self.plant.sample(self.namespace)
+        body = self.sample()
         body["spec"]["versions"] = [self.plant.version(each) for each in versions]
         body["spec"]["version"] = name
         return body

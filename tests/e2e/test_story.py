@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.demo.kube import Object
 from lab.demo.plant import RELEASE, SYSTEM, Plant
 from lab.demo.story import Story
 from lab.progress import Progress
@@ -13,9 +14,19 @@ pytestmark = pytest.mark.e2e
 
 
 class DisturbedStory(Story):
-    """The operator's pod is killed without grace whenever the status first says one of `kill_at`."""
+    """The operator's pod is killed without grace whenever the status first says one of `kill_at`.
+
+    Detectors look twice as often as in the sample, and holds are half as long: the same story in less time.
+    """
 
     kill_at = ("v2 is on its canary", "a fault is blamed on the input", "the Job is made", "a student passed its gates")
+
+    def sample(self) -> Object:
+        body = super().sample()
+        body["spec"]["health"]["interval"] = "1s"
+        body["spec"]["healing"]["settle"] = "10s"
+        body["spec"]["rollout"]["steps"] = [{"nodes": 1, "hold": "10s"}]
+        return body
 
     def say(self, text: str) -> None:
         super().say(text)
