@@ -185,6 +185,17 @@ REFUSED: dict[str, tuple[Callable[[Body], None], str, str]] = {
         "spec.distillation.push",
         "want an address such as oci://",
     ),
+    "trusted key of another kind": (
+        put("registry.trustedKeys", ["MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"]),
+        "spec.registry.trustedKeys[0]",
+        "want an Ed25519 public key in one line",
+    ),
+    "trusted keys, and nothing to sign students with": (
+        put("registry.trustedKeys", ["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="]),
+        "spec.distillation.signingSecret",
+        "want a Secret with a private key, for example name: signing-key",
+    ),
+    "trusted keys, and none": (put("registry.trustedKeys", []), "spec.registry.trustedKeys", "at least 1 items"),
     "size of no unit that exists": (
         put("serving.cacheSize", "100 MB"),
         "spec.serving.cacheSize",

@@ -92,7 +92,7 @@ def needs(_facts: Facts, about: ModelFacts) -> Iterator[Finding]:
         if there is False:
             kind = "secret generic" if kind == "Secret" else kind.lower()
             create = f"kubectl create {kind} {name} -n {about.model.namespace} …"
-            yield fail("references", f"{what} is not there: pods that mount it cannot start", create)
+            yield fail("references", f"{what} is not there: pods that need it cannot work", create)
         elif there is True:
             yield ok("references", f"{what} is there")
 

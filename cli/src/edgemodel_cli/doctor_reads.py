@@ -131,13 +131,14 @@ def _model(cluster: Cluster, model: Seen) -> ModelFacts:
 
 def _needs(model: Seen) -> list[tuple[str, str]]:
     registry, serving = model.spec.get("registry") or {}, model.spec.get("serving") or {}
-    cloud = model.spec.get("cloud") or {}
+    cloud, distillation = model.spec.get("cloud") or {}, model.spec.get("distillation") or {}
     named = (
         ("Secret", (registry.get("pullSecret") or {}).get("name")),
         ("ConfigMap", (registry.get("caBundle") or {}).get("configMap")),
         ("Secret", (serving.get("tls") or {}).get("secret")),
         ("Secret", (serving.get("tokenSecret") or {}).get("name")),
         ("Secret", (cloud.get("tokenSecret") or {}).get("name")),
+        ("Secret", (distillation.get("signingSecret") or {}).get("name")),
     )
     return [(kind, str(name)) for kind, name in named if name]
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from edgemodel.document import Digest, Document, Uri, describe
+from edgemodel.signature import TrustedKeys
 
 ORDER_VARIABLE = "EDGEMODEL_DISTILL_ORDER"
 """Environment variable of the Job's container that holds the order as JSON."""
@@ -186,6 +187,8 @@ class Order(Training):
     """Further unlabelled samples, by digest: all of them must be there."""
     push: Uri
     """Where an accepted student goes: a repository, or a folder that it then is."""
+    trusted_keys: TrustedKeys | None = None
+    """Teacher, data set and parent must be signed by one of them; None: nobody needs to sign."""
 
 
 def parse(text: str | bytes) -> Order:

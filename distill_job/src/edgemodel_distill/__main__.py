@@ -14,6 +14,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ student: {architecture: tiny-cnn, width: 16}
 epochs: 20
 gates: {minAccuracy: 0.9}
 output: student              # becomes the student's bundle; or push: oci://host/repository
+# signingKey: plant.key      # signs the student: edgemodel key create makes one
 """
 
 GRACE_S = 4
@@ -100,6 +102,8 @@ def _run_config(file: Path) -> Outcome:
 
     wanted, folder = local.read(file)
     settings = Settings.read(os.environ)
+    if wanted.signing_key is not None:
+        settings = replace(settings, signing_key=folder / wanted.signing_key)
     # Not a temporary folder: what an interrupted run left is used by the next one.
     work = (settings.work or folder / WORK_FOLDER / file.stem).resolve()
     order = local.order_of(wanted, folder, work / "given", _client(settings))
@@ -113,14 +117,15 @@ def _run_config(file: Path) -> Outcome:
 
 def _distil(order: Order, settings: Settings, work: Path) -> Outcome:
     # Imported late: PyTorch takes seconds, and SIGTERM has to be heard from the first.
-    from edgemodel_distill import job, metrics, progress  # noqa: PLC0415
+    from edgemodel_distill import job, metrics, progress, trust  # noqa: PLC0415
 
+    key = trust.signing_key(order, settings)
     watch = progress.watch_for(sys.stdout)
     with (
         heartbeat.watched(settings.patience, lambda: _give_up(settings.patience)),
         metrics.served(watch, order.name, settings) as told,
     ):
-        return job.run(order, _client(settings), work, told, settings.threads)
+        return job.run(order, _client(settings), work, told, threads=settings.threads, key=key)
 
 
 def _give_up(patience: int) -> None:

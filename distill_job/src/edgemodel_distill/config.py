@@ -61,6 +61,8 @@ class Settings:
     """Folder for downloads and the candidate; None: a temporary one."""
     registry_ca: Path | None = None
     docker_config: Path | None = None
+    signing_key: Path | None = None
+    """Private key that an accepted student is signed with; None: it is not."""
     threads: int = 1
     metrics_port: int | None = None
     """Where /metrics answers; None: nowhere."""
@@ -71,9 +73,9 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
-        """The settings in EDGEMODEL_WORK, _REGISTRY_CA, _DOCKER_CONFIG, _THREADS, _PATIENCE and _METRICS_PORT.
+        """The settings in EDGEMODEL_WORK, _REGISTRY_CA, _DOCKER_CONFIG, _SIGNING_KEY, _THREADS, _PATIENCE, and so on.
 
-        With a port, EDGEMODEL_NAME, _NAMESPACE and _NODE are the labels of the metrics.
+        With a port in EDGEMODEL_METRICS_PORT, EDGEMODEL_NAME, _NAMESPACE and _NODE are the labels of the metrics.
 
         Raises:
             BadSettings: names the variable.
@@ -84,6 +86,7 @@ class Settings:
             work=_path(environment.get("EDGEMODEL_WORK")),
             registry_ca=_path(environment.get("EDGEMODEL_REGISTRY_CA")),
             docker_config=_path(environment.get("EDGEMODEL_DOCKER_CONFIG")),
+            signing_key=_path(environment.get("EDGEMODEL_SIGNING_KEY")),
             threads=_number("EDGEMODEL_THREADS", environment.get("EDGEMODEL_THREADS") or "1"),
             patience=_number("EDGEMODEL_PATIENCE", environment.get("EDGEMODEL_PATIENCE") or "1800"),
             metrics_port=_number("EDGEMODEL_METRICS_PORT", port) if port else None,

@@ -5,6 +5,7 @@ DistillError
 ├── Teacher-, Dataset-, Samples-, ParentMissing     the registry or disk has no such artifact
 ├── Teacher-, Dataset-, Samples-, ParentInvalid     the artifact is there, and is not what it should be
 ├── Teacher-, ParentMismatch     input shape or number of classes differ from the others'
+├── SignatureMissing, SignatureInvalid     no trusted key signed the artifact
 ├── ArtifactCorrupt, ArtifactTooLarge
 ├── RegistryUnreachable          worth another try later
 ├── RegistryUnauthorised, RegistryRefused
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+import edgemodel_registry
 from edgemodel_registry import (
     ArtifactInvalid,
     ArtifactMissing,
@@ -95,6 +97,14 @@ class ParentMismatch(DistillError):
     """The serving student's input shape or number of classes is not the teacher's."""
 
 
+class SignatureMissing(DistillError):
+    """Nobody signed the artifact, and the order trusts signed ones only."""
+
+
+class SignatureInvalid(DistillError):
+    """None of the artifact's signatures is by a key that the order trusts."""
+
+
 class ArtifactCorrupt(DistillError):
     """The bytes are not those that the digest names."""
 
@@ -154,6 +164,8 @@ _BY_REGISTRY_ERROR: dict[type[RegistryError], type[DistillError]] = {
     Refused: RegistryRefused,
     Unreachable: RegistryUnreachable,
     SettingsInvalid: BadSettings,
+    edgemodel_registry.SignatureMissing: SignatureMissing,
+    edgemodel_registry.SignatureInvalid: SignatureInvalid,
 }
 
 

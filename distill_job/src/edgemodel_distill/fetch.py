@@ -11,6 +11,7 @@ from edgemodel_distill import errors
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.data import Floats, Labelled, read_dataset, read_samples, unique, unique_labelled
 from edgemodel_distill.errors import translating
+from edgemodel_distill.trust import check_signed
 from edgemodel_registry import ArtifactInvalid, ArtifactMissing, Client
 from edgemodel_registry.folder import read_card
 
@@ -54,6 +55,7 @@ def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients
     Raises:
         DistillError: names the artifact.
     """
+    _check_signatures(order, client)
     teacher = _teacher(order.teacher, client, work / "teacher", threads)
     dataset = _dataset(order.dataset, client, work / "dataset")
     _check_dataset(dataset, teacher)
@@ -64,6 +66,19 @@ def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients
     edge = _edge(order, client, work / "samples", teacher.input_shape)
     known = unique_labelled(dataset)
     return Ingredients(teacher, known, edge, parent, edge.repeated + len(dataset) - len(known))
+
+
+def _check_signatures(order: Order, client: Client) -> None:
+    """Of what people made, before any of it is fetched; what nodes sampled has no key, and no labels either."""
+    missing = {
+        "teacher": (order.teacher, errors.TeacherMissing),
+        "dataset": (order.dataset, errors.DatasetMissing),
+        "parent": (order.parent, errors.ParentMissing),
+    }
+    for what, (source, kind) in missing.items():
+        if source is not None:
+            with translating(what, missing=kind, invalid=errors.SignatureInvalid):
+                check_signed(order, source, client)
 
 
 def _teacher(source: Source, client: Client, folder: Path, threads: int) -> Classifier:

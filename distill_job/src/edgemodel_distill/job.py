@@ -15,12 +15,15 @@ from edgemodel_distill.progress import Watch
 from edgemodel_distill.report import Story
 from edgemodel_distill.teach import Lesson, teach
 from edgemodel_registry import Client
+from edgemodel_registry.signing import SigningKey
 
 CANDIDATE = "candidate"
 """Folder of the student's bundle in the work folder; a refused one stays there to be looked at."""
 
 
-def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1) -> Outcome:
+def run(  # noqa: PLR0913 (what, with what, where)
+    order: Order, client: Client, work: Path, watch: Watch, *, threads: int = 1, key: SigningKey | None = None
+) -> Outcome:
     """Distil what `order` asks for, and push it if the gates let it.
 
     Args:
@@ -29,6 +32,7 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
         work: folder for downloads and the candidate.
         watch: is told the progress.
         threads: of training and of every measurement.
+        key: signs the student that is pushed.
 
     Returns:
         Accepted with the pushed digest; Rejected, or TeacherUnfit before any training, with nothing pushed. All with
@@ -75,7 +79,7 @@ def run(order: Order, client: Client, work: Path, watch: Watch, threads: int = 1
     if not best.passed:
         return _rejected(result)
     watch.stage("Publishing")
-    publish.publish(work / CANDIDATE, digest, order.push, client)
+    publish.publish(work / CANDIDATE, digest, order.push, client, key)
     return _accepted(digest, result)
 
 

@@ -23,6 +23,8 @@ class Wanted(Training):
     parent: str | None = None
     output: str | None = None
     push: Uri | None = None
+    signing_key: str | None = None
+    """File with the private key that an accepted student is signed with."""
     labels: tuple[str, ...] = ()
     """Names of the teacher's classes in their order; otherwise those of the sub-folders of images, sorted."""
     input_shape: tuple[Annotated[int, Field(ge=1)], ...] = ()

@@ -17,6 +17,7 @@ from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Floats
 from edgemodel_distill.errors import translating
 from edgemodel_registry import Client, write_bundle
+from edgemodel_registry.signing import SigningKey, sign_folder
 
 GOLDEN_ROWS = 8
 
@@ -75,14 +76,17 @@ def pack(folder: Path, card: Card, exported: Exported, examples: Floats) -> str:
     return write_bundle(folder, card, exported.model, golden, {STUDENT: exported.weights, **exported.report})
 
 
-def publish(folder: Path, digest: str, uri: str, client: Client) -> None:
+def publish(folder: Path, digest: str, uri: str, client: Client, key: SigningKey | None) -> None:
     """Push the bundle under a tag of its own, which keeps a registry's clean-up from taking it; or make it a folder.
 
-    The manifest goes last, so whatever breaks, the registry has the whole candidate or none.
+    It is signed first, where there is a key, and what is tagged is signed. The manifest goes after all that it names,
+    so whatever breaks, the registry has the whole candidate or none.
 
     Raises:
         DistillError: see `edgemodel_distill.errors`.
     """
+    if key is not None:
+        sign_folder(folder, key)
     if uri.startswith(_FILE):
         _place(folder, Path(uri.removeprefix(_FILE)))
         return

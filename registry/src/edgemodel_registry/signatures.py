@@ -110,7 +110,7 @@ def find(repository: "Repository", digest: str) -> Signatures:
     except ValidationError:
         return Signatures(problems=("the registry's list of signatures is damaged",))
     envelopes, problems = [], []
-    # A registry may leave the filter to us; some know a manifest's own type only.
+    # A registry may leave the filter to us, and under a tag there is none.
     for descriptor in [d for d in index.manifests if d.artifact_type == TYPE_SIGNATURE][:MOST]:
         try:
             envelopes.append(_read(repository, descriptor))

@@ -77,6 +77,10 @@ def test_fields_of_a_newer_version_are_no_obstacle() -> None:
     assert parse(changed(lambda b: b["spec"].update(cloud={"url": "https://cloud"}))).spec == parse(BODY).spec
 
 
+KEY = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+_SOURCE = {"uri": "oci://r/m", "digest": DIGEST}
+DISTILLATION = {"teacher": _SOURCE, "dataset": _SOURCE, "push": "oci://r/m"}
+
 PROBLEMS: dict[str, tuple[Callable[[Body], object], str]] = {
     "no spec": (lambda b: b.pop("spec"), "spec.versions: Field required"),
     "no name": (lambda b: b["metadata"].pop("name"), "metadata.name: Field required"),
@@ -153,6 +157,18 @@ PROBLEMS: dict[str, tuple[Callable[[Body], object], str]] = {
     "replicas mode without a number": (
         lambda b: b["spec"].update(placement={"mode": "Replicas"}),
         "spec.placement.replicas: want a number with mode Replicas, for example 2",
+    ),
+    "no key that students are signed with": (
+        lambda b: b["spec"].update(registry={"trustedKeys": [KEY]}, distillation=DISTILLATION),
+        "spec.distillation.signingSecret: want a Secret: spec.registry.trustedKeys lets nothing unsigned serve",
+    ),
+    "a key that is none": (
+        lambda b: b["spec"].update(registry={"trustedKeys": [KEY[:-2] + "B="]}),
+        "spec.registry.trustedKeys[0]: ",
+    ),
+    "trusted keys, and none": (
+        lambda b: b["spec"].update(registry={"trustedKeys": []}),
+        "spec.registry.trustedKeys: ",
     ),
 }
 

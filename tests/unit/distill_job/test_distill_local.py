@@ -22,6 +22,8 @@ from edgemodel_distill.train import seed_everything, train
 from edgemodel_distill.views import Material
 from edgemodel_registry import Client
 from edgemodel_registry.folder import check_folder, read_card
+from edgemodel_registry.signatures import read_signatures
+from edgemodel_registry.signing import check, create_key
 from tests.unit.distill_job.tiny_world import LABELS, quadrant, write_linear
 
 CONFIG = {
@@ -101,6 +103,18 @@ def test_a_refused_student_is_kept_to_be_looked_at(desk: Path, distil: Distil) -
     check_folder(kept)
     assert outcome["message"].endswith(f"the student is in {kept}")
     assert "| maxSize | 10 |" in (kept / "report.md").read_text()
+
+
+def test_a_key_signs_the_student(desk: Path, distil: Distil) -> None:
+    key = create_key(desk / "plant.key")
+    _, outcome = distil(signingKey="plant.key")
+    assert check(outcome["digest"], read_signatures(desk / "student"), [key.public]) == key.public
+
+
+def test_a_key_that_is_not_there_is_told_before_any_training(desk: Path, distil: Distil) -> None:
+    status, outcome = distil(signingKey="plant.key")
+    assert (status, outcome["code"]) == (1, "BadSettings")
+    assert f"{desk / 'plant.key'}: cannot be read" in outcome["message"]
 
 
 def test_a_folder_that_is_no_bundle_is_never_replaced(desk: Path, distil: Distil) -> None:

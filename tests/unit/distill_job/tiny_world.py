@@ -20,6 +20,7 @@ from edgemodel_distill import job
 from edgemodel_distill.progress import DataReport, EpochReport
 from edgemodel_registry import Client, write_bundle, write_dataset, write_samples
 from edgemodel_registry.arrays import Array
+from edgemodel_registry.signing import SigningKey
 from tests.unit.registry.real_registry import RealRegistry
 
 CORNERS = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], np.float32)
@@ -133,10 +134,10 @@ def write_linear(folder: Path, *, sharpness: float, classes: int = 4, kind: str 
     return write_bundle(folder, card, model.SerializeToString(), golden)
 
 
-def distil(order: Order, work: Path) -> tuple[Outcome, Quiet]:
+def distil(order: Order, work: Path, key: SigningKey | None = None) -> tuple[Outcome, Quiet]:
     """Run the Job in this process."""
     watch = Quiet()
-    return job.run(order, Client(), work, watch), watch
+    return job.run(order, Client(), work, watch, key=key), watch
 
 
 def _source(folder: Path, digest: str) -> dict[str, str]:

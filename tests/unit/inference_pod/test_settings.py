@@ -48,6 +48,12 @@ def test_all_wrong_values_are_told_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_keys_of_a_file_are_not_silently_ignored_in_favour_of_a_wish_files() -> None:
+    with pytest.raises(SettingsError, match=r"^EDGEMODEL_TRUSTED_KEYS: want --bundle or --config with it"):
+        read({"EDGEMODEL_TRUSTED_KEYS": "plant.key.pub"})
+    assert read({"EDGEMODEL_TRUSTED_KEYS": "plant.key.pub", "EDGEMODEL_BUNDLE": "b"}).trusted_keys is not None
+
+
 def test_the_help_names_every_variable() -> None:
     assert all(variable.name in describe() for variable in VARIABLES)
 

@@ -2,20 +2,25 @@
 
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from edgemodel.bundle import MANIFEST, MODEL, digest_of
 from edgemodel.signature import SIGNATURES
-from edgemodel.wish import Artifact, Wish
+from edgemodel.wish import Artifact, Wish, WishError
 from edgemodel_inference.agent import FORGIVE_AFTER
+from edgemodel_inference.local_wish import LocalWish
+from edgemodel_inference.settings import read
 from edgemodel_registry import Client
 from edgemodel_registry.signing import SigningKey, create_key, sign_folder
 from tests.unit.inference_pod.edge_node import Edge
 from tests.unit.inference_pod.live_pod import Pod, wait_until
 from tests.unit.inference_pod.tiny_bundles import bundle, wish
-from tests.unit.registry.real_registry import run_registry
+from tests.unit.registry.real_registry import RealRegistry, run_registry
+
+OTHER = "sha256:" + "1" * 64
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +39,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         edge.follow(wish(bundle(folder, name, 3.0 + revision), revision=revision))
         assert edge.serves == name
     return folder
+
+
+def sealed(key: SigningKey, digest: str) -> bytes:
+    return key.sign(digest).dump().encode()
 
 
 class Plant:
@@ -207,6 +216,54 @@ def test_a_registry_that_is_away_is_no_refusal(serving: Plant) -> None:
     )
 
 
+Attached = Callable[[Plant, str], list[bytes]]
+"""What lies beside an artifact with this digest."""
+
+BESIDE: dict[str, tuple[Attached, str]] = {
+    "nothing": (lambda _plant, _digest: [], "SignatureMissing"),
+    "a stranger's": (lambda plant, digest: [sealed(plant.stranger, digest)], "SignatureInvalid"),
+    "another artifact's": (lambda plant, _digest: [sealed(plant.key, OTHER)], "SignatureInvalid"),
+    "half of one": (lambda plant, digest: [sealed(plant.key, digest)[:200]], "SignatureInvalid"),
+    "one in a megabyte": (lambda plant, digest: [sealed(plant.key, digest) + b" " * 2**20], "SignatureInvalid"),
+}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]:
+    with run_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+def put(registry: RealRegistry, repository: str, plant: Plant, attached: Attached) -> Artifact:
+    """v2 in a repository of its own."""
+    uri = registry.uri(repository)
+    digest = Client().push(plant.folder / "v2", uri)
+    for envelope in attached(plant, digest):
+        Client().attach(uri, digest, envelope)
+    return Artifact(name="v2", uri=uri, digest=digest)
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_a_registry_has_beside_an_artifact_is_not_good_enough(
+    serving: Plant, registry: RealRegistry, beside: str
+) -> None:
+    attached, code = BESIDE[beside]
+    there = put(registry, f"bad-{list(BESIDE).index(beside)}", serving, attached)
+    serving.edge.follow(wish(there, serving.version("v1"), revision=9, trusted_keys=(serving.key.public,)))
+    assert (serving.edge.serves, serving.edge.refused) == ("v1", {"v2": code})
+
+
+def test_rubbish_in_the_registry_does_not_hide_the_signature(serving: Plant, registry: RealRegistry) -> None:
+    there = put(
+        registry,
+        "good",
+        serving,
+        lambda plant, digest: [b"rubbish", *(sealed(key, digest) for key in (plant.stranger, plant.key))],
+    )
+    serving.edge.follow(wish(there, serving.version("v1"), revision=9, trusted_keys=(serving.key.public,)))
+    assert (serving.edge.serves, serving.edge.refused) == ("v2", {})
+
+
 def test_signatures_come_from_a_real_registry_and_stay_when_it_goes(plant: Plant, tmp_path: Path) -> None:
     plant.sign("v1")
     (tmp_path / "registry").mkdir()
@@ -226,6 +283,36 @@ def test_a_bare_machine_serves_what_its_keys_signed(pod: Pod, origin: Path, tmp_
     pod.serve("--bundle", str(origin / "v1"), "--trusted-keys", str(tmp_path / "plant.key.pub"))
     pod.await_version("v1")
     assert len(pod.worker()["trust"]["keys"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("hello", "want 1 to 8 public keys in PEM, got 0"), (None, "No such file"), ("-", "are given by --trusted-keys")],
+)
+def test_keys_that_cannot_be_read_are_named(tmp_path: Path, origin: Path, text: str | None, told: str) -> None:
+    bundle(origin, "v1")
+    public, keys, config = create_key(tmp_path / "plant.key").public, tmp_path / "keys.pub", tmp_path / "serve.yaml"
+    if text is not None:
+        keys.write_text(text)
+    config.write_text(f"bundle: {origin / 'v1'}\n" + (f"trustedKeys: [{public}]\n" if text == "-" else ""))
+    settings = read({"EDGEMODEL_CONFIG": str(config), "EDGEMODEL_TRUSTED_KEYS": str(keys)})
+    with pytest.raises((WishError, OSError), match=told):
+        LocalWish(settings, tmp_path / "wish.json").load()
+
+
+def test_another_key_in_the_file_is_another_wish(tmp_path: Path, origin: Path) -> None:
+    bundle(origin, "v1")
+    for name in ("plant", "other"):
+        create_key(tmp_path / name)
+    keys = tmp_path / "keys.pub"
+    keys.write_bytes((tmp_path / "plant.pub").read_bytes())
+    local = LocalWish(
+        read({"EDGEMODEL_BUNDLE": str(origin / "v1"), "EDGEMODEL_TRUSTED_KEYS": str(keys)}), tmp_path / "w"
+    )
+    before, stamp = local.load(), local.stamp()
+    keys.write_bytes((tmp_path / "plant.pub").read_bytes() + (tmp_path / "other.pub").read_bytes())
+    assert local.stamp() != stamp
+    assert local.load().revision == before.revision + 1
 
 
 def test_a_bare_machine_does_not_serve_what_nobody_signed(pod: Pod, origin: Path, tmp_path: Path) -> None:

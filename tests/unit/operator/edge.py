@@ -37,6 +37,8 @@ class Edge:
     active: Artifact | None = None
     reason: str = ""
     fetching: tuple[str, int] = ("", 0)
+    pending: tuple[Artifact, str] | None = None
+    """What waits for a signature, and the code."""
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By digest: version and reason."""
     answered: int = 0
@@ -140,6 +142,10 @@ class Edge:
             yield Sample(series.FAULT_ACTIVE, labels | {"fault": fault}, float(on))
         for digest, (version, reason) in self.refused.items():
             yield Sample(series.REFUSED_INFO, labels | {"digest": digest, "version": version, "reason": reason}, 1)
+        if self.pending is not None:
+            artifact, code = self.pending
+            pending = {"version": artifact.name, "digest": artifact.digest, "reason": code}
+            yield Sample(series.FETCH_PENDING, labels | pending, 1)
         yield Sample(series.SAMPLES_PUSHED, labels, self.samples)
         yield Sample(series.HEALS_LAST_HOUR, labels, self.heals_last_hour)
         for fault, reason in self.held.items():
@@ -179,9 +185,16 @@ class Edge:
                 self.refused.pop(digest, None)
         self.cleared = wish.clearings
         assignment = wish.for_node(self.name)
+        unsigned = script.unsigned if wish.trusted_keys is not None else {}
+        self.pending = None
+        if self.active is not None and self.active.digest in unsigned:
+            self.pending = (self.active, unsigned[self.active.digest])
         target = None if assignment is None else self._allowed(assignment, wish)
         if target is None or (self.active is not None and self.active.digest == target.digest):
             self.fetching = ("", 0)
+            return
+        if target.digest in unsigned:
+            self.pending = (target, unsigned[target.digest])
             return
         digest, left = self.fetching if self.fetching[0] == target.digest else (target.digest, FETCH_STEPS)
         self.fetching = (digest, left - 1)

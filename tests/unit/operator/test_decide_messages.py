@@ -8,6 +8,7 @@ from edgemodel_operator.cluster.trim import trim_pod
 from tests.unit.operator.world import KEY, World, digest
 
 CA = "ConfigMap plant-ca of spec.registry.caBundle"
+KEYS = {"trustedKeys": ["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="]}
 LOGIN = "Secret login of spec.registry.pullSecret"
 
 
@@ -95,3 +96,36 @@ def test_why_an_artifact_is_refused_and_what_to_do_is_said_in_words() -> None:
     assert found is not None
     assert found.message.startswith("v1 is refused by n1, n2 (TooLarge: it is larger than a node may keep; ")
     assert "spec.serving.cacheSize" in found.message
+
+
+def trusting() -> World:
+    """Two nodes that serve v1, which nobody signed, when trusted keys come."""
+    world = World(size=2)
+    world.until(lambda w: w.status.last_good == "v1")
+    world.script.unsigned = {digest(1): "SignatureMissing", digest(2): "SignatureInvalid"}
+    signing = {"signingSecret": {"name": "signing-key"}}
+    world.edit(lambda spec: spec.update(registry=KEYS, distillation=spec["distillation"] | signing))
+    world.until(lambda w: all(edge.pending is not None for edge in w.edges.values()))
+    world.settle()
+    return world
+
+
+def test_what_served_before_there_were_trusted_keys_goes_on_and_is_named() -> None:
+    world = trusting()
+    assert world.condition("Ready") == ("True", "Serving")
+    assert "it served before there were trusted keys, and goes on, on n1, n2 (SignatureMissing: " in ready(world)
+
+
+@pytest.mark.shows("findings.stalled")
+def test_a_version_that_no_trusted_key_signed_stands_still_until_one_did() -> None:
+    world = trusting()
+    world.wish_for("v2")
+    world.until(lambda w: w.condition("Stalled") == ("True", "ArtifactRefused"))
+    found = world.status.condition("Stalled")
+    assert found is not None
+    assert found.message.startswith("v2 is not taken by n1 (SignatureInvalid: none of its signatures is by a trusted")
+    assert "edgemodel bundle sign" in found.message
+    assert {edge.active.name for edge in world.edges.values() if edge.active is not None} == {"v1"}
+    world.script.unsigned.clear()
+    world.until(lambda w: w.status.last_good == "v2")
+    assert world.status.condition("Stalled") is None

@@ -249,9 +249,11 @@ V1, V2 = (VersionStatus(**artifact(name, number)) for name, number in (("v1", 1)
 STATUS = Status(version="v1", digest=digest(1), versions=(V1, V2))
 
 
+GUARD = NodeGuard(turns=4, held=wish.Held.NOTHING)
+
+
 def rendered(status: Status = STATUS, **spec: Any) -> wish.Wish:
-    guard = NodeGuard(turns=4, held=wish.Held.NOTHING)
-    return render_wish(model(**spec), status, V2, guard=guard, everyone=False, revision=1)
+    return render_wish(model(**spec), status, V2, guard=GUARD, everyone=False, revision=1)
 
 
 def test_a_wish_that_says_the_same_keeps_its_revision() -> None:
@@ -342,3 +344,41 @@ def test_a_node_finds_the_key_of_each_webhook_and_serves_without_it() -> None:
     assert len(files) == 3
     assert set(files) == mounted
     assert all(secret["optional"] for secret in volumes.values())
+
+
+# Signatures
+
+TRUSTED = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+
+
+def trusting(**signing: Any) -> EdgeModel:
+    distillation = SPEC["distillation"] | {"signingSecret": {"name": "signing-key", **signing}}
+    return model(registry={"trustedKeys": [TRUSTED]}, distillation=distillation)
+
+
+def test_nodes_and_the_job_are_told_which_keys_to_trust() -> None:
+    told = render_wish(trusting(), STATUS, V2, guard=GUARD, everyone=False, revision=1)
+    assert (told.trusted_keys, order_of(render_job(trusting(), "image", ATTEMPT)).trusted_keys) == ((TRUSTED,),) * 2
+
+
+def test_without_trusted_keys_nothing_is_said_of_them() -> None:
+    assert "trustedKeys" not in rendered().dump()
+    assert "trustedKeys" not in order_of(render_job(model(), "image", ATTEMPT)).dump()
+    assert "igning" not in str(render_job(model(), "image", ATTEMPT))
+
+
+def test_trusted_keys_restart_no_pod() -> None:
+    assert render_workload(trusting(), "image") == render_workload(model(), "image")
+
+
+def test_the_job_finds_the_key_to_sign_with_in_a_file() -> None:
+    pod = render_job(trusting(key="plant.key"), "image", ATTEMPT)["spec"]["template"]["spec"]
+    volume = next(volume["secret"] for volume in pod["volumes"] if volume["name"] == "signing")
+    mount = next(mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "signing")
+    variable = next(e["value"] for e in pod["containers"][0]["env"] if e["name"] == "EDGEMODEL_SIGNING_KEY")
+    assert (volume["secretName"], volume["items"]) == ("signing-key", [{"key": "plant.key", "path": "signing.key"}])
+    assert (mount["readOnly"], variable) == (True, f"{mount['mountPath']}/signing.key")
+
+
+def test_serving_pods_never_get_the_key_to_sign_with() -> None:
+    assert "signing-key" not in str(render_workload(trusting(), "image"))

@@ -70,6 +70,12 @@ def _webhook_fits_type(spec: Spec) -> Iterator[str]:
                 yield f"{where}: belongs to Webhook, got {action.type.value}"
 
 
+def _students_may_serve(spec: Spec) -> Iterator[str]:
+    keys, distillation = spec.registry.trusted_keys, spec.distillation
+    if keys is not None and distillation is not None and distillation.signing_secret is None:
+        yield "spec.distillation.signingSecret: want a Secret: spec.registry.trustedKeys lets nothing unsigned serve"
+
+
 CHECKS: tuple[Check, ...] = (
     _names_are_unique,
     _version_is_known,
@@ -77,6 +83,7 @@ CHECKS: tuple[Check, ...] = (
     _faults_have_rules,
     _redistill_is_set_up,
     _webhook_fits_type,
+    _students_may_serve,
 )
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from edgemodel.distillation import Compress, GateSettings, Method, Source, Student
 from edgemodel.document import Document
+from edgemodel_operator.api.references import SigningSecret
 from edgemodel_operator.api.serving import Resources
 from edgemodel_operator.api.types import (
     HOUR,
@@ -49,6 +50,10 @@ class Distillation(Document):
         ),
     )
     push: OciUri = Field(description="Repository that students are pushed to, for example oci://registry:5000/digits.")
+    signing_secret: SigningSecret | None = Field(
+        default=None,
+        description="Private key that students are signed with; mounted into the Job. Absent: they are not signed.",
+    )
     resources: Resources = Field(default=Resources(), description="Requests and limits of the Job's container.")
 
 

@@ -39,6 +39,16 @@ class HeadersSecret(Document):
     )
 
 
+class SigningSecret(Document):
+    """A Secret in the EdgeModel's namespace with a private key."""
+
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: SecretKey = Field(
+        default="signing.key",
+        description="Its key that holds an Ed25519 private key, as edgemodel key create makes it.",
+    )
+
+
 class CaBundle(Document):
     """A ConfigMap in the EdgeModel's namespace with the key ca.crt."""
 

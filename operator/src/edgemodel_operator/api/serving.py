@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgemodel.document import Digest, Document, Uri
+from edgemodel.signature import TrustedKeys
 from edgemodel_operator.api.references import (
     CaBundle,
     HeadersSecret,
@@ -39,6 +40,13 @@ class Registry(Document):
         default=None, description="Secret of type kubernetes.io/dockerconfigjson to log in with."
     )
     ca_bundle: CaBundle | None = Field(default=None, description="Certificates to trust besides the public ones.")
+    trusted_keys: TrustedKeys | None = Field(
+        default=None,
+        description=(
+            "Ed25519 public keys, as edgemodel key create prints them: nodes take only into service, and the Job only "
+            "learns from, what one of them signed. Absent: nobody needs to sign."
+        ),
+    )
     bandwidth: Quantity | None = Field(
         default=None, description="Bytes per second that one node fetches models with, for example 1Mi; absent: all."
     )

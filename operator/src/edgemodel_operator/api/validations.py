@@ -7,6 +7,7 @@ front of each message. CEL in CRDs: https://kubernetes.io/docs/reference/using-a
 from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
+from edgemodel import signature
 from edgemodel.document import DIGEST_PATTERN, URI_PATTERN
 from edgemodel.wish import WEBHOOK_PATTERN
 from edgemodel_operator.api.resource import NAME_LIMIT
@@ -28,6 +29,7 @@ PATTERN_MESSAGES: Mapping[str, str] = {
     DIGEST_PATTERN: "want sha256: and 64 lower-case hexadecimal digits, as edgemodel bundle push prints them",
     URI_PATTERN: "want an address such as oci://registry.example:5000/digits, https://host/folder or file:///folder",
     OCI_PATTERN: "want an address such as oci://registry.example:5000/digits",
+    signature.KEY_PATTERN: "want an Ed25519 public key in one line, as edgemodel key create prints it",
     VERSION_PATTERN: "want letters, digits, '-', '.' and '_' between letters or digits, for example v1",
     WEBHOOK_PATTERN: "want http:// or https://, a host, and no login or fragment, for example https://host.example/heal",
     KEY_PATTERN: "want letters, digits, '-', '.' and '_', for example tokens",
@@ -41,6 +43,8 @@ _NO_REDISTILL = "self.healing.strategies.all(s, s.actions.all(a, a.type != 'Redi
 _REPLICAS = "(has(self.mode) && self.mode == 'Replicas')"
 """The API server tries rules on a bare default, whose fields have none of theirs yet: hence `has`."""
 _NO_SAMPLES = "self.healing.strategies.all(s, s.actions.all(a, !has(a.samples)))"
+
+_NO_TRUST = "!has(self.registry) || !has(self.registry.trustedKeys)"
 
 VALIDATIONS: Mapping[str, Sequence[Validation]] = {
     "": (
@@ -91,6 +95,13 @@ VALIDATIONS: Mapping[str, Sequence[Validation]] = {
             "message": (
                 "spec.serving.samples: want a sink, for example oci://registry.example:5000/digits-samples, because an "
                 "action of spec.healing waits for samples"
+            ),
+        },
+        {
+            "rule": f"{_NO_TRUST} || !has(self.distillation) || has(self.distillation.signingSecret)",
+            "message": (
+                "spec.distillation.signingSecret: want a Secret with a private key, for example name: signing-key, "
+                "because spec.registry.trustedKeys lets nothing unsigned serve"
             ),
         },
     ),

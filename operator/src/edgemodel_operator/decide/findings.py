@@ -15,6 +15,9 @@ from edgemodel_operator.decide.rollout import deadline
 from edgemodel_operator.decide.versions import BARRED
 from edgemodel_operator.model.observation import Observation
 
+UNSIGNED = frozenset({"SignatureMissing", "SignatureInvalid"})
+"""Codes of nodes to which an artifact's signature is not good enough, whatever they do about it."""
+
 Finding = tuple[ConditionType, bool | None, Reason, str]
 """Type, status, reason, message."""
 
@@ -38,7 +41,7 @@ def stalled(observation: Observation, draft: Draft) -> Finding:
     due = None if rollout is None else deadline(observation, rollout)
     away = _unreachable(observation, status)
     if away is not None:
-        return ConditionType.STALLED, True, Reason.ARTIFACT_UNREACHABLE, away
+        return ConditionType.STALLED, True, *away
     if due is not None and rollout is not None and observation.now >= due:
         limit = format_duration(observation.model.spec.rollout.progress_deadline)
         message = (
@@ -56,8 +59,8 @@ def stalled(observation: Observation, draft: Draft) -> Finding:
     return ConditionType.STALLED, False, Reason.NO_FAULT, ""
 
 
-def _unreachable(observation: Observation, status: Status) -> str | None:
-    """What the nodes that are to have an artifact cannot fetch, where none of them can."""
+def _unreachable(observation: Observation, status: Status) -> tuple[Reason, str] | None:
+    """What the nodes that are to have an artifact cannot fetch, or may not take, where none of them does."""
     name = status.rollout.to if status.rollout is not None else status.version
     version = status.find_version(name) if name is not None else None
     if version is None:
@@ -66,7 +69,10 @@ def _unreachable(observation: Observation, status: Status) -> str | None:
     reached = any(report.digest == version.digest for report in observation.reports.values())
     if reached or not codes or "Fetching" in codes.values():
         return None
-    return f"{version.name}: {version.uri} cannot be fetched by {grouped(codes)}; it is tried again and again"
+    if set(codes.values()) <= UNSIGNED:
+        return Reason.ARTIFACT_REFUSED, f"{version.name} is not taken by {grouped(codes)}"
+    message = f"{version.name}: {version.uri} cannot be fetched by {grouped(codes)}; it is tried again and again"
+    return Reason.ARTIFACT_UNREACHABLE, message
 
 
 def _code(observation: Observation, status: Status, node: str) -> str | None:

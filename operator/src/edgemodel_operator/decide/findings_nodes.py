@@ -3,7 +3,7 @@
 from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.decide import placement
-from edgemodel_operator.decide.findings import Finding, grouped
+from edgemodel_operator.decide.findings import UNSIGNED, Finding, grouped
 from edgemodel_operator.model.observation import Observation
 
 
@@ -28,6 +28,10 @@ def ready(observation: Observation, status: Status) -> Finding:
     others = _others(observation, status, ready & set(names))
     message = f"{status.version} serves on {len(ready & set(names)) - len(others)} of {len(names)} nodes"
     message += "".join(f"; {version or 'nothing'} on {name}" for name, version in others.items())
+    unsigned = {n: r.pending[r.digest] for n, r in observation.reports.items() if r.digest and r.digest in r.pending}
+    unsigned = {name: code for name, code in unsigned.items() if code in UNSIGNED}
+    if unsigned:
+        message += f"; it served before there were trusted keys, and goes on, on {grouped(unsigned)}"
     if lost:
         message += f"; out of sight: {', '.join(sorted(lost))}"
     return ConditionType.READY, True, Reason.SERVING, message

@@ -9,7 +9,15 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import SCRAPED, SECURITY_CONTEXT, pod_spec, registry_access, resources, scratch
+from edgemodel_operator.render.pod import (
+    SCRAPED,
+    SECURITY_CONTEXT,
+    pod_spec,
+    registry_access,
+    resources,
+    scratch,
+    signing,
+)
 
 KEPT_SECONDS = 24 * 3600
 """How long a finished Job stays for people to look at; its result is in the status by then."""
@@ -38,13 +46,19 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
         raise ValueError("spec.distillation: want a teacher and a data set to distil from")
     order = _order(model, wanted, attempt)
     registry_volumes, registry_mounts, environment = registry_access(model.spec.registry)
+    key_volumes, key_mounts, key_environment = signing(wanted)
     volumes, mounts = scratch()
     container: Object = {
         "name": "distill",
         "image": image,
         "ports": [{"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
-        "env": [{"name": distillation.ORDER_VARIABLE, "value": order.dump()}, *_identity(model), *environment],
-        "volumeMounts": [*registry_mounts, *mounts],
+        "env": [
+            {"name": distillation.ORDER_VARIABLE, "value": order.dump()},
+            *_identity(model),
+            *environment,
+            *key_environment,
+        ],
+        "volumeMounts": [*registry_mounts, *key_mounts, *mounts],
         "securityContext": SECURITY_CONTEXT,
         "terminationMessagePolicy": "File",
     }
@@ -63,7 +77,7 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
         "ttlSecondsAfterFinished": KEPT_SECONDS,
         "template": {
             "metadata": {"labels": pod_labels, "annotations": SCRAPED},
-            "spec": pod_spec(container, [*registry_volumes, *volumes], **fields),
+            "spec": pod_spec(container, [*registry_volumes, *key_volumes, *volumes], **fields),
         },
     }
     job = child(
@@ -102,4 +116,5 @@ def _order(model: EdgeModel, wanted: Distillation, attempt: Attempt) -> Order:
         compress=wanted.compress,
         gates=wanted.gates.settings(),
         push=wanted.push,
+        trusted_keys=model.spec.registry.trusted_keys,
     )

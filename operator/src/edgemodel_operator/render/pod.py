@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from edgemodel import series
+from edgemodel_operator.api.delivery import Distillation
 from edgemodel_operator.api.healing import Healing, WebhookKey
 from edgemodel_operator.api.serving import Otlp, Registry, Resources, Serving
 from edgemodel_operator.model.plan import Object
@@ -14,6 +15,7 @@ STATE = "/var/lib/edgemodel"
 CA_FOLDER = "/etc/edgemodel/registry-ca"
 WEBHOOK_FOLDER = "/etc/edgemodel/webhooks"
 LOGIN_FOLDER = "/etc/edgemodel/registry-login"
+SIGNING_FOLDER = "/etc/edgemodel/signing"
 TLS_FOLDER = "/etc/edgemodel/tls"
 TOKEN_FOLDER = "/etc/edgemodel/tokens"  # noqa: S105 (a folder's name)
 
@@ -106,6 +108,20 @@ def pushing(otlp: Otlp | None) -> list[Object]:
         source = {"secretKeyRef": {"name": secret.name, "key": secret.key}}
         environment.append({"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": source})
     return environment
+
+
+def signing(wanted: Distillation) -> tuple[list[Object], list[Object], list[Object]]:
+    """Volumes, mounts and environment of the Job's key; the Job itself says that there is no such Secret."""
+    secret = wanted.signing_secret
+    if secret is None:
+        return [], [], []
+    items = [{"key": secret.key, "path": "signing.key"}]
+    volume = {"secretName": secret.name, "items": items, "optional": True}
+    return (
+        [{"name": "signing", "secret": volume}],
+        [{"name": "signing", "mountPath": SIGNING_FOLDER, "readOnly": True}],
+        [{"name": "EDGEMODEL_SIGNING_KEY", "value": f"{SIGNING_FOLDER}/signing.key"}],
+    )
 
 
 def webhook_keys(healing: Healing) -> tuple[list[Object], list[Object]]:

@@ -58,6 +58,7 @@ def render_wish(  # noqa: PLR0913 (what was decided)
         rules=model.spec.health.rules,
         healing=_healing(model, guard),
         sampling=None if samples is None else wish.Sampling(keep_hardest=samples.keep_hardest, sink=samples.sink),
+        trusted_keys=model.spec.registry.trusted_keys,
     )
 
 
