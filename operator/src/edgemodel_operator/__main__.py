@@ -4,13 +4,23 @@ import argparse
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Iterator
 
+import structlog
 from pydantic import ValidationError
 
 from edgemodel_operator import logs
+from edgemodel_operator.errors import WatchEnded
 from edgemodel_operator.program import Program
 from edgemodel_operator.settings import Settings
+
+PAUSES = (1.0, 2.0, 5.0, 10.0)
+"""Seconds before everything starts anew when the watches have ended; less than liveness probes put up with."""
+LONG_LIFE = 60.0
+"""Seconds after which what ended the watches before is forgotten."""
+
+log = structlog.get_logger()
 
 
 def main() -> int:
@@ -24,16 +34,39 @@ def main() -> int:
         sys.stderr.writelines(f"edgemodel-operator: {line}\n" for line in _problems(error))
         return 2
     logs.configure(settings.log_level)
-    asyncio.run(_run(settings))
-    return 0
+    short_lives = 0
+    while True:
+        began = time.monotonic()
+        if asyncio.run(_live(settings, PAUSES[min(short_lives, len(PAUSES) - 1)])):
+            return 0
+        short_lives = 0 if time.monotonic() - began > LONG_LIFE else short_lives + 1
 
 
-async def _run(settings: Settings) -> None:
+async def _live(settings: Settings, pause: float) -> bool:
+    """Run until somebody says stop; False: the watches ended before, and after a pause everything is to start anew.
+
+    What API servers answer while they are upgraded ends kopf: 4xx at once, 5xx and 403 when they go on for a minute.
+    What is remembered is in the statuses, so another start costs nothing; the kubelet's back-off would cost minutes.
+    """
+    try:
+        await Program(settings).run(_told_to_stop())
+    except WatchEnded as error:
+        log.error("the watches have ended; starting anew", error=str(error), seconds=pause)  # noqa: TRY400 (kopf has told where)
+    else:
+        return True
+    try:
+        await asyncio.wait_for(_told_to_stop().wait(), pause)  # anew: kopf had taken the signals for itself
+    except TimeoutError:
+        return False
+    return True
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Is set by the signals that end a process."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await Program(settings).run(stop)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _problems(error: ValidationError) -> Iterator[str]:

@@ -7,6 +7,7 @@ OperatorError
 │   ├── Forbidden           401, 403: RBAC is missing
 │   ├── Invalid             400, 422: what we sent is wrong
 │   └── Unavailable         time-out, connection, 429, 5xx: worth another try
+├── WatchEnded              kopf gave up on its watches: everything starts anew
 ├── SignalError             Prometheus or a pod gave no usable answer
 └── Undelivered             an alert that could not be written down in time: the sender is to come again
     └── TooManyDeliveries   more at once than are taken
@@ -43,6 +44,10 @@ class NameTaken(ClusterError):
 
 class Unavailable(ClusterError):
     """No answer, or an answer that asks to come back later."""
+
+
+class WatchEnded(OperatorError):
+    """Kopf gave up on its watches, for an answer that it does not expect or one that was repeated for too long."""
 
 
 class SignalError(OperatorError):

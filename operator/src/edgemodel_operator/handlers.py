@@ -70,7 +70,7 @@ def _register_models(registry: kopf.OperatorRegistry, world: World, queue: Keyed
 
     @kopf.on.event(GROUP, VERSION, PLURAL, id="wake-edgemodel", registry=registry)
     async def wake(type: str | None, namespace: str | None, name: str, **_: Any) -> None:  # noqa: A002 (kopf's name)
-        world.complete = True
+        world.complete.set()
         if type == "DELETED":
             world.deleted("EdgeModel", namespace or "", name)
         queue.add(Key(namespace or "", name))
@@ -85,7 +85,7 @@ def _register_nodes(registry: kopf.OperatorRegistry, world: World, queue: KeyedQ
 
     @kopf.on.event("", "v1", "nodes", id="wake-node", registry=registry)
     async def wake(type: str | None, body: kopf.Body, name: str, **_: Any) -> None:  # noqa: A002 (kopf's name)
-        world.complete = True
+        world.complete.set()
         node = None if type == "DELETED" else trim_node(body)
         if known.get(name) == node:  # heartbeats change nothing that matters here
             return

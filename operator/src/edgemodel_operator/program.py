@@ -15,7 +15,7 @@ from edgemodel_operator import metrics
 from edgemodel_operator.cluster.client import Cluster
 from edgemodel_operator.cluster.world import World
 from edgemodel_operator.decide import Images
-from edgemodel_operator.errors import SignalError, Undelivered
+from edgemodel_operator.errors import SignalError, Undelivered, WatchEnded
 from edgemodel_operator.handlers import register
 from edgemodel_operator.model.naming import MANAGER, Key
 from edgemodel_operator.queue import KeyedQueue
@@ -26,6 +26,11 @@ from edgemodel_operator.signals.sources import Prometheus, Scrape, Source
 from edgemodel_operator.signals.webhook import Delivery, application
 
 log = structlog.get_logger()
+
+KOPF_ENDS = 8.0
+"""Seconds until kopf has ended what it started; it waits for 5 of them where something hangs."""
+GRACE = 1.0
+"""Seconds for deliveries and scrapes that are being answered when the operator is told to stop."""
 
 
 def now() -> datetime:
@@ -46,7 +51,11 @@ class Program:
         self._registry = kopf.OperatorRegistry()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set, then end everything that was started."""
+        """Run until `stop` is set, then end everything that was started.
+
+        Raises:
+            WatchEnded: the watches ended by themselves.
+        """
         register(self._registry, self._world, self._queue, prometheus_rules=self._settings.prometheus_rules)
 
         @kopf.on.cleanup(registry=self._registry)
@@ -58,21 +67,24 @@ class Program:
             session = await stack.enter_async_context(aiohttp.ClientSession())
             images = Images(inference=self._settings.inference_image, distill=self._settings.distill_image)
             reconciler = Reconciler(cluster, self._world, self._board, images, now)
-            await self._serve(stack)
-            jobs = [asyncio.create_task(self._watch(stop)), asyncio.create_task(self._listen(self._source(session)))]
-            jobs += [asyncio.create_task(self._work(reconciler)) for _ in range(self._settings.workers)]
-            stopping = asyncio.create_task(stop.wait())
-            log.info("started", version="v1alpha1", signals=self._settings.prometheus_url or "pods")
-            done, _ = await asyncio.wait([*jobs, stopping], return_when=asyncio.FIRST_COMPLETED)
-            stop.set()
-            self._queue.close()
-            for job in (*jobs[1:], stopping):
-                job.cancel()
-            if not jobs[0].done():
-                await asyncio.wait([jobs[0]], timeout=5)
-            jobs[0].cancel()
-            await asyncio.gather(*jobs, stopping, return_exceptions=True)
-            for job in done - {stopping}:
+            async with AsyncExitStack() as servers:  # closed before kopf is waited for: it waits for their connections
+                await self._serve(servers)
+                watch = asyncio.create_task(self._watch(stop))  # takes for its own what begins after it
+                jobs = [asyncio.create_task(self._listen(self._source(session)))]
+                jobs += [asyncio.create_task(self._work(reconciler)) for _ in range(self._settings.workers)]
+                jobs.append(asyncio.create_task(_until(stop)))
+                log.info("started", version="v1alpha1", signals=self._settings.prometheus_url or "pods")
+                done, _ = await asyncio.wait([watch, *jobs], return_when=asyncio.FIRST_COMPLETED)
+                stop.set()
+                self._queue.close()
+                for job in jobs:
+                    job.cancel()
+            await asyncio.wait([watch], timeout=KOPF_ENDS)
+            watch.cancel()
+            (ended, *_) = await asyncio.gather(watch, *jobs, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise WatchEnded(repr(ended)) from ended
+            for job in done - {watch}:
                 job.result()
             log.info("stopped")
 
@@ -108,6 +120,8 @@ class Program:
                 self._queue.add_after(key, delay)
 
     async def _listen(self, source: Source) -> None:
+        await self._world.complete.wait()
+        self._board.begin(now())
         fresh: bool | None = None
         while True:
             changed: set[Key] = set()
@@ -141,7 +155,7 @@ class Program:
         """
         if delivery.truncated:
             log.warning("a delivery lacks alerts: set max_alerts: 0 in Alertmanager", lacking=delivery.truncated)
-        if not self._world.complete:
+        if not self._world.complete.is_set():
             raise Undelivered("this operator has just started and does not know all EdgeModels yet")
         known = {key: found for key, found in delivery.notices.items() if self._world.body(key) is not None}
         count = sum(map(len, known.values()))
@@ -156,15 +170,26 @@ class Program:
             await self._board.inbox.deliver(known)
         return count
 
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        """Ready is who sees the cluster: not while CRD or permissions are missing, or the API server is away."""
+        if self._world.complete.is_set():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="the API server has not shown all objects yet; the log says why\n")
+
     async def _serve(self, stack: AsyncExitStack) -> None:
         own = web.Application()
         own.router.add_get("/metrics", _metrics)
+        own.router.add_get("/readyz", self._readyz)
         webhook = application(self._settings.webhook_token_file, self._deliver)
         for app, port in ((own, self._settings.metrics_port), (webhook, self._settings.webhook_port)):
-            runner = web.AppRunner(app, access_log=None)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 (a pod's servers listen on its address)
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 async def _metrics(_request: web.Request) -> web.Response:

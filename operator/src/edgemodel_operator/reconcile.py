@@ -69,6 +69,8 @@ class Reconciler:
 
     async def _work(self, body: Mapping[str, Any]) -> float | None:
         now = self._clock()
+        if wait := self._board.patience(now):
+            return wait
         try:
             model = resource.parse(body)
         except ApiError as error:

@@ -1,6 +1,7 @@
 """Everything else that writes to the API server: kubelets, the node, DaemonSet and Job controllers."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from edgemodel.outcome import Outcome
 from edgemodel_operator.model import naming
@@ -18,7 +19,7 @@ class Kubelets:
     edges: dict[str, Edge]
     ages: dict[str, int] = field(default_factory=dict)
 
-    def step(self, script: Script) -> None:
+    def step(self, script: Script, now: datetime) -> None:
         """Five seconds in the life of the control plane."""
         for edge in self.edges.values():
             self._run_pod(edge)
@@ -27,7 +28,7 @@ class Kubelets:
             if kind == "Node" and name not in self.edges:
                 self.api.remove((kind, name))
             if kind == "Job":
-                self._train(name, script)
+                self._train(name, script, now)
 
     def _run_pod(self, edge: Edge) -> None:
         """The control plane sees a pod as it last heard of it."""
@@ -52,24 +53,27 @@ class Kubelets:
         status = {"podIP": "10.0.0.1", "phase": "Running", "conditions": [ready]}
         self.api.put(place, {"metadata": metadata, "spec": {"nodeName": edge.name}, "status": status})
 
-    def _train(self, name: str, script: Script) -> None:
-        body = self.api.objects["Job", name]
-        if "status" in body:
-            return
-        self.ages[name] = age = self.ages.get(name, 0) + 1
+    def _train(self, name: str, script: Script, now: datetime) -> None:
+        body, place = self.api.objects["Job", name], ("Pod", f"{name}-x")
         labels = body["spec"]["template"]["metadata"]["labels"] | {"batch.kubernetes.io/job-name": name}
         owners = [{"uid": body["metadata"]["uid"]}]
-        pod: Body = {"metadata": {"name": f"{name}-x", "labels": labels, "ownerReferences": owners}}
-        pod["status"] = {"phase": "Running"}
-        if age > script.job_steps:
-            outcome = _outcome(int(body["metadata"]["labels"]["edgemodel.dev/attempt"]), script)
-            ended = outcome is not None and outcome.code in ("Accepted", "Rejected")
-            message = outcome.dump() if outcome is not None else "Killed"
+        pod: Body = {"metadata": {"name": place[1], "labels": labels, "ownerReferences": owners}}
+        self.ages[name] = age = self.ages.get(name, 0) + 1
+        if age <= script.job_steps:
+            if not script.late_news:
+                self.api.put(place, {**pod, "status": {"phase": "Running"}})
+            return
+        outcome = _outcome(int(body["metadata"]["labels"]["edgemodel.dev/attempt"]), script)
+        ended = outcome is not None and outcome.code in ("Accepted", "Rejected")
+        if "status" not in body:
             condition = {"type": "Complete" if ended else "Failed", "status": "True"}
+            condition["lastTransitionTime"] = now.isoformat()
             self.api.put(("Job", name), {**body, "status": {"conditions": [condition]}})
+        if age == script.job_steps + script.late_news + 1:
+            message = outcome.dump() if outcome is not None else "Killed"
             terminated = {"state": {"terminated": {"message": message}}}
-            pod["status"] = {"phase": "Succeeded" if ended else "Failed", "containerStatuses": [terminated]}
-        self.api.put(("Pod", f"{name}-x"), pod)
+            status = {"phase": "Succeeded" if ended else "Failed", "containerStatuses": [terminated]}
+            self.api.put(place, {**pod, "status": status})
 
 
 def _outcome(attempt: int, script: Script) -> Outcome | None:

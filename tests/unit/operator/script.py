@@ -44,6 +44,8 @@ class Script:
     """Whether the nodes' rules give verdicts."""
     heal_locally: bool = True
     job_steps: int = 3
+    late_news: int = 0
+    """Steps from a Job's end until the watch shows any pod of it."""
     lies: dict[str, Lie] = field(default_factory=dict)
     """By node: what is wrong with what it exports."""
     traffic: "Traffic | None" = None

@@ -34,6 +34,7 @@ class SimulatedOperator:
         self._deadline: float | None = None
         self._fresh: bool | None = None
         self._rung = True
+        self.board.begin(now)
         api.notify = self.watches.changed
 
     def clock(self) -> datetime:
@@ -49,6 +50,11 @@ class SimulatedOperator:
         """What it knows at this moment; None where it sees no EdgeModel."""
         body = self._eyes.body(KEY)
         return None if body is None else self._eyes.observe(resource.parse(body), self.board, self.now)
+
+    @property
+    def looking(self) -> bool:
+        """Whether it waits for the first answer of its signals before it decides anything."""
+        return self.board.patience(self.now) > 0
 
     @property
     def stumbling(self) -> bool:

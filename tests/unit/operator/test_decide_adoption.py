@@ -50,6 +50,16 @@ def test_its_heal_is_told_once_and_recorded_as_its_own(world: World) -> None:
     assert heal.verdict is Verdict.PROVED
 
 
+def test_its_heal_is_told_once_though_nobody_reports_for_a_while(world: World) -> None:
+    world.until(adopted)
+    world.script.telemetry = False
+    world.run(120)
+    assert adopted(world)
+    world.script.telemetry = True
+    world.run(120)
+    assert (len(world.told("Adopted")), len(world.status.heals)) == (1, 1)
+
+
 def test_a_node_whose_own_heal_is_proved_degrades_nothing(world: World) -> None:
     world.until(adopted)
     world.run(60)

@@ -82,7 +82,7 @@ def test_after_a_rollback_by_a_person_the_wish_that_does_not_serve_is_told(plant
     plant.until(lambda w: w.serving() == {"v1"})
     status, reason, message = degraded(plant)
     assert (status, reason) == ("True", "BackupServing")
-    assert message.startswith("v1 serves instead of v2, as a person asked")
+    assert message.startswith("v1 serves instead of v2, which was left")
     plant.annotate(rollback_to="v2")
     plant.until(lambda w: w.serving() == {"v2"})
     assert degraded(plant)[:2] == ("False", "NoFault")

@@ -60,14 +60,25 @@ def test_one_scrape_target_that_is_down_is_no_fault_of_anything(world: World, li
     assert world.state("v2") is VersionState.SERVING
 
 
-def test_an_operator_that_starts_does_not_blame_the_telemetry_before_it_was_asked(world: World) -> None:
+def test_an_operator_that_starts_changes_nothing_before_it_has_looked(world: World) -> None:
     world.script.heal_locally = False
     world.script.sick["n3"] = "high-latency"
-    world.until(lambda w: w.status.faults != ())
+    world.wish_for("v3")
+    world.until(lambda w: w.status.rollout is not None and w.status.rollout.held_since is not None)
+    world.run(10)
+    written = world.writes
+    world.restart()
+    world.operator.tick()
+    world.step()
+    assert world.writes == written
+
+
+def test_an_operator_that_starts_and_gets_no_answer_says_so_within_fifteen_seconds(world: World) -> None:
     world.script.telemetry = False
     world.restart()
-    world.step()
-    assert blames(world) == {"high-latency": Blame.NODE}
+    world.run(15)
+    assert world.condition("TelemetryFresh") == ("False", "Absent")
+    assert world.status.nodes.updated == 0
 
 
 # Input
@@ -78,14 +89,60 @@ def test_what_the_canary_and_the_version_before_show_alike_is_the_inputs(world: 
     world.script.heal_locally = False
     world.wish_for("v3")
     world.until(lambda w: "v3" in w.serving())
-    world.script.drift = "low-confidence"
-    world.until(lambda w: blames(w) == {"low-confidence": Blame.INPUT})
+    world.script.drift = "high-latency"  # its strategy has nothing against an input
+    world.until(lambda w: blames(w) == {"high-latency": Blame.INPUT})
     world.run(120)
     assert world.state("v3") is VersionState.CANARY
     assert world.status.rollout is not None
     assert world.status.rollout.reason == RolloutWait.INPUT
+    assert world.condition("AwaitingApproval") == ("True", "LadderExhausted")
+    said = world.status.condition("RollingOut")
+    assert said is not None
+    assert "both show high-latency: the input changed, or neither is good" in said.message
     world.script.drift = ""
     world.until(lambda w: w.status.version == "v3")
+
+
+def two_bad(size: int = 2) -> World:
+    """v1 turns bad while v2, which is as bad, is on its first node: there is nothing good to compare with."""
+    world = World(size=size)
+    world.script.heal_locally = False
+    world.until(lambda w: w.status.last_good == "v1")
+    world.wish_for("v2")
+    world.until(lambda w: "v2" in w.serving())
+    world.script.bad |= {digest(1): "low-confidence", digest(2): "low-confidence"}
+    return world
+
+
+def test_where_the_old_and_the_new_version_are_bad_a_successor_takes_the_place_of_both() -> None:
+    world = two_bad()
+    world.until(lambda w: w.status.version == "distilled-1", within=1200)
+    world.until(lambda w: w.serving() == {"distilled-1"})
+    assert [heal.action for heal in world.status.heals] == ["Redistill"]
+    assert world.told("RolledBack") == ["v2 → v1: both show low-confidence, which distilled-1 is to heal"]
+    assert (world.state("v1"), world.state("v2")) == (VersionState.AVAILABLE, VersionState.AVAILABLE)
+
+
+def test_where_both_are_bad_and_no_successor_can_be_trained_a_person_is_asked() -> None:
+    world = two_bad()
+    world.edit(lambda spec: spec["healing"]["strategies"][0].update(actions=[{"type": "SwitchModel"}]))
+    world.until(lambda w: w.told("PersonNeeded") != [])
+    assert "low-confidence (Input is blamed)" in world.told("PersonNeeded")[0]
+    assert world.condition("AwaitingApproval")[0] == "True"
+
+
+def test_a_successor_waits_for_a_rollout_that_goes_on_meanwhile() -> None:
+    world = two_bad()
+    world.until(lambda w: w.jobs != [])
+    world.script.bad.clear()
+    world.script.requests = 1  # so that the Job ends first
+    world.until(lambda w: w.status.distillation is not None and w.status.distillation.phase == "Accepted")
+    found = world.status.find_version("distilled-1")
+    assert found is not None
+    assert found.reason == "RolloutUnderWay"
+    world.script.requests = 10
+    world.until(lambda w: w.status.version == "v2")
+    world.until(lambda w: w.status.version == "distilled-1")
 
 
 def test_what_the_canary_alone_shows_is_its_own(world: World) -> None:

@@ -255,6 +255,12 @@ def test_a_job_that_fails_is_told_and_a_person_is_asked_next(lone: World, outcom
     assert lone.status.distillation.reason == reason
 
 
+def test_a_result_that_comes_after_the_news_of_the_jobs_end_is_waited_for(lone: World) -> None:
+    lone.script.drift, lone.script.robust = "low-confidence", {student(1)}
+    lone.script.job_steps, lone.script.late_news = 0, 4
+    lone.until(lambda w: w.status.version == "distilled-1", within=900)
+
+
 def test_a_student_with_quarantined_bytes_is_not_shipped(lone: World) -> None:
     turn_bad(lone, 2)
     lone.wish_for("v2")

@@ -188,6 +188,43 @@ def test_a_person_starts_a_distillation_without_any_fault(plant: Plant) -> None:
     assert plant.status.digest == student(1)
 
 
+def wish_and_redistill(plant: Plant, version: str) -> None:
+    """One apply of both."""
+    plant.down = 1
+    plant.wish_for(version)
+    plant.annotate(redistill=version)
+
+
+def test_a_student_that_is_asked_for_together_with_a_version_is_trained_for_that_one(plant: Plant) -> None:
+    wish_and_redistill(plant, "v3")
+    plant.until(lambda w: w.jobs != [])
+    (job,) = (body for (kind, _), body in plant.objects.items() if kind == "Job")
+    assert digest(3) in str(job["spec"]["template"]["spec"]["containers"][0]["env"])
+    plant.until(lambda w: w.status.version == "v3")
+    plant.until(lambda w: w.status.version == "distilled-1")
+    assert plant.answer.result is VerbResult.DONE
+    assert plant.told("DistillationFailed") == []
+
+
+def test_a_student_under_way_ends_with_the_wish_that_another_one_is_asked_for_with(plant: Plant) -> None:
+    plant.script.job_steps = 1000
+    plant.annotate(redistill="1")
+    plant.script.job_steps = 3
+    wish_and_redistill(plant, "v3")
+    plant.until(lambda w: w.status.version == "distilled-2")
+    assert plant.answer.result is VerbResult.DONE
+
+
+def test_a_wish_that_comes_later_ends_the_distillation(plant: Plant) -> None:
+    plant.annotate(redistill="1")
+    plant.wish_for("v3")
+    plant.until(lambda w: w.status.version == "v3")
+    assert plant.status.distillation is not None
+    assert plant.status.distillation.reason == "Superseded"
+    plant.run(300)
+    assert plant.serving() == {"v3"}
+
+
 def test_a_second_redistill_waits_for_nobody_and_is_refused(plant: Plant) -> None:
     plant.annotate(redistill="1")
     plant.annotate(redistill="2")

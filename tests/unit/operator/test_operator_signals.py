@@ -14,7 +14,7 @@ from edgemodel.tally import PARTS, Measure, Moments
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Target, Training
-from edgemodel_operator.signals.board import Board
+from edgemodel_operator.signals.board import FIRST_LOOK, Board
 from edgemodel_operator.signals.reports import Sample, assemble, firing, trainings
 from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, Prometheus, Scrape
 
@@ -163,8 +163,17 @@ def board() -> Board:
 
 def test_before_the_first_answer_nothing_is_known() -> None:
     board = Board(interval=10.0)
-    assert board.telemetry(NOW) is None
     assert board.reports(KEY, NOW) == {}
+
+
+def test_a_first_answer_is_waited_for_and_not_for_ever() -> None:
+    board = Board(interval=10.0)
+    assert board.patience(NOW) > 0  # whom to ask is not even known
+    board.begin(NOW)
+    assert board.patience(NOW) == FIRST_LOOK.total_seconds()
+    assert (board.patience(NOW + FIRST_LOOK), board.telemetry(NOW + FIRST_LOOK)) == (0, False)
+    board.take([], NOW)
+    assert (board.patience(NOW), board.telemetry(NOW)) == (0, True)
 
 
 def test_reports_count_for_three_intervals_and_not_longer(board: Board) -> None:

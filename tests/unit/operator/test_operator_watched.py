@@ -7,8 +7,10 @@ import pytest
 
 from edgemodel.outcome import Outcome
 from edgemodel_operator.api.serving import Placement
+from edgemodel_operator.cluster.jobs import NEWS_LAG
+from edgemodel_operator.cluster.pods import matches
 from edgemodel_operator.cluster.trim import condition, trim, trim_node, trim_pod
-from edgemodel_operator.cluster.world import WATCH_LAG, World, matches
+from edgemodel_operator.cluster.world import WATCH_LAG, World
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Job, Observation
@@ -194,8 +196,9 @@ def test_a_wish_that_somebody_broke_is_no_wish() -> None:
 # Jobs
 
 
-def job_seen(conditions: list[str], *pods: Body) -> Job:
-    status = {"conditions": [{"type": word, "status": "True"} for word in conditions]}
+def job_seen(conditions: list[str], *pods: Body, ended: timedelta = timedelta()) -> Job:
+    moment = (NOW - ended).isoformat()
+    status = {"conditions": [{"type": word, "status": "True", "lastTransitionTime": moment} for word in conditions]}
     body = child("Job", "j", "5", status=status)
     body["metadata"]["labels"] = {"edgemodel.dev/attempt": "2"}
     (job,) = observe(world(Job={Key(*KEY): [body]}, Pod={KEY: [trim_pod(p) for p in pods]})).jobs
@@ -218,6 +221,18 @@ def test_a_job_ends_with_the_result_that_its_pod_left() -> None:
 
 def test_a_job_is_not_over_before_its_pods_news_has_come() -> None:
     assert not job_seen(["Complete"], worker("a", "Running")).finished
+
+
+@pytest.mark.parametrize("word", ["Complete", "Failed"])
+def test_a_job_whose_pods_were_never_seen_is_waited_for_and_not_for_ever(word: str) -> None:
+    job = job_seen([word])
+    assert (job.finished, job.awaited_until) == (False, NOW + NEWS_LAG)
+    job = job_seen([word], ended=NEWS_LAG)
+    assert (job.finished, job.awaited_until, job.outcome) == (True, None, None)
+
+
+def test_a_clock_that_differs_makes_nobody_wait_for_pods_longer() -> None:
+    assert job_seen(["Complete"], ended=timedelta(hours=-1)).finished
 
 
 def test_the_last_of_several_pods_has_the_result() -> None:

@@ -52,7 +52,7 @@ class World(View):
         self._clock_set = False
         self._parsed: tuple[int, EdgeModel] | None = None
         self.create_model()
-        self.kubelets.step(self.script)
+        self.kubelets.step(self.script, self.now)
         self.operator = SimulatedOperator(self.api, self.now)
 
     # What people and the weather do
@@ -151,7 +151,7 @@ class World(View):
         wish = self.wish
         for edge in self.edges.values():
             edge.step(self.script, wish)
-        self.kubelets.step(self.script)
+        self.kubelets.step(self.script, self.now)
         self._run_operator()
 
     def settle(self) -> None:
@@ -175,7 +175,7 @@ class World(View):
     @property
     def _excused(self) -> bool:
         """Whether something is there to do of which the operator will hear only later, or that it has put off."""
-        return self._clock_set or self.operator.stumbling or self.operator.watches.behind
+        return self._clock_set or self.operator.stumbling or self.operator.looking or self.operator.watches.behind
 
     def _run_operator(self) -> None:
         self.operator.advance(self.now, STEP)

@@ -1,20 +1,20 @@
 """What is known of the cluster, from watch-fed indexes; a tick at rest asks the API server nothing."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from edgemodel import outcome, series, wish
+from edgemodel import series, wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
-from edgemodel_operator.api.serving import Placement
+from edgemodel_operator.cluster.jobs import job_of
+from edgemodel_operator.cluster.pods import mode_of, nodes_of, unit_of
 from edgemodel_operator.cluster.trim import trim_pod
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import (
     Alert,
-    Job,
-    Node,
     Notice,
     Observation,
     Pod,
@@ -22,7 +22,6 @@ from edgemodel_operator.model.observation import (
     Target,
     Training,
 )
-from edgemodel_operator.render.job import LABEL_ATTEMPT
 
 Body = Mapping[str, Any]
 Index = Mapping[Any, Iterable[Body]]
@@ -50,10 +49,6 @@ class Signals(Protocol):
     def training(self, key: Key) -> Training | None:
         """How far the distillation Job says that it is."""
 
-    def telemetry(self, now: datetime) -> bool | None:
-        """Whether the source answered lately."""
-        ...
-
 
 class World:
     """Indexes by kind, and our own writes until the watch shows them (else a tick would decide on its own past)."""
@@ -65,8 +60,8 @@ class World:
         self._written: dict[tuple[str, str, str], tuple[Body, datetime]] = {}
         self._nudged: dict[str, Body] = {}  # pods by uid
         self._obstacles: dict[Key, tuple[Reason, str]] = {}
-        self.complete = False
-        """Whether the indexes hold all there is; handlers are called only then."""
+        self.complete = asyncio.Event()
+        """Set once the indexes hold all there is; handlers are called only then."""
 
     def bind(self, indexes: Mapping[str, Index]) -> None:
         """Take the live indexes: EdgeModel, Pod and the child kinds by `Key`, Node by name."""
@@ -84,7 +79,7 @@ class World:
             namespace, name = key
             for pod in (pod for pod in pods if pod["address"]):
                 if pod["component"] == naming.SERVING:
-                    yield Target(pod["address"], series.identity(name, namespace, _unit(pod, mode)))
+                    yield Target(pod["address"], series.identity(name, namespace, unit_of(pod, mode)))
                 elif pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
                     yield Target(pod["address"], series.identity(name, namespace, pod["name"]), trains=True)
 
@@ -121,18 +116,17 @@ class World:
         pods = [pod for pod in self._of("Pod", key) if not pod["deleting"]]
         serving = [pod for pod in pods if pod["component"] == naming.SERVING]
         mode = model.spec.placement.mode
-        staying = [pod for pod in serving if _mode(pod, mode) == mode]
+        staying = [pod for pod in serving if mode_of(pod, mode) == mode]
         return Observation(
             now=now,
             model=model,
-            nodes=self._nodes(model.spec.placement, staying),
+            nodes=nodes_of(model.spec.placement, self._all("Node"), staying),
             pods=tuple(self._pod(pod, mode) for pod in staying),
             leaving=tuple(self._pod(pod, mode) for pod in serving if pod not in staying),
             reports=signals.reports(key, now),
-            telemetry=signals.telemetry(now),
             alerts=signals.alerts(key, now),
             notices=signals.notices(key),
-            jobs=tuple(_job(body, pods) for (kind, _), body in sorted(children.items()) if kind == "Job"),
+            jobs=tuple(job_of(body, pods, now) for (kind, _), body in sorted(children.items()) if kind == "Job"),
             training=signals.training(key),
             wish=_wish(children.get(("ConfigMap", naming.wish_config_map(model.name)))),
             obstacle=self._obstacles.get(key),
@@ -159,6 +153,9 @@ class World:
     def _of(self, kind: str, key: Key) -> list[Body]:
         return list(self._indexes.get(kind, {}).get(tuple(key), ()))
 
+    def _all(self, kind: str) -> list[Body]:
+        return [body for bodies in self._indexes.get(kind, {}).values() for body in bodies]
+
     def _latest(self, kind: str, seen: Body) -> Body:
         metadata = seen["metadata"]
         place = (kind, metadata["namespace"], metadata["name"])
@@ -170,19 +167,12 @@ class World:
             return seen
         return written
 
-    def _nodes(self, placement: Placement, serving: list[Body]) -> tuple[Node, ...]:
-        found = [body for bodies in self._indexes.get("Node", {}).values() for body in bodies]
-        if placement.mode == "Replicas":
-            ready = {body["name"]: body["ready"] for body in found}
-            return tuple(Node(name=pod["name"], ready=ready.get(pod["node"])) for pod in serving if pod["node"])
-        return tuple(Node(name=body["name"], ready=body["ready"]) for body in found if matches(placement, body))
-
     def _pod(self, pod: Body, mode: str) -> Pod:
         node = next(iter(self._indexes.get("Node", {}).get(pod["node"], ())), None)
         in_sight = node is not None and node["ready"] is not None
         return Pod(
             name=pod["name"],
-            node=_unit(pod, mode),
+            node=unit_of(pod, mode),
             ready=pod["ready"] if in_sight else None,
             revision=self._revision(pod),
             address=pod["address"],
@@ -196,35 +186,6 @@ class World:
             self._nudged.pop(seen["uid"], None)
             return str(seen["revision"])
         return str(nudged["revision"])
-
-
-def _mode(pod: Body, present: str) -> str:
-    """The placement mode that a serving pod was made for."""
-    return naming.POD_OWNERS.get(pod["owner"], present)
-
-
-def _unit(pod: Body, present: str) -> str:
-    """What a pod serves for, and calls itself by: its node, or as one of several replicas itself."""
-    name: str = pod["node"] if _mode(pod, present) == "EveryNode" else pod["name"]
-    return name
-
-
-def matches(placement: Placement, node: Body) -> bool:
-    """Whether a DaemonSet with this placement would put a pod on `node`: selector, and taints that are tolerated."""
-    if any(node["labels"].get(key) != value for key, value in placement.node_selector.items()):
-        return False
-    return all(_tolerated(taint, placement) for taint in node["taints"])
-
-
-def _tolerated(taint: Mapping[str, str], placement: Placement) -> bool:
-    if taint["key"].startswith("node.kubernetes.io/"):
-        return True
-    return any(
-        (not t.key or t.key == taint["key"])
-        and (not t.effect or t.effect == taint["effect"])
-        and (t.operator == "Exists" or (t.value or "") == taint["value"])
-        for t in placement.tolerations
-    )
 
 
 def _owned(body: Body, uid: str) -> bool:
@@ -243,27 +204,3 @@ def _wish(body: Body | None) -> wish.Wish | None:
         return None if text is None else wish.parse(text)
     except wish.WishError:  # somebody edited it: it is written anew
         return None
-
-
-_OVER = ("Succeeded", "Failed")
-
-
-def _job(body: Body, pods: list[Body]) -> Job:
-    """The Job's own news may come before that of its pods, which have the result: it is over when all say so."""
-    metadata, conditions = body["metadata"], body.get("status", {}).get("conditions", [])
-    ended = {entry["type"]: entry for entry in conditions if entry.get("status") == "True"}
-    own = sorted((pod for pod in pods if pod["job"] == metadata["name"]), key=lambda pod: str(pod["created"]))
-    message = next((pod["message"] for pod in reversed(own) if pod["message"]), "")
-    try:
-        result = outcome.parse(message) if message else None
-    except outcome.OutcomeError:
-        result = None
-    return Job(
-        name=metadata["name"],
-        attempt=int(metadata.get("labels", {}).get(LABEL_ATTEMPT, "0")),
-        running=any(pod["phase"] == "Running" for pod in own),
-        finished=("Complete" in ended or "Failed" in ended) and all(pod["phase"] in _OVER for pod in own),
-        failed="Failed" in ended,
-        outcome=result,
-        message=message or ended.get("Failed", {}).get("message", ""),
-    )

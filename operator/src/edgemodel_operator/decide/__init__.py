@@ -144,11 +144,11 @@ def _jobs(observation: Observation, status: Status, image: str) -> Iterator[Acti
 
 
 def _job(observation: Observation, status: Status, distillation: DistillationStatus, image: str) -> Object:
-    serving = status.find_version(status.version) if status.version else None
+    parent = distill.parent_of(status)
     open_heal = distill.heal_of(status, distillation)
     attempt = Attempt(
         number=distillation.attempt,
-        parent=None if serving is None else Source(uri=serving.uri, digest=serving.digest),
+        parent=None if parent is None else Source(uri=parent.uri, digest=parent.digest),
         nodes=tuple(sorted(node.name for node in observation.nodes)),
         epochs=distill.epochs_of(observation, open_heal),
     )

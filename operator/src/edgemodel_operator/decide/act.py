@@ -7,7 +7,7 @@ from edgemodel_operator.api.states import DistillationPhase, Gate, VersionState
 from edgemodel_operator.api.status import HEALS_KEPT, DistillationStatus, FaultStatus, HealRecord
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.alerts import firing
-from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
+from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt, waits_for_turn
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, bar, serve
 from edgemodel_operator.model import naming
@@ -57,7 +57,11 @@ def _switch(observation: Observation, draft: Draft, fault: FaultStatus, action: 
 
 def _redistill(observation: Observation, draft: Draft, fault: FaultStatus, action: Action) -> Draft:
     running = draft.status.distillation
-    if running is not None and (running.phase in UNDER_WAY or approval.find(draft, Gate.PROMOTE, _name(running))):
+    if running is not None and (
+        running.phase in UNDER_WAY
+        or waits_for_turn(draft, running)
+        or approval.find(draft, Gate.PROMOTE, running.candidate or "")
+    ):
         return draft  # one student at a time
     attempt = next_attempt(observation, draft)
     candidate = naming.distilled(attempt)
@@ -109,7 +113,3 @@ def _exonerate(observation: Observation, draft: Draft, heal: HealRecord) -> Draf
         if twin.digest == left.digest:
             draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, EXONERATED)
     return draft
-
-
-def _name(distillation: DistillationStatus) -> str:
-    return distillation.candidate or ""

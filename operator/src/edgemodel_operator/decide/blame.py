@@ -26,7 +26,7 @@ def assess(observation: Observation, draft: Draft) -> Draft:
     """
     electorate, lone = voters(observation, draft), _lone(observation, draft)
     if not electorate and lone is None:
-        return _silenced(observation, draft)
+        return _silenced(draft)
     known = {fault.name: fault for fault in draft.status.faults}
     # Once a rollout has reached everyone nobody votes on the version before: what was known of it stays.
     faults = [fault for fault in known.values() if fault.blame is not Blame.NODE]
@@ -70,10 +70,8 @@ def _of_fleet(observation: Observation, draft: Draft, electorate: dict[str, Repo
     return draft, faults
 
 
-def _silenced(observation: Observation, draft: Draft) -> Draft:
-    """Nobody reports: no fault is gone, none is new, and none is acted upon. Just after a start nothing is known."""
-    if observation.telemetry is None:
-        return draft
+def _silenced(draft: Draft) -> Draft:
+    """Nobody reports: no fault is gone, none is new, and none is acted upon."""
     faults = tuple(fault.model_copy(update={"blame": Blame.TELEMETRY}) for fault in draft.status.faults)
     return draft if faults == draft.status.faults else draft.set(faults=faults)
 

@@ -6,12 +6,20 @@ from itertools import count
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, Origin, RolloutSource, VersionState
+from edgemodel_operator.api.states import (
+    Decision,
+    DistillationPhase,
+    Gate,
+    Origin,
+    RolloutSource,
+    RolloutWait,
+    VersionState,
+)
 from edgemodel_operator.api.status import DistillationStatus, HealRecord, Status, VersionStatus
 from edgemodel_operator.api.types import format_duration
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, bar, start_rollout
+from edgemodel_operator.decide.versions import BARRED, bar, start_rollout, stop_rollout
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Job, Observation
 
@@ -20,6 +28,8 @@ SCORES_KEPT = 20
 PERCENT_STEP = 5
 TOO_FEW_SAMPLES = "TooFewSamples"
 UNDER_WAY = RUNNING | {DistillationPhase.WAITING_FOR_SAMPLES}
+AWAITS_ROLLOUT = "RolloutUnderWay"
+"""Reason of a student that waits until another version's rollout has ended."""
 
 
 def follow(observation: Observation, draft: Draft) -> Draft:
@@ -31,7 +41,8 @@ def follow(observation: Observation, draft: Draft) -> Draft:
         return _gather(observation, draft, distillation)
     if distillation.phase in RUNNING:
         return _watch(observation, draft, distillation)
-    if approval.find(draft, Gate.PROMOTE, distillation.candidate or "") is not None:
+    asked = approval.find(draft, Gate.PROMOTE, distillation.candidate or "") is not None
+    if asked or waits_for_turn(draft, distillation):
         return _promote(observation, draft, distillation)
     return draft
 
@@ -41,6 +52,19 @@ def next_attempt(observation: Observation, draft: Draft) -> int:
     last = draft.status.distillation.attempt if draft.status.distillation is not None else 0
     taken = {version.name for version in observation.model.spec.versions}
     return next(number for number in count(last + 1) if naming.distilled(number) not in taken)
+
+
+def waits_for_turn(draft: Draft, distillation: DistillationStatus) -> bool:
+    """Whether its student waits until another version's rollout has ended."""
+    student = draft.version(distillation.candidate)
+    return student is not None and student.reason == AWAITS_ROLLOUT
+
+
+def parent_of(status: Status) -> VersionStatus | None:
+    """What a student begins from and is compared with: what serves, or what a user wishes and is on its way."""
+    rollout = status.rollout
+    wished = rollout.to if rollout is not None and rollout.source is RolloutSource.SPEC else status.version
+    return None if wished is None else status.find_version(wished)
 
 
 def heal_of(status: Status, distillation: DistillationStatus) -> HealRecord | None:
@@ -92,6 +116,8 @@ def _watch(observation: Observation, draft: Draft, distillation: DistillationSta
     job = next((job for job in observation.jobs if job.name == distillation.job), None)
     if job is None:
         return draft
+    if job.awaited_until is not None:
+        return draft.wake_at(job.awaited_until)
     if not job.finished:
         return _progress(observation, draft, distillation) if job.running else draft
     outcome = job.outcome
@@ -146,15 +172,26 @@ def _accept(observation: Observation, draft: Draft, distillation: DistillationSt
 
 
 def _promote(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:
-    """Bring the student to its first node, once a person has said yes where one is asked."""
-    student = draft.version(distillation.candidate)
-    if student is None or draft.status.rollout is not None:
+    """Bring the student to its first node, once a person has said yes where one is asked.
+
+    Another version's rollout ends first, but where it waits for just what the student is to heal.
+    """
+    student, rollout, heal = (
+        draft.version(distillation.candidate),
+        draft.status.rollout,
+        heal_of(draft.status, distillation),
+    )
+    if student is None:
         return draft
+    if rollout is not None and (heal is None or rollout.reason != RolloutWait.INPUT.value):
+        return draft.mark(student.name, VersionState.AVAILABLE, observation.now, AWAITS_ROLLOUT)
     scores = ", ".join(f"{name} {score:.4g}" for name, score in list(student.scores.items())[:6])
     about = f"{student.name} passed its gates ({scores or 'no scores'}) and would go to its first node"
     draft, may = approval.may(observation, draft, Gate.PROMOTE, student.name, about)
     if may:
-        heal = heal_of(draft.status, distillation)
+        if rollout is not None and heal is not None:
+            message = f"{rollout.to} → {draft.status.version}: both show {heal.fault}, which {student.name} is to heal"
+            draft = stop_rollout(observation, draft, rollout).tell("Normal", EventReason.ROLLED_BACK, message)
         fault = None if heal is None else heal.fault
         return start_rollout(observation, draft, student, RolloutSource.DISTILLED, fault)
     asked = approval.find(draft, Gate.PROMOTE, student.name)

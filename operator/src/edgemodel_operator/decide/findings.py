@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from edgemodel.codes import explain
 from edgemodel.faults import Severity
 from edgemodel_operator.api.reasons import ConditionType, Reason
-from edgemodel_operator.api.states import Blame, DistillationPhase
+from edgemodel_operator.api.states import Blame, DistillationPhase, RolloutWait
 from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.api.types import format_duration
 from edgemodel_operator.decide.adoption import way_back
@@ -88,7 +88,7 @@ def _succeeded(status: Status) -> bool:
 
 
 def _left(status: Status, wished: VersionStatus) -> bool:
-    """Whether the wish was carried out, and something else serves since, for a person wanted that."""
+    """Whether the wish was carried out, and something else serves since: a person wanted that, or its rollout ended."""
     acted_upon = status.wished == wished.digest and status.rollout is None
     return acted_upon and status.digest not in (None, wished.digest) and not _succeeded(status)
 
@@ -113,7 +113,7 @@ def degraded(observation: Observation, status: Status) -> Finding:
         message = f"{status.version} serves instead of {wished.name}, which is {wished.state.value} ({wished.reason})"
         return ConditionType.DEGRADED, True, Reason.BACKUP_SERVING, message
     if wished is not None and _left(status, wished):
-        message = f"{status.version} serves instead of {wished.name}, as a person asked; {wished.name} is rolled out "
+        message = f"{status.version} serves instead of {wished.name}, which was left; {wished.name} is rolled out "
         message += "again when spec.version names another version and then it, or rollback-to names it"
         return ConditionType.DEGRADED, True, Reason.BACKUP_SERVING, message
     message = "no critical fault is active"
@@ -172,4 +172,8 @@ def rolling_out(status: Status) -> Finding:
             return ConditionType.ROLLING_OUT, False, Reason.ROLLED_BACK, message
         return ConditionType.ROLLING_OUT, False, Reason.COMPLETE, "no version is on its way"
     reason = Reason.CANARY if rollout.step == 0 else Reason.WAVE
-    return ConditionType.ROLLING_OUT, True, reason, f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
+    message = f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
+    if rollout.reason == RolloutWait.INPUT.value:
+        shown = ", ".join(fault.name for fault in status.faults if fault.blame is Blame.INPUT)
+        message += f"; both show {shown}: the input changed, or neither is good; Healing says what is done about it"
+    return ConditionType.ROLLING_OUT, True, reason, message

@@ -103,8 +103,7 @@ def _behind(digest: str | None, refused: object, status: Status) -> bool:
 def telemetry(observation: Observation) -> Finding:
     """Whether every ready node was measured lately."""
     if not observation.reports:
-        status = None if observation.telemetry is None else False
-        return ConditionType.TELEMETRY_FRESH, status, Reason.ABSENT, "no node could be measured"
+        return ConditionType.TELEMETRY_FRESH, False, Reason.ABSENT, "no node could be measured"
     missing = sorted(n.name for n in observation.nodes if n.ready and n.name not in observation.reports)
     if missing:
         return ConditionType.TELEMETRY_FRESH, False, Reason.STALE, f"not measured lately: {', '.join(missing)}"

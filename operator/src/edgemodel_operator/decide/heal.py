@@ -16,7 +16,7 @@ from edgemodel.ladder import (
 )
 from edgemodel_operator.api.healing import Action
 from edgemodel_operator.api.reasons import Reason
-from edgemodel_operator.api.states import Blame, Decision, Gate
+from edgemodel_operator.api.states import Blame, Decision, Gate, RolloutWait
 from edgemodel_operator.api.status import FaultStatus, HealRecord
 from edgemodel_operator.decide import approval, guard
 from edgemodel_operator.decide.act import act, close
@@ -51,13 +51,21 @@ def prove(observation: Observation, draft: Draft) -> Draft:
 
 
 def climb(observation: Observation, draft: Draft) -> Draft:
-    """Take the next action about each fault that the fleet has; nothing is begun during a rollout or a storm."""
+    """Take the next action about each fault that the fleet has; nothing is begun during a rollout or a storm.
+
+    But about what holds up a rollout, for the version before shows it as well: it may hold it up for ever.
+    """
     if guard.storming(draft) or not voters(observation, draft):  # what is known of the faults is old news
         return draft
     for fault in draft.status.faults:
-        if draft.status.rollout is None and not _busy(draft):
+        if _may_begin(draft, fault) and not _busy(draft):
             draft = _climb(observation, draft, fault)
     return draft
+
+
+def _may_begin(draft: Draft, fault: FaultStatus) -> bool:
+    rollout = draft.status.rollout
+    return rollout is None or (rollout.reason == RolloutWait.INPUT.value and fault.blame is Blame.INPUT)
 
 
 def limits(observation: Observation) -> ladder.Limits:

@@ -77,7 +77,9 @@ def _nodes(observation: Observation, status: Status) -> NodesStatus:
     names = {node.name for node in observation.nodes}
     ready = {pod.node for pod in observation.pods if pod.ready and pod.node in names}
     unknown = {node.name for node in observation.nodes if node.ready is not True} - ready
-    updated, exceptions = 0, []
+    # What is known of a node that does not report now is kept: it is not to be adopted, and told of, once more.
+    silent = names - observation.reports.keys()
+    updated, exceptions = 0, [entry for entry in status.nodes.exceptions if entry.adopted and entry.name in silent]
     adopted = {(entry.name, entry.version): entry.adopted for entry in status.nodes.exceptions}
     for name in sorted(names & set(observation.reports)):
         report = observation.reports[name]
@@ -87,6 +89,7 @@ def _nodes(observation: Observation, status: Status) -> NodesStatus:
             reason = report.refused.get(status.digest or "") or report.reason or ""
             since = adopted.get((name, report.version))
             exceptions.append(NodeException(name=name, version=report.version, reason=reason, adopted=since))
+    exceptions.sort(key=lambda entry: entry.name)
     return NodesStatus(
         desired=len(names), ready=len(ready), updated=updated, unknown=len(unknown), exceptions=tuple(exceptions)
     )

@@ -9,10 +9,10 @@ from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, VerbResult, VersionState
 from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VersionStatus
 from edgemodel_operator.decide import approval
-from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt
+from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt, waits_for_turn
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, CLEARED, serve
-from edgemodel_operator.decide.wish import stop_rollout, supersede
+from edgemodel_operator.decide.versions import BARRED, CLEARED, serve, stop_rollout
+from edgemodel_operator.decide.wish import has_news, supersede
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Observation
 
@@ -120,15 +120,27 @@ def _roll_back(observation: Observation, draft: Draft, target: VersionStatus) ->
 
 
 def _redistill(observation: Observation, draft: Draft) -> Outcome:
-    running = draft.status.distillation
     if observation.model.spec.distillation is None:
         return None, "spec.distillation is not set: it says what to train from"
+    if has_news(observation, draft):  # both in one apply: the student is for what is wished now
+        return _train(observation, supersede(observation, draft, "another version was wished"))
+    hindrance = _hindrance(draft)
+    return _train(observation, draft) if hindrance is None else (None, hindrance)
+
+
+def _hindrance(draft: Draft) -> str | None:
+    """Why no other student can be trained now."""
+    running, rollout = draft.status.distillation, draft.status.rollout
     if running is not None and running.phase in UNDER_WAY:
-        return None, f"{running.candidate} is being distilled already"
+        return f"{running.candidate} is being distilled already"
+    if running is not None and waits_for_turn(draft, running):
+        return f"{running.candidate} waits until a rollout has ended"
     if running is not None and approval.find(draft, Gate.PROMOTE, running.candidate or "") is not None:
-        return None, f"{running.candidate} waits for a person: approve or reject it first"
-    if draft.status.rollout is not None:
-        return None, f"{draft.status.rollout.to} is being rolled out: ask again when it has ended"
+        return f"{running.candidate} waits for a person: approve or reject it first"
+    return None if rollout is None else f"{rollout.to} is being rolled out: ask again when it has ended"
+
+
+def _train(observation: Observation, draft: Draft) -> Outcome:
     attempt = next_attempt(observation, draft)
     started = DistillationStatus(
         phase=DistillationPhase.PENDING,

@@ -68,6 +68,11 @@ def start_rollout(
     return draft.tell("Normal", EventReason.ROLLOUT_STARTED, message)
 
 
+def stop_rollout(observation: Observation, draft: Draft, rollout: RolloutStatus) -> Draft:
+    """End the rollout under way; its version is blamed for nothing."""
+    return draft.mark(rollout.to, VersionState.AVAILABLE, observation.now).set(rollout=None)
+
+
 def backup_of(observation: Observation, draft: Draft, serving: str | None) -> VersionStatus | None:
     """Where a rollback from `serving` goes: the user's backup, else the last one proved good; never a barred one.
 

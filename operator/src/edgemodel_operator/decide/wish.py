@@ -6,10 +6,9 @@ from edgemodel.ladder import Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import DistillationPhase, Gate, RolloutSource, VersionState
 from edgemodel_operator.api.status import VersionStatus
-from edgemodel_operator.api.status_rollout import RolloutStatus
-from edgemodel_operator.decide.distill import UNDER_WAY
+from edgemodel_operator.decide.distill import UNDER_WAY, waits_for_turn
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, serve, start_rollout
+from edgemodel_operator.decide.versions import BARRED, serve, start_rollout, stop_rollout
 from edgemodel_operator.model.observation import Observation
 
 
@@ -72,15 +71,21 @@ def _nothing_serves(observation: Observation, draft: Draft) -> bool:
     return unproved and all(pod.ready is False for pod in observation.pods)
 
 
-def stop_rollout(observation: Observation, draft: Draft, rollout: RolloutStatus) -> Draft:
-    """End the rollout under way; its version is blamed for nothing."""
-    return draft.mark(rollout.to, VersionState.AVAILABLE, observation.now).set(rollout=None)
+def has_news(observation: Observation, draft: Draft) -> bool:
+    """Whether the user wishes a version that was not acted on yet, and that may serve."""
+    target = draft.version(observation.model.spec.version)
+    return target is not None and target.digest != draft.status.wished and target.state not in BARRED
 
 
 def supersede(observation: Observation, draft: Draft, why: str) -> Draft:
-    """Close the distillation and the heals under way: a person has decided otherwise."""
+    """Close the distillation and the heals under way: a person has decided otherwise.
+
+    A distillation that was asked for in the same breath is part of what the person decided.
+    """
     distillation = draft.status.distillation
-    if distillation is not None and distillation.phase in UNDER_WAY:
+    if distillation is not None and waits_for_turn(draft, distillation):
+        draft = draft.mark(distillation.candidate or "", VersionState.AVAILABLE, observation.now)
+    if distillation is not None and distillation.phase in UNDER_WAY and distillation.started != observation.now:
         update = {"phase": DistillationPhase.FAILED, "reason": "Superseded", "message": why}
         draft = draft.set(distillation=distillation.model_copy(update=update))
     waits = tuple(a for a in draft.status.approvals if a.gate is not Gate.PROMOTE)

@@ -104,6 +104,8 @@ class Job:
     failed: bool
     outcome: Outcome | None
     message: str = ""
+    awaited_until: datetime | None = None
+    """It has ended, and the news of its pods, which have the result, is waited for until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +128,6 @@ class Observation:
     leaving: tuple[Pod, ...] = ()
     """Serving pods of the workload of the other placement mode, which are there until others have taken over."""
     reports: Mapping[str, Report] = field(default_factory=dict)
-    telemetry: bool | None = None
-    """Whether the source of the reports answered: None where it never did."""
     alerts: tuple[Alert, ...] | None = None
     """What Prometheus says is firing. None: no Prometheus is asked, so what the webhook brought is the level."""
     notices: tuple[Notice, ...] = ()

@@ -11,6 +11,11 @@ from edgemodel_operator.signals.reports import Sample, assemble, firing, trainin
 
 FRESH_INTERVALS = 3
 """A report older than this many signal intervals is absent."""
+FIRST_LOOK = timedelta(seconds=10)
+"""How long an operator that starts waits for a first answer before it decides without one.
+
+Nothing is known of any node until then, and a status that says so would deny what was true a moment ago.
+"""
 
 
 class Board:
@@ -23,9 +28,21 @@ class Board:
         self._reports: dict[Key, dict[str, Report]] = {}
         self._firing: dict[Key, tuple[Alert, ...]] = {}
         self._trainings: dict[Key, Training] = {}
+        self._began: datetime | None = None
         self._answered: datetime | None = None
         self.inbox = Inbox()
         """What the webhook brought and no status has yet."""
+
+    def begin(self, now: datetime) -> None:
+        """Whom to ask is known now."""
+        self._began = now
+
+    def patience(self, now: datetime) -> float:
+        """Seconds for which a first answer is still waited for; 0: it has come, or takes too long."""
+        if self._answered is not None:
+            return 0.0
+        waited = timedelta() if self._began is None else now - self._began
+        return max((FIRST_LOOK - waited).total_seconds(), 0.0)
 
     def take(self, samples: Iterable[Sample], now: datetime) -> set[Key]:
         """Replace what is known by `samples`; the EdgeModels for which something changed."""
@@ -48,9 +65,9 @@ class Board:
         for table in (self._reports, self._firing, self._trainings):
             table.pop(key, None)
 
-    def telemetry(self, now: datetime) -> bool | None:
-        """Whether the source answered lately; None before its first answer."""
-        return None if self._answered is None else now - self._answered <= self._lifetime
+    def telemetry(self, now: datetime) -> bool:
+        """Whether the source answered lately."""
+        return self._answered is not None and now - self._answered <= self._lifetime
 
     def reports(self, key: Key, now: datetime) -> Mapping[str, Report]:
         """Fresh reports by node."""
