@@ -76,8 +76,8 @@ def test_answers_that_kopf_does_not_expect_end_nothing(
     with operator(proxy, space, operators, tmp_path) as found:
         space.apply(edgemodel())
         wait_for("children", lambda: installed(space), 90, say=lambda: found.log[-3000:])
-        assert [seen.status for seen in proxy.hit] == [410, 415]
-        assert found.log.count("the watches have ended; starting anew") == 2
+        assert {seen.status for seen in proxy.hit} == {410, 415}
+        assert "the watches have ended; starting anew" in found.log
         assert ready(found) == 200
 
 

@@ -75,6 +75,10 @@ class ApiInMemory(Cluster):
         """See `Cluster.annotate`."""
         return self._written(lambda: self._annotate((kind, name), annotations))
 
+    async def own(self, kind: str, namespace: str, name: str, version: str, owners: list[Body]) -> None:
+        """See `Cluster.own`."""
+        self._written(lambda: self._own((kind, name), version, owners))
+
     async def write_status(self, namespace: str, name: str, version: str, status: Body) -> Body:
         """See `Cluster.write_status`."""
         return self._written(lambda: self._replace_status(("EdgeModel", name), version, status))
@@ -154,6 +158,13 @@ class ApiInMemory(Cluster):
         body = copy.deepcopy(self.objects[place])
         body["metadata"]["annotations"] = {**body["metadata"].get("annotations", {}), **annotations}
         self.put(place, body)
+        return self.objects[place]
+
+    def _own(self, place: Place, version: str, owners: list[Body]) -> Body:
+        body = self.objects[place]
+        if body["metadata"]["resourceVersion"] != version:
+            raise Conflict(f"{place} has changed")
+        self.put(place, {**body, "metadata": {**body["metadata"], "ownerReferences": owners}})
         return self.objects[place]
 
     def _replace_status(self, place: Place, version: str, status: Body) -> Body:

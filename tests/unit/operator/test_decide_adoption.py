@@ -113,3 +113,60 @@ def test_a_person_has_the_version_tried_again(world: World) -> None:
     world.annotate(clear_quarantine="v2")
     world.until(lambda w: w.serving() == {"v2"})
     world.until(lambda w: w.status.nodes.exceptions == ())
+
+
+# What another EdgeModel of the same name left
+
+
+def owners(world: World) -> set[str]:
+    children = [("ConfigMap", "digits-wish"), ("DaemonSet", "digits"), ("Service", "digits")]
+    return {owner["uid"] for place in children for owner in world.objects[place]["metadata"]["ownerReferences"]}
+
+
+@pytest.mark.shows("adoption.take_over")
+def test_an_edgemodel_that_is_applied_anew_takes_over_what_its_predecessor_left(two_good: World) -> None:
+    world = copy.deepcopy(two_good)
+    workload, revision = world.objects["DaemonSet", "digits"], world.status.wish_revision
+    world.leave_children("anew", version="v2")
+    world.run(120)
+    assert owners(world) == {"anew"}
+    assert world.objects["DaemonSet", "digits"]["metadata"]["uid"] == workload["metadata"]["uid"]
+    assert world.objects["DaemonSet", "digits"]["spec"] == workload["spec"]
+    assert all(edge.served == two_good.edges[name].served for name, edge in world.edges.items())
+    assert (world.status.version, world.condition("Ready")) == ("v2", ("True", "Serving"))
+    assert world.status.wish_revision == revision, "nodes are told nothing new"
+    assert len(world.told("Adopted")) == 1
+
+
+def test_another_version_that_it_wishes_goes_to_a_canary_first(two_good: World) -> None:
+    world = copy.deepcopy(two_good)
+    world.leave_children("anew", version="v3")
+    world.until(lambda w: "v3" in w.serving())
+    assert sum("v3" in edge.served for edge in world.edges.values()) == 1
+    world.until(lambda w: w.serving() == {"v3"})
+
+
+def test_what_its_predecessor_barred_stays_barred(two_good: World) -> None:
+    world = copy.deepcopy(two_good)
+    world.script.bad[digest(3)] = "low-confidence"
+    world.wish_for("v3")
+    world.until(lambda w: w.state("v3") is VersionState.QUARANTINED)
+    world.until(lambda w: w.serving() == {"v2"})
+    world.script.bad.clear()
+    world.leave_children("anew", version="v3")
+    world.run(120)
+    assert (world.state("v3"), world.serving()) == (VersionState.QUARANTINED, {"v2"})
+    assert world.condition("Stalled") == ("True", "VersionQuarantined")
+
+
+def test_what_somebody_else_owns_is_left_alone(two_good: World) -> None:
+    world = copy.deepcopy(two_good)
+    place = ("ConfigMap", "digits-wish")
+    body = copy.deepcopy(world.objects[place])
+    stranger = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "digits", "uid": "stranger"}
+    body["metadata"]["ownerReferences"] = [stranger]
+    world.api.put(place, body)
+    world.leave_children("anew", version="v2")
+    world.run(60)
+    assert world.objects[place]["metadata"]["ownerReferences"] == [stranger]
+    assert world.condition("Stalled") == ("True", "NameTaken")

@@ -113,6 +113,13 @@ class World(View):
         assert self.children == [], "children are made for an EdgeModel that is gone"
         self.create_model(uid)
 
+    def leave_children(self, uid: str, **spec: object) -> None:
+        """The user deletes the EdgeModel without its children, and applies it again."""
+        self.api.objects.pop(MODEL)
+        self.operator.watches.changed(MODEL)
+        self.create_model(uid)
+        self.edit(lambda found: found.update(spec))
+
     def add_node(self, name: str) -> None:
         """Another node joins."""
         self.edges[name] = Edge(name)

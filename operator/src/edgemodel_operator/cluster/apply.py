@@ -7,8 +7,9 @@ from typing import Any, assert_never
 
 from edgemodel_operator.api.resource import GROUP, KIND, VERSION, EdgeModel
 from edgemodel_operator.cluster.client import Cluster
+from edgemodel_operator.cluster.ownership import is_ending, is_left, is_ours
 from edgemodel_operator.cluster.world import World
-from edgemodel_operator.errors import Conflict, NameTaken
+from edgemodel_operator.errors import Conflict, NameTaken, Unavailable
 from edgemodel_operator.model.naming import ANNOTATION_REVISION
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Event, Nudge, Object, WriteStatus
 
@@ -79,9 +80,20 @@ async def post(cluster: Cluster, model: EdgeModel, event: Event, now: datetime, 
 async def _ensure(hands: Hands, model: EdgeModel, wanted: Object) -> None:
     kind, name = wanted["kind"], wanted["metadata"]["name"]
     present = await hands.cluster.read(kind, model.namespace, name)
-    if present is not None and not _is_ours(present, model):
-        raise NameTaken(f"{kind} {model.namespace}/{name} is not ours: delete or rename it")
+    if present is not None and not is_ours(present, model):
+        await _take_over(hands, model, wanted, present)
     hands.world.wrote(await hands.cluster.apply(wanted), hands.now)
+
+
+async def _take_over(hands: Hands, model: EdgeModel, wanted: Object, present: Object) -> None:
+    """Become the one owner of what a predecessor left; an apply alone might add a second one."""
+    kind, name = wanted["kind"], wanted["metadata"]["name"]
+    if is_ending(present):
+        raise Unavailable(f"{kind} {model.namespace}/{name} is being deleted: it is made anew when it is gone")
+    if not is_left(present, model):
+        raise NameTaken(f"{kind} {model.namespace}/{name} is not ours: delete or rename it")
+    owners, version = wanted["metadata"]["ownerReferences"], present["metadata"]["resourceVersion"]
+    await hands.cluster.own(kind, model.namespace, name, version, owners)
 
 
 async def _create(hands: Hands, model: EdgeModel, wanted: Object) -> None:
@@ -90,9 +102,5 @@ async def _create(hands: Hands, model: EdgeModel, wanted: Object) -> None:
         hands.world.wrote(await hands.cluster.create(wanted), hands.now)
     except Conflict:
         present = await hands.cluster.read(kind, model.namespace, name)
-        if present is not None and not _is_ours(present, model):
+        if present is not None and not is_ours(present, model):
             raise NameTaken(f"{kind} {model.namespace}/{name} is not ours: delete or rename it") from None
-
-
-def _is_ours(present: Mapping[str, Any], model: EdgeModel) -> bool:
-    return any(owner.get("uid") == model.uid for owner in present["metadata"].get("ownerReferences", []))

@@ -88,6 +88,15 @@ class Cluster:
         body = {"metadata": {"annotations": dict(annotations)}}
         return await self._call("PATCH", RESOURCES[kind].path(namespace, name), body)
 
+    async def own(self, kind: str, namespace: str, name: str, version: str, owners: list[Body]) -> None:
+        """Replace the owners of an object as it was at resource version `version`.
+
+        Raises:
+            Conflict: the object has changed since.
+        """
+        body = {"metadata": {"resourceVersion": version, "ownerReferences": owners}}
+        await self._call("PATCH", RESOURCES[kind].path(namespace, name), body, query={"fieldManager": MANAGER})
+
     async def write_status(self, namespace: str, name: str, version: str, status: Body) -> Body:
         """Replace the status of an EdgeModel as it was at resource version `version`.
 

@@ -9,6 +9,7 @@ from edgemodel import series, wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.cluster.jobs import job_of
+from edgemodel_operator.cluster.ownership import is_left, is_ours
 from edgemodel_operator.cluster.pods import mode_of, nodes_of, unit_of
 from edgemodel_operator.cluster.trim import trim_pod
 from edgemodel_operator.model import naming
@@ -139,7 +140,7 @@ class World:
             (kind, body["metadata"]["name"]): self._latest(kind, body)
             for kind in CHILD_KINDS
             for body in self._of(kind, key)
-            if _owned(body, model.uid)
+            if is_ours(body, model) or is_left(body, model)
         }
 
     def _unseen(self, model: EdgeModel, now: datetime) -> dict[tuple[str, str], Body]:
@@ -147,7 +148,7 @@ class World:
         return {
             (kind, name): body
             for (kind, namespace, name), (body, at) in self._written.items()
-            if kind in CHILD_KINDS and namespace == model.namespace and now - at < WATCH_LAG and _owned(body, model.uid)
+            if kind in CHILD_KINDS and namespace == model.namespace and now - at < WATCH_LAG and is_ours(body, model)
         }
 
     def _of(self, kind: str, key: Key) -> list[Body]:
@@ -186,10 +187,6 @@ class World:
             self._nudged.pop(seen["uid"], None)
             return str(seen["revision"])
         return str(nudged["revision"])
-
-
-def _owned(body: Body, uid: str) -> bool:
-    return any(owner.get("uid") == uid for owner in body["metadata"].get("ownerReferences", []))
 
 
 def _version(body: Body) -> int:

@@ -36,6 +36,7 @@ from edgemodel_operator.render.workload import render_service, render_workload
 
 STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     versions.collect,
+    adoption.take_over,
     alerts.take_in,
     verbs.carry_out,
     wish.follow_wish,
@@ -76,7 +77,7 @@ def decide(observation: Observation, images: Images) -> Plan:
         draft = step(versions.forgive(observation, draft), draft)
     if observation.paused:
         return _plan(observation, draft, ())
-    wanted = next_revision(_wish(observation, draft), observation.wish, draft.status.wish_revision)
+    wanted = _revised(observation, _wish(observation, draft), draft.status.wish_revision)
     selector = ",".join(f"{key}={value}" for key, value in labels(observation.model.name, SERVING).items())
     draft = draft.set(wish_revision=wanted.revision, selector=selector)
     status = _fitting(draft)
@@ -116,6 +117,13 @@ def _wish(observation: Observation, draft: Draft) -> Wish:
         everyone=status.rollout is not None and rollout.last_step(observation, status.rollout),
         revision=1,
     )
+
+
+def _revised(observation: Observation, wanted: Wish, remembered: int) -> Wish:
+    """The wish under its revision. One that something keeps from being written is tried again under the same one."""
+    if observation.wish is None and observation.obstacle is not None and remembered:
+        return wanted.model_copy(update={"revision": remembered})
+    return next_revision(wanted, observation.wish, remembered)
 
 
 def _ensure(observation: Observation, children: list[Object]) -> Iterator[Action]:

@@ -6,10 +6,57 @@ fired is quiet, and enough requests were answered.
 """
 
 from edgemodel.ladder import ActionType, Verdict
+from edgemodel.wish import Artifact
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.status import HEALS_KEPT, NAMES_SHOWN, HealRecord, NodeException, Status
+from edgemodel_operator.api.states import Origin, VersionState
+from edgemodel_operator.api.status import HEALS_KEPT, NAMES_SHOWN, HealRecord, NodeException, Status, VersionStatus
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.versions import serve
+from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Observation, Report
+
+TAKEN_OVER = "TakenOver"
+"""Reason of a version that was barred when the EdgeModel was made anew."""
+
+
+def take_over(observation: Observation, draft: Draft) -> Draft:
+    """Go on from the wish that a predecessor of the same name left, where the status knows of nothing.
+
+    What serves goes on to serve until the spec's version has passed its steps; what was barred stays barred.
+    """
+    left = observation.wish
+    if left is None or left.default is None or draft.status.version is not None or draft.status.wished is not None:
+        return draft
+    draft = _know(observation, draft, left.default.active)
+    if left.default.backup is not None:  # it was good enough to fall back to
+        draft = _know(observation, draft, left.default.backup)
+        draft = _prove(observation, draft, left.default.backup.digest)
+    known = {version.digest for version in draft.status.versions}
+    unknown = (VersionStatus(name=f"left-{d[7:15]}", uri="", digest=d) for d in left.refused if d not in known)
+    draft = draft.set(versions=(*draft.status.versions, *unknown))
+    for version in draft.status.versions:
+        if version.digest in left.refused:
+            draft = draft.mark(version.name, VersionState.QUARANTINED, observation.now, TAKEN_OVER)
+    serving = next(version for version in draft.status.versions if version.digest == left.default.active.digest)
+    message = f"{serving.name} goes on to serve, as an EdgeModel of this name left it; {len(left.refused)} stay out"
+    return serve(draft, serving, observation).tell("Normal", EventReason.ADOPTED, message)
+
+
+def _know(observation: Observation, draft: Draft, artifact: Artifact) -> Draft:
+    """An artifact of the wish is a version, by the spec's name for it where it has one."""
+    if any(version.digest == artifact.digest for version in draft.status.versions):
+        return draft
+    name = artifact.name if draft.version(artifact.name) is None else f"left-{artifact.digest[7:15]}"
+    origin = Origin.DISTILLED if naming.is_distilled(name) else Origin.SPEC
+    found = VersionStatus(name=name, uri=artifact.uri, digest=artifact.digest, origin=origin, since=observation.now)
+    return draft.set(versions=(*draft.status.versions, found))
+
+
+def _prove(observation: Observation, draft: Draft, digest: str) -> Draft:
+    for version in draft.status.versions:
+        if version.digest == digest:
+            draft = draft.change_version(version.name, proved_at=observation.now)
+    return draft
 
 
 def adopt(observation: Observation, draft: Draft) -> Draft:

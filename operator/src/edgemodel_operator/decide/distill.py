@@ -48,9 +48,10 @@ def follow(observation: Observation, draft: Draft) -> Draft:
 
 
 def next_attempt(observation: Observation, draft: Draft) -> int:
-    """Number of the next distillation; no version of the user's has the name that it gives."""
+    """Number of the next distillation; no version has the name that it gives."""
     last = draft.status.distillation.attempt if draft.status.distillation is not None else 0
     taken = {version.name for version in observation.model.spec.versions}
+    taken |= {version.name for version in draft.status.versions}
     return next(number for number in count(last + 1) if naming.distilled(number) not in taken)
 
 

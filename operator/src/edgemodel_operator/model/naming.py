@@ -48,6 +48,11 @@ def distilled(attempt: int) -> str:
     return f"distilled-{attempt}"
 
 
+def is_distilled(name: str) -> bool:
+    """Whether a distillation may have made the version called `name`."""
+    return name.removeprefix("distilled-").isdigit()
+
+
 def job(name: str, uid: str, attempt: int) -> str:
     """Name of a distillation Job: the same for the same EdgeModel and attempt, so that a second one is refused.
 
