@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from edgemodel_operator import logs
 from edgemodel_operator.errors import WatchEnded
-from edgemodel_operator.program import Program
+from edgemodel_operator.program import Program, stop_on_signals
 from edgemodel_operator.settings import Settings
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
@@ -48,25 +47,20 @@ async def _live(settings: Settings, pause: float) -> bool:
     What API servers answer while they are upgraded ends kopf: 4xx at once, 5xx and 403 when they go on for a minute.
     What is remembered is in the statuses, so another start costs nothing; the kubelet's back-off would cost minutes.
     """
+    stop = asyncio.Event()
+    stop_on_signals(stop)
     try:
-        await Program(settings).run(_told_to_stop())
+        await Program(settings).run(stop)
     except WatchEnded as error:
         log.error("the watches have ended; starting anew", error=str(error), seconds=pause)  # noqa: TRY400 (kopf has told where)
     else:
         return True
+    stop.clear()
     try:
-        await asyncio.wait_for(_told_to_stop().wait(), pause)  # anew: kopf had taken the signals for itself
+        await asyncio.wait_for(stop.wait(), pause)
     except TimeoutError:
         return False
     return True
-
-
-def _told_to_stop() -> asyncio.Event:
-    """Is set by the signals that end a process."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 def _problems(error: ValidationError) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The running operator: watches, workers, signals and the two small HTTP servers, until it is told to stop."""
 
 import asyncio
+import signal
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -51,17 +52,13 @@ class Program:
         self._registry = kopf.OperatorRegistry()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set, then end everything that was started.
+        """Run until `stop` is set, by whoever or by SIGTERM, then end everything that was started.
 
         Raises:
             WatchEnded: the watches ended by themselves.
         """
-        register(self._registry, self._world, self._queue, prometheus_rules=self._settings.prometheus_rules)
-
-        @kopf.on.cleanup(registry=self._registry)
-        async def stopping_too(**_: Any) -> None:
-            stop.set()  # kopf takes SIGTERM for itself, and waits for what it did not start
-
+        ending = asyncio.Event()
+        self._register(ending)
         async with AsyncExitStack() as stack:
             cluster = await stack.enter_async_context(Cluster())
             session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -72,21 +69,29 @@ class Program:
                 watch = asyncio.create_task(self._watch(stop))  # takes for its own what begins after it
                 jobs = [asyncio.create_task(self._listen(self._source(session)))]
                 jobs += [asyncio.create_task(self._work(reconciler)) for _ in range(self._settings.workers)]
-                jobs.append(asyncio.create_task(_until(stop)))
+                jobs += [asyncio.create_task(_until(event)) for event in (stop, ending)]
                 log.info("started", version="v1alpha1", signals=self._settings.prometheus_url or "pods")
                 done, _ = await asyncio.wait([watch, *jobs], return_when=asyncio.FIRST_COMPLETED)
+                asked = stop.is_set()
                 stop.set()
                 self._queue.close()
                 for job in jobs:
                     job.cancel()
             await asyncio.wait([watch], timeout=KOPF_ENDS)
             watch.cancel()
-            (ended, *_) = await asyncio.gather(watch, *jobs, return_exceptions=True)
-            if isinstance(ended, Exception):
-                raise WatchEnded(repr(ended)) from ended
+            (why, *_) = await asyncio.gather(watch, *jobs, return_exceptions=True)
             for job in done - {watch}:
                 job.result()
+            if not asked:
+                raise WatchEnded(f"{why!r}: the lines before this one have it all")
             log.info("stopped")
+
+    def _register(self, ending: asyncio.Event) -> None:
+        register(self._registry, self._world, self._queue, prometheus_rules=self._settings.prometheus_rules)
+
+        @kopf.on.cleanup(registry=self._registry)
+        async def stopping_too(**_: Any) -> None:
+            ending.set()  # kopf waits for what it did not start
 
     def _source(self, session: aiohttp.ClientSession) -> Source:
         if self._settings.prometheus_url:
@@ -94,8 +99,8 @@ class Program:
         return Scrape(session, self._world.targets)
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        namespaces = self._settings.watched()
-        await kopf.operator(
+        namespaces, others = self._settings.watched(), asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=self._registry,
             clusterwide=not namespaces,
             namespaces=namespaces,
@@ -104,6 +109,8 @@ class Program:
             stop_flag=stop,
             liveness_endpoint=f"http://0.0.0.0:{self._settings.health_port}/healthz",
         )
+        stop_on_signals(stop)  # again: kopf has taken them for itself, and does not say which of its ends was wanted
+        await kopf.run_tasks(tasks, ignored=others)
 
     async def _work(self, reconciler: Reconciler) -> None:
         while True:
@@ -188,8 +195,14 @@ class Program:
             await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 (a pod's servers listen on its address)
 
 
-async def _until(stop: asyncio.Event) -> None:
-    await stop.wait()
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Have the signals that end a process set `stop`."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _metrics(_request: web.Request) -> web.Response:
