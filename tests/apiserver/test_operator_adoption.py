@@ -34,9 +34,7 @@ def test_a_restored_edgemodel_takes_over_its_children(space: Space, operator: Op
     operator.stop()
     workload, revision = space.get("daemonset/digits"), space.wish().revision
     uid = space.get("em/digits")["metadata"]["uid"]
-    space.run(
-        "delete", "em/digits"
-    )  # nobody collects garbage here: the children stay
+    space.run("delete", "em/digits")  # nobody collects garbage here: the children stay
     for child in CHILDREN if orphaned else ():  # and what the garbage collector does for an orphan
         space.run("patch", child, "--type=merge", f"--patch={json.dumps({'metadata': {'ownerReferences': None}})}")
     space.apply(edgemodel())

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from lab.control_plane import ControlPlane
 from tests.apiserver.fault_proxy import FaultProxy, Seen
-from tests.apiserver.forked_operator import ForkedOperator, Nursery
-from tests.apiserver.operator_process import wait_for
+from tests.apiserver.nursery import Nursery
+from tests.apiserver.operator_process import Operator, wait_for
 from tests.apiserver.plain_api import administrator
 from tests.apiserver.space import Space, edgemodel, installed
 
@@ -41,9 +41,9 @@ class Refusing(FaultProxy):
 
 
 @contextmanager
-def operator(proxy: FaultProxy, space: Space, operators: Nursery, folder: Path) -> Iterator[ForkedOperator]:
+def operator(proxy: FaultProxy, space: Space, operators: Nursery, folder: Path) -> Iterator[Operator]:
     """An operator of this namespace that sees the API server through `proxy`."""
-    found = ForkedOperator(operators, folder / "kubeconfig", folder, space.name)
+    found = Operator(operators, folder / "kubeconfig", folder, space.name)
     with proxy.listening():
         config = {"clusters": [{"name": "x", "cluster": {"server": proxy.url}}], "current-context": "x"}
         config |= {"users": [{"name": "x", "user": {"token": "x"}}]}
@@ -56,7 +56,7 @@ def operator(proxy: FaultProxy, space: Space, operators: Nursery, folder: Path) 
             found.kill()
 
 
-def ready(operator: ForkedOperator) -> int:
+def ready(operator: Operator) -> int:
     """The readiness probe's answer; 0: none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
