@@ -30,6 +30,7 @@ Metric = Literal[
     "queue_length",
     "system_memory_mb",
     "cpu_percent",
+    "cloud_ratio",
 ]
 
 Operator = Literal[">", ">=", "<", "<=", "trend_up", "trend_down", "change_rate", "variance"]
@@ -56,6 +57,11 @@ class Rule(Document):
     window: int = Field(default=5, ge=1, le=RING_SIZE, description="How many samples the rule looks at.")
     trigger_count: int = Field(default=3, ge=1, le=100, description="Hits in a row until the rule fires.")
     severity: Severity = Field(default=Severity.CRITICAL, description="Critical degrades, Warning is told.")
+
+    @property
+    def about_cloud(self) -> bool:
+        """Whether it says nothing of a node or a version, but how often the cloud answers in their place."""
+        return self.metric == "cloud_ratio"
 
     @model_validator(mode="after")
     def _window_fits_operator(self) -> Self:

@@ -23,7 +23,7 @@ FETCH_PENDING = "edgemodel_fetch_pending"
 HEALS_TOTAL = "edgemodel_heals_total"
 """Counter; labels fault, action, verdict."""
 HEALS_LAST_HOUR = "edgemodel_heals_last_hour"
-"""Actions that this node took about faults in the last hour."""
+"""Actions that this node took about faults in the last hour; no series where there was none."""
 LADDER_HELD = "edgemodel_ladder_held"
 """1; labels fault, reason: an active fault about which this node does nothing more by itself, and why."""
 REQUESTS_TOTAL = "edgemodel_requests_total"
@@ -49,10 +49,18 @@ METRIC_GAUGES: Mapping[str, str] = {
     "queue_length": "edgemodel_queue_length",
     "system_memory_mb": "edgemodel_system_memory_mb",
     "cpu_percent": "edgemodel_cpu_percent",
+    "cloud_ratio": "edgemodel_cloud_ratio",
 }
 """Gauge per detector metric: the last sample; absent where there was none."""
 SAMPLES_PUSHED = "edgemodel_samples_pushed"
 """Gauge: how many hard samples of this node lie in the sink, as of the last push."""
+CLOUD_REQUESTS_TOTAL = "edgemodel_cloud_requests_total"
+"""Counter; label outcome (`edgemodel.cloud.CloudOutcome`): answers that the edge was unsure of, by what became of
+them; no series for an outcome that there was not, and none at all without joint inference."""
+CLOUD_BREAKER = "edgemodel_cloud_breaker"
+"""1; label state (open, half-open): the cloud failed again and again and is not asked now; no series while it is."""
+CLOUD_BUDGET_LEFT = "edgemodel_cloud_budget_left"
+"""Gauge: requests that may still be sent to the cloud in the present 24 hours."""
 WORKER_RESTARTS_TOTAL = "edgemodel_worker_restarts_total"
 """Counter; label reason."""
 

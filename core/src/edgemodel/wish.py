@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from edgemodel.cloud import Cloud
 from edgemodel.document import Digest, Document, Uri, describe
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
@@ -132,6 +133,8 @@ class Wish(Document):
     sampling: Sampling | None = None
     trusted_keys: TrustedKeys | None = None
     """What is taken into service must be signed by one of them; None: nobody needs to sign."""
+    cloud: Cloud | None = None
+    """Joint inference; None: off."""
 
     @property
     def clearings(self) -> dict[str, int]:

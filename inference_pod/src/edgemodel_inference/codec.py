@@ -70,7 +70,7 @@ def decode(body: bytes, json_length: int | None, inputs: Sequence[Tensor], outpu
     parameters = _parameters(document, "request")
     return InferRequest(
         identity,
-        _feeds(document.get("inputs"), rest, inputs),
+        _tensors(document.get("inputs"), rest, inputs, "inputs"),
         _wanted(document.get("outputs"), outputs, parameters.get("binary_data_output") is True),
         parameters.get("binary_data_output") is True,
     )
@@ -87,21 +87,52 @@ def encode(
     outputs, blobs = [], []
     for name, array, binary in _choose(arrays, request):
         output: dict[str, object] = {"name": name, "datatype": NAMES[array.dtype], "shape": array.shape}
-        texts = array.dtype.kind == "O"
         if binary:
             blobs.append(to_bytes(array))
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
-            flat = np.ascontiguousarray(array).reshape(-1)
-            if (index := not_finite(flat)) is not None:
-                raise Unprocessable(f"{name}: value {index} is {flat[index]}, which JSON cannot say; ask for binary")
-            output["data"] = flat.tolist() if texts else flat
+            if (index := not_finite(array.reshape(-1))) is not None:
+                value = array.reshape(-1)[index]
+                raise Unprocessable(f"{name}: value {index} is {value}, which JSON cannot say; ask for binary")
+            output["data"] = _as_json(array)
         outputs.append(output)
     document = {**head, "outputs": outputs}
     if request.id is not None:
         document["id"] = request.id
     text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     return (b"".join((text, *blobs)), len(text)) if blobs else (text, None)
+
+
+def encode_inputs(feeds: Mapping[str, Array], outputs: Sequence[str], *, binary: bool) -> tuple[bytes, int | None]:
+    """A request for `outputs`, tensors in binary or as JSON; with its JSON part's length where binary ones follow."""
+    inputs, blobs = [], []
+    for name, array in feeds.items():
+        item: dict[str, object] = {"name": name, "datatype": NAMES[array.dtype], "shape": array.shape}
+        if binary:
+            blobs.append(to_bytes(array))
+            item["parameters"] = {"binary_data_size": len(blobs[-1])}
+        else:
+            item["data"] = _as_json(array)
+        inputs.append(item)
+    wanted = [{"name": name, **({"parameters": {"binary_data": True}} if binary else {})} for name in outputs]
+    text = orjson.dumps({"inputs": inputs, "outputs": wanted}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"".join((text, *blobs)), len(text)) if binary else (text, None)
+
+
+def decode_outputs(body: bytes, json_length: int | None, outputs: Sequence[Tensor]) -> dict[str, Array]:
+    """Read another server's answer: all of `outputs` and nothing else, finite.
+
+    Raises:
+        BadRequest: says what was expected.
+    """
+    document = _object(body if json_length is None else body[:json_length])
+    rest = b"" if json_length is None else memoryview(body)[json_length:]
+    return _tensors(document.get("outputs"), rest, outputs, "outputs")
+
+
+def _as_json(array: Array) -> list[Any] | Array:
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return flat.tolist() if array.dtype.kind == "O" else flat
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -127,12 +158,12 @@ def _items(value: object, where: str) -> list[dict[str, Any]]:
     return value
 
 
-def _feeds(value: object, rest: "bytes | memoryview", inputs: Sequence[Tensor]) -> dict[str, Array]:
-    tensors = {tensor.name: tensor for tensor in inputs}
+def _tensors(value: object, rest: "bytes | memoryview", known: Sequence[Tensor], what: str) -> dict[str, Array]:
+    tensors = {tensor.name: tensor for tensor in known}
     feeds: dict[str, Array] = {}
     offset = 0
-    for index, item in enumerate(_items(value, "inputs")):
-        where = f"inputs[{index}]"
+    for index, item in enumerate(_items(value, what)):
+        where = f"{what}[{index}]"
         tensor = need_tensor(item.get("name"), tensors, feeds, where)
         shape = need_shape(item.get("datatype"), item.get("shape"), tensor, where)
         size = _parameters(item, where).get("binary_data_size")
@@ -145,9 +176,9 @@ def _feeds(value: object, rest: "bytes | memoryview", inputs: Sequence[Tensor]) 
             raise BadRequest(f"{where}: want {size} bytes of binary data, got {len(rest) - offset}")
         feeds[tensor.name] = from_bytes(rest[offset : offset + size], tensor, shape, where)
         offset += size
-    need_all(tensors, feeds)
+    need_all(tensors, feeds, what)
     if offset != len(rest):
-        raise BadRequest(f"body: want {offset} bytes of binary tensors, as the inputs say, got {len(rest)}")
+        raise BadRequest(f"body: want {offset} bytes of binary tensors, as the {what} say, got {len(rest)}")
     return feeds
 
 

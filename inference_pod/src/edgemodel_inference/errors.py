@@ -18,10 +18,13 @@ InferenceError
 ├── DeviceUnusable           an accelerator does not take a graph; the processor does
 ├── Unreachable              an artifact that cannot be had now; tried again with growing pauses
 ├── Superseded               a download that a newer wish, or the end, has broken off; what came is kept
-└── NotDelivered             a webhook that was not taken; `transient`: another try may help
+├── NotDelivered             a webhook that was not taken; `transient`: another try may help
+└── CloudFault               no answer from the cloud, and why; the edge's own one goes out
 """
 
 from typing import ClassVar
+
+from edgemodel.cloud import CloudOutcome
 
 
 class InferenceError(Exception):
@@ -161,4 +164,13 @@ class NotDelivered(InferenceError):
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
+        self.transient = transient
+
+
+class CloudFault(InferenceError):
+    """The cloud gave no answer that can go out; `transient`: another try may help."""
+
+    def __init__(self, outcome: CloudOutcome, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.outcome = outcome
         self.transient = transient

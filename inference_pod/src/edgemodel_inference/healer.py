@@ -130,7 +130,7 @@ class Healer:
             if (attempts := self._journal.attempts(fault)) and attempts[-1].verdict is None:
                 self._journal.note_verdict(now, fault, attempts[-1].action, Verdict.FAILED, why)
         for rule in wish.rules:
-            actions = local_actions(wish.healing.strategy(rule.name))
+            actions = local_actions(rule, wish.healing.strategy(rule.name))
             if actions and self._tend(rule, actions, wish, watch, answered, now):
                 return
 
@@ -208,13 +208,14 @@ class Healer:
         }
 
 
-def local_actions(strategy: LocalStrategy | None) -> list[LocalAction]:
-    """The strategy's actions up to the first that is not local."""
+def local_actions(rule: Rule, strategy: LocalStrategy | None) -> list[LocalAction]:
+    """The strategy's actions up to the first that is not local; nothing but a webhook changes what the cloud does."""
     local: list[LocalAction] = []
     for action in strategy.actions if strategy is not None else ():
         if action.type not in LOCAL_ACTIONS:
             break
-        local.append(action)
+        if action.type is ActionType.WEBHOOK or not rule.about_cloud:
+            local.append(action)
     return local
 
 

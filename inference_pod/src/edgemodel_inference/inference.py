@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from edgemodel_inference.engine import Engine
@@ -13,14 +15,47 @@ from edgemodel_inference.traces import CURRENT
 Answer = TypeVar("Answer")
 
 
+class Source(StrEnum):
+    """Whose answer went out."""
+
+    EDGE = "edge"
+    CLOUD = "cloud"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How a request was answered well."""
+
+    result: Result
+    """Of the edge's own model, whoever answered: the cloud's speed and confidence say nothing of the version here."""
+    seconds: float
+    """It took without the cloud."""
+    waited: float
+    """Seconds for the cloud."""
+    queue: int
+    """Requests that waited."""
+    source: Source | None
+    """None: joint inference is off, or not for models like this one."""
+
+
 class Recorder(Protocol):
     """Takes note of requests; called on the event loop, so it has to be quick."""
 
-    def answered(self, model: Model, feeds: Mapping[str, Array], result: Result, seconds: float, queue: int) -> None:
-        """Answered well after `seconds`, while `queue` requests waited."""
+    def answered(self, model: Model, feeds: Mapping[str, Array], how: Answered) -> None:
+        """Answered well."""
 
     def refused(self, model: Model | None, outcome: str, queue: int) -> None:
         """Not answered: ``invalid`` (the caller's fault), ``rejected`` (no room or time), ``error`` (the model's)."""
+
+
+class SecondOpinion(Protocol):
+    """Whom to ask where the edge's own model is unsure."""
+
+    def unsure(self, model: Model, confidence: Array) -> bool:
+        """Whether to ask, by the confidence of each row."""
+
+    async def ask(self, model: Model, feeds: Mapping[str, Array], result: Result) -> Result | None:
+        """Another answer in place of `result`, with the same shapes and datatypes; None: there is none."""
 
 
 class Inference:
@@ -29,6 +64,8 @@ class Inference:
     def __init__(self, engine: Engine, recorder: Recorder) -> None:
         self._engine = engine
         self._recorder = recorder
+        self.joint: SecondOpinion | None = None
+        """Set by any thread; None: joint inference is off."""
 
     def need(self, model: Model | None) -> Model:
         """`model`, where there is one.
@@ -46,7 +83,11 @@ class Inference:
         self._recorder.refused(model, "invalid", self._engine.queue_length)
 
     async def run(
-        self, model: Model, feeds: Mapping[str, Array], started: float, finish: Callable[[Result], Answer]
+        self,
+        model: Model,
+        feeds: Mapping[str, Array],
+        started: float,
+        finish: Callable[[Result, Source | None], Answer],
     ) -> Answer:
         """Run `model`, and make the answer of its result by `finish`.
 
@@ -54,7 +95,8 @@ class Inference:
             model: to be run.
             feeds: its inputs.
             started: when the request was there, on the monotonic clock.
-            finish: raises what belongs to the outcome: values that cannot be sent are no good answer.
+            finish: is told whose answer it is, too; raises what belongs to the outcome: values that cannot be sent
+                are no good answer.
 
         Raises:
             RequestError: Unavailable, Unprocessable, or of `finish`.
@@ -62,14 +104,23 @@ class Inference:
         queue = self._engine.queue_length
         try:
             result = await self._engine.infer(model, feeds)
-            answer = finish(result)
+            best, source, waited = result, None, 0.0
+            if (joint := self.joint) is not None and result.confidence is not None:
+                source = Source.EDGE
+                if joint.unsure(model, result.confidence):
+                    asked = time.monotonic()
+                    if (other := await joint.ask(model, feeds, result)) is not None:
+                        best, source = other, Source.CLOUD
+                    waited = time.monotonic() - asked
+            answer = finish(best, source)
         except RequestError as error:
             self._recorder.refused(model, _outcome(error), queue)
             raise
         if (trace := CURRENT.get()) is not None:
             trace.ran(started, result.began, result.ended)
             trace.attributes |= {"edgemodel.version": model.version, "edgemodel.digest": model.digest}
-        self._recorder.answered(model, feeds, result, time.monotonic() - started, queue)
+        seconds = time.monotonic() - started - waited
+        self._recorder.answered(model, feeds, Answered(result, seconds, waited, queue, source))
         return answer
 
 

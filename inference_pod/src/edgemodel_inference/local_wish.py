@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from edgemodel.bundle import MANIFEST, digest_of
+from edgemodel.cloud import Cloud
 from edgemodel.document import Digest, Document, describe
 from edgemodel.faults import Rule
 from edgemodel.signature import TrustedKeys, parse_public_keys
@@ -35,6 +36,7 @@ class ServeFile(Document):
     healing: Healing = Healing()
     sampling: Sampling | None = None
     trusted_keys: TrustedKeys | None = None
+    cloud: Cloud | None = None
 
 
 class LocalWish:
@@ -101,6 +103,7 @@ class LocalWish:
             healing=file.healing,
             sampling=file.sampling,
             trusted_keys=self._trusted_keys(file),
+            cloud=file.cloud,
         )
 
     def _trusted_keys(self, file: ServeFile) -> tuple[str, ...] | None:

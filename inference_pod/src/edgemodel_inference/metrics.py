@@ -8,11 +8,22 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from edgemodel import series
+from edgemodel.cloud import CloudOutcome
 from edgemodel.tally import PARTS, Tally
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
 
 BUCKETS = (0.001, 0.01, 0.1, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudReadings:
+    """What the cloud was asked, and whether it may be asked now."""
+
+    outcomes: Mapping[CloudOutcome, int]
+    breaker: str = ""
+    """Its state, unless the cloud is asked as usual."""
+    budget_left: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +50,8 @@ class Readings:
     """Of the version that serves."""
     samples_pushed: int | None = None
     restarts: Mapping[str, int] = field(default_factory=dict)
+    cloud: CloudReadings | None = None
+    """None: joint inference is off."""
 
 
 class Metrics:
@@ -101,7 +114,8 @@ class Metrics:
         yield self._gauge(series.REFUSED_INFO, ["digest", "version", "reason"], dict.fromkeys(now.refused, 1))
         yield self._gauge(series.FETCH_PENDING, ["version", "digest", "reason"], _one(now.pending))
         yield self._counter(series.HEALS_TOTAL, ["fault", "action", "verdict"], now.heals)
-        yield self._gauge(series.HEALS_LAST_HOUR, [], {(): now.heals_last_hour})
+        if now.heals_last_hour:
+            yield self._gauge(series.HEALS_LAST_HOUR, [], {(): now.heals_last_hour})
         yield self._gauge(series.LADDER_HELD, ["fault", "reason"], dict.fromkeys(now.held.items(), 1))
         yield self._counter(series.WORKER_RESTARTS_TOTAL, ["reason"], {(r,): n for r, n in now.restarts.items()})
         if now.serving is not None:
@@ -113,6 +127,14 @@ class Metrics:
                 yield self._gauge(series.METRIC_GAUGES[metric], [], {(): value})
         if now.samples_pushed is not None:
             yield self._gauge(series.SAMPLES_PUSHED, [], {(): now.samples_pushed})
+        if now.cloud is not None:
+            yield from self._clouded(now.cloud)
+
+    def _clouded(self, cloud: CloudReadings) -> Iterable[Metric]:
+        outcomes: dict[tuple[str, ...], int] = {(outcome.value,): count for outcome, count in cloud.outcomes.items()}
+        yield self._counter(series.CLOUD_REQUESTS_TOTAL, ["outcome"], outcomes)
+        yield self._gauge(series.CLOUD_BREAKER, ["state"], {(cloud.breaker,): 1} if cloud.breaker else {})
+        yield self._gauge(series.CLOUD_BUDGET_LEFT, [], {(): cloud.budget_left})
 
     def _tallied(self, version: str, tally: Tally) -> Iterable[Metric]:
         sums: dict[tuple[str, ...], float] = {

@@ -13,6 +13,7 @@ from edgemodel_inference import pushes
 from edgemodel_inference.access import read_tls, read_tokens
 from edgemodel_inference.agent import Agent
 from edgemodel_inference.app import App, AsgiApp, Later
+from edgemodel_inference.cloud_wish import CloudWish
 from edgemodel_inference.detector import FaultWatch
 from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import SettingsError
@@ -89,13 +90,13 @@ class Node:
         self._settings = settings
         self._tokens = read_tokens(settings, lambda: self.metrics.count("unauthorized"))
         self._inference = Inference(self.engine, Recorder(self._traffic, self.metrics, self._samples))
+        self._cloud = CloudWish(self._inference, state, boot_id())
         self.app = self._build_app(settings.name, self._inference)
         self._pushes = pushes.duties(settings, self.metrics, self.app)
         self._connect()
 
     def _build_app(self, name: str, inference: Inference) -> App:
-        people = Later(lambda: _people(name, inference))
-        return App(self.engine, Routes(name, inference), people, self._tokens)
+        return App(self.engine, Routes(name, inference), Later(lambda: _people(name, inference)), self._tokens)
 
     def restore(self) -> None:
         """Serve what the disk has.
@@ -168,6 +169,7 @@ class Node:
             "device": dataclasses.asdict(active.device) if active else None,
             "batching": _describe(active.batching) if active else None,
             "samples": {"kept": len(self._samples), "pushed": self._pusher.pushed, "problem": self._pusher.problem},
+            "cloud": self._cloud.status(),
             "journal": [e.model_dump(by_alias=True, exclude_defaults=True) for e in self._journal.recent(20)],
         }
 
@@ -176,6 +178,7 @@ class Node:
         self._serving.on_switch(lambda _: self._watch.forget())
         self._serving.on_switch(self._samples.switched)
         self._agent.on_wish(self._trust.follow)
+        self._agent.on_wish(self._cloud.follow)
         self._agent.on_wish(lambda wish: self._samples.keep(wish.sampling.keep_hardest if wish.sampling else 0))
 
     def _wish(self) -> Wish | None:
@@ -197,6 +200,7 @@ class Node:
             tally=self._traffic.tally(active.digest) if active else None,
             samples_pushed=self._pusher.pushed,
             restarts=self._restarts,
+            cloud=self._cloud.readings(),
         )
 
     def _pending(self, refusals: Iterable[Refusal]) -> tuple[str, str, str] | None:

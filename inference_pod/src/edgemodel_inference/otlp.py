@@ -42,6 +42,9 @@ NAMES = (
     series.TALLY_BEGAN,
     *series.METRIC_GAUGES.values(),
     series.SAMPLES_PUSHED,
+    series.CLOUD_REQUESTS_TOTAL,
+    series.CLOUD_BREAKER,
+    series.CLOUD_BUDGET_LEFT,
     series.WORKER_RESTARTS_TOTAL,
 )
 """Names of all samples at ``/metrics``."""

@@ -17,7 +17,7 @@ from edgemodel_inference import pages
 from edgemodel_inference.datatypes import NUMPY
 from edgemodel_inference.errors import BadRequest, RequestError, WrongMediaType
 from edgemodel_inference.forms import Answer, Answers, Guess, Health, ModelCard, One, Prediction, Several
-from edgemodel_inference.inference import Inference
+from edgemodel_inference.inference import Inference, Source
 from edgemodel_inference.models import Model
 from edgemodel_inference.openapi import FORM, MAX_FILES, PICTURES, REFUSALS, describe
 from edgemodel_inference.runner import Result
@@ -25,9 +25,6 @@ from edgemodel_inference.uploads import Uploads
 from edgemodel_inference.values import Array, array_of
 
 TOP = 5
-SOURCE = "edge"
-"""Who answered: this node's own model."""
-
 
 Body = TypeVar("Body", bound=BaseModel)
 _Reply = TypeVar("_Reply", Answer, Answers)
@@ -121,21 +118,21 @@ class _Desk:
             self._inference.invalid(model)
             raise
 
-        def answer(result: Result) -> _Reply:
+        def answer(result: Result, source: Source | None) -> _Reply:
             probabilities = model.probabilities(result.outputs)
             if probabilities is None:
                 raise BadRequest(_no_classes(self._name))
             predictions = [_prediction(row, model.card.labels) for row in probabilities]
-            return finish(predictions, self._origin(model, started))
+            return finish(predictions, self._origin(model, started, source))
 
         return await self._inference.run(model, {model.card.inputs[0].name: array}, started, answer)
 
-    def _origin(self, model: Model, started: float) -> dict[str, Any]:
+    def _origin(self, model: Model, started: float, source: Source | None) -> dict[str, Any]:
         return {
             "model": self._name,
             "version": model.version,
             "digest": model.digest,
-            "source": SOURCE,
+            "source": source or Source.EDGE,
             "latency_ms": round(1000 * (time.monotonic() - started), 3),
         }
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from edgemodel_inference.inference import Answered
 from edgemodel_inference.metrics import Metrics
 from edgemodel_inference.models import Array, Model
-from edgemodel_inference.runner import Result
 from edgemodel_inference.samples import HardSamples
 from edgemodel_inference.traffic import Traffic
 
@@ -17,15 +17,16 @@ class Recorder:
         self._metrics = metrics
         self._samples = samples
 
-    def answered(self, model: Model, feeds: Mapping[str, Array], result: Result, seconds: float, queue: int) -> None:
-        """Answered well after `seconds`, while `queue` requests waited."""
-        self._metrics.answered(seconds)
-        self._traffic.answered(model.digest, seconds, result.confidence, queue)
-        if result.confidence is None or len(feeds) != 1:
+    def answered(self, model: Model, feeds: Mapping[str, Array], how: Answered) -> None:
+        """Answered well."""
+        confidence = how.result.confidence
+        self._metrics.answered(how.seconds + how.waited)
+        self._traffic.answered(model.digest, how.seconds, confidence, how.queue, how.source)
+        if confidence is None or len(feeds) != 1:
             return
         (batch,) = feeds.values()
-        if len(batch) == len(result.confidence):
-            self._samples.offer(batch, result.confidence, of=model.digest)
+        if len(batch) == len(confidence):
+            self._samples.offer(batch, confidence, of=model.digest)
 
     def refused(self, model: Model | None, outcome: str, queue: int) -> None:
         """Not answered: ``invalid``, ``rejected`` or ``error``."""

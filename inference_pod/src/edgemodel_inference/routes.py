@@ -9,10 +9,14 @@ from edgemodel.bundle import Tensor
 from edgemodel_inference.app import JSON, Headers, Request, Response, error_response, json_response
 from edgemodel_inference.codec import decode, encode
 from edgemodel_inference.errors import BadRequest, NotAllowed, NotFound, RequestError
-from edgemodel_inference.inference import Inference
+from edgemodel_inference.inference import Inference, Source
 from edgemodel_inference.models import Model
 from edgemodel_inference.runner import Result
 
+_SOURCE: dict[Source | None, Headers] = {
+    None: (),
+    **{source: ((b"x-model-source", source.value.encode()),) for source in Source},
+}
 _JSON_LENGTH = b"inference-header-content-length"
 PLATFORM = "onnxruntime_onnx"
 SERVER = {
@@ -78,10 +82,11 @@ class Routes:
             self._inference.invalid(model)
             raise
 
-        def finish(result: Result) -> Response:
+        def finish(result: Result, source: Source | None) -> Response:
             head = {"model_name": self._name, "model_version": model.version}
             body, json_length = encode(head, list(zip(model.output_names, result.outputs, strict=True)), wanted)
-            return Response(200, body, (JSON,) if json_length is None else _binary(json_length))
+            kind = (JSON,) if json_length is None else _binary(json_length)
+            return Response(200, body, (*kind, *_SOURCE[source]))
 
         return await self._inference.run(model, wanted.feeds, request.started, finish)
 

@@ -51,10 +51,10 @@ def need_shape(datatype: object, shape: object, tensor: Tensor, where: str) -> t
     return tuple(shape)
 
 
-def need_all(tensors: Mapping[str, Tensor], feeds: Mapping[str, Array]) -> None:
-    """Refuse `feeds` in which an input is missing."""
+def need_all(tensors: Mapping[str, Tensor], feeds: Mapping[str, Array], what: str = "inputs") -> None:
+    """Refuse `feeds` in which one of `tensors` is missing."""
     if missing := tensors.keys() - feeds.keys():
-        raise BadRequest(f"inputs: {sorted(missing)} missing")
+        raise BadRequest(f"{what}: {sorted(missing)} missing")
 
 
 def need_output(name: object, known: Collection[str], where: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgemodel.tally import Measure, Tally
+from edgemodel_inference.inference import Source
 from edgemodel_inference.models import Array
 
 SHORTEST = 1e-3
@@ -24,6 +25,9 @@ class _Sums:
     rows: int = 0
     confidence: float = 0.0
     longest_queue: int = 0
+    joint: int = 0
+    """Answers that the cloud might have given."""
+    by_cloud: int = 0
 
     def observations(self) -> dict[Measure, float]:
         """What the interval shows; nothing of what nobody asked for."""
@@ -64,8 +68,13 @@ class Traffic:
             self._digest, self._sums, self._since_switch = digest, _Sums(), 0
             self._tally = Tally(began=self._wall_clock())
 
-    def answered(self, digest: str, seconds: float, confidence: Array | None, queue: int) -> None:
-        """A request was answered well after `seconds`, with `queue` others waiting."""
+    def answered(
+        self, digest: str, seconds: float, confidence: Array | None, queue: int, source: Source | None = None
+    ) -> None:
+        """A request was answered well by the model here after `seconds`, with `queue` others waiting.
+
+        `source`: whose answer went out then; None: joint inference is off.
+        """
         with self._lock:
             if digest != self._digest:
                 return
@@ -75,6 +84,8 @@ class Traffic:
             sums.log_seconds += math.log(max(seconds, SHORTEST))
             sums.longest_queue = max(sums.longest_queue, queue)
             self._since_switch += 1
+            sums.joint += source is not None
+            sums.by_cloud += source is Source.CLOUD
             if confidence is not None:
                 sums.rows += len(confidence)
                 sums.confidence += float(np.sum(confidence))
@@ -102,4 +113,5 @@ class Traffic:
             "requests_per_second": requests / elapsed,
             "error_ratio": sums.failed / requests if requests else None,
             "queue_length": float(sums.longest_queue),
+            "cloud_ratio": sums.by_cloud / sums.joint if sums.joint else None,
         }

@@ -71,7 +71,7 @@ def test_a_wish_has_camel_case_names_on_the_wire() -> None:
 
 
 def test_a_field_of_a_newer_operator_is_ignored() -> None:
-    assert wish.parse(json.dumps({**SMALLEST, "cloud": {"url": "x"}})) == Wish(**SMALLEST)
+    assert wish.parse(json.dumps({**SMALLEST, "orbit": {"url": "x"}})) == Wish(**SMALLEST)
 
 
 def test_a_node_without_an_exception_gets_the_default() -> None:

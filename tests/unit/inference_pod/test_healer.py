@@ -11,7 +11,7 @@ from edgemodel.turns import TURN, seconds_until
 from edgemodel.wish import Artifact, Healing, Held, LocalAction, LocalStrategy, Webhook, Wish
 from edgemodel_inference.detector import FaultWatch
 from edgemodel_inference.engine import Engine
-from edgemodel_inference.healer import Healer
+from edgemodel_inference.healer import Healer, local_actions
 from edgemodel_inference.journal import Journal
 from edgemodel_inference.models import open_model
 from edgemodel_inference.refusals import Refusals
@@ -312,3 +312,9 @@ def test_a_refusal_is_lifted_by_a_later_clearing_only(bench: Bench) -> None:
     assert bench.v3.digest in bench.refusals
     bench.refusals.clear({bench.v3.digest: 3})
     assert bench.v3.digest not in bench.refusals
+
+
+def test_about_the_cloud_a_node_does_nothing_but_call_a_webhook() -> None:
+    rule = RULE.model_copy(update={"metric": "cloud_ratio"})
+    wanted = strategy([SWITCH, RESTART, WEBHOOK, CLEAR_CACHE, ActionType.ALERT]).strategy("unsure")
+    assert [action.type for action in local_actions(rule, wanted)] == [WEBHOOK]

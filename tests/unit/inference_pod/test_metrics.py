@@ -15,9 +15,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from edgemodel import series
+from edgemodel.cloud import CloudOutcome
 from edgemodel.tally import Measure, Moments, Tally
 from edgemodel_inference import logs, otlp
-from edgemodel_inference.metrics import Metrics, Readings
+from edgemodel_inference.metrics import CloudReadings, Metrics, Readings
 from tests.unit.inference_pod.live_pod import wait_until
 
 MOST = 40
@@ -30,8 +31,9 @@ BUSY = Readings(
     gauges=dict.fromkeys(series.METRIC_GAUGES, 1.0),
     tally=Tally(began=1.0, moments=dict.fromkeys(Measure, Moments(1, 2.0, 4.0))),
     samples_pushed=500,
+    cloud=CloudReadings(outcomes={CloudOutcome.ANSWERED: 5}, budget_left=9_000),
 )
-"""Three rules, samples, a comparison of versions."""
+"""Three rules, samples, a comparison of versions, joint inference."""
 ILL = Readings(
     **{name: getattr(BUSY, name) for name in ("serving", "faults", "gauges", "tally", "samples_pushed")},
     refused=[("sha256:" + "b" * 64, "v2", "low-confidence")],
@@ -40,6 +42,7 @@ ILL = Readings(
     heals_last_hour=1,
     held={"memory-leak": "CoolingDown"},
     restarts={"Crash": 2},
+    cloud=CloudReadings(outcomes=dict.fromkeys(CloudOutcome, 1), breaker="open", budget_left=0),
 )
 """The same with all that can go wrong."""
 

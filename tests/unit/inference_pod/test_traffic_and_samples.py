@@ -10,6 +10,7 @@ import pytest
 from edgemodel.tally import Measure
 from edgemodel.wish import Sampling
 from edgemodel_inference import samples as module
+from edgemodel_inference.inference import Source
 from edgemodel_inference.pusher import Pusher
 from edgemodel_inference.samples import HardSamples
 from edgemodel_inference.traffic import Traffic
@@ -36,7 +37,14 @@ def test_an_interval_gives_means_and_rates(traffic: Traffic) -> None:
         "requests_per_second": 1.5,
         "error_ratio": pytest.approx(1 / 3),
         "queue_length": 3.0,
+        "cloud_ratio": None,
     }
+
+
+def test_the_share_of_the_cloud_is_of_the_answers_that_it_might_have_given(traffic: Traffic) -> None:
+    for source in (Source.CLOUD, Source.EDGE, Source.EDGE, Source.EDGE, None):
+        traffic.answered(V1, 0.010, np.array([0.5]), 0, source)
+    assert [traffic.take(1.0)["cloud_ratio"] for _ in range(2)] == [0.25, None]
 
 
 def test_an_interval_without_requests_says_nothing_of_latency_confidence_and_errors(traffic: Traffic) -> None:
@@ -45,6 +53,7 @@ def test_an_interval_without_requests_says_nothing_of_latency_confidence_and_err
         "inference_latency_ms",
         "model_confidence_mean",
         "error_ratio",
+        "cloud_ratio",
     }
 
 

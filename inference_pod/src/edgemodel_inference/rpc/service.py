@@ -12,7 +12,7 @@ from edgemodel.bundle import Tensor
 from edgemodel_inference.datatypes import NAMES, NUMPY
 from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import BadRequest
-from edgemodel_inference.inference import Inference
+from edgemodel_inference.inference import Inference, Source
 from edgemodel_inference.models import Model
 from edgemodel_inference.routes import PLATFORM, SERVER, need_name, need_version
 from edgemodel_inference.rpc.messages import MESSAGES, PACKAGE
@@ -132,9 +132,11 @@ class Service:
             self._inference.invalid(served)
             raise
 
-        def finish(result: Result) -> Message:
+        def finish(result: Result, source: Source | None) -> Message:
             arrays = dict(zip(served.output_names, result.outputs, strict=True))
             answer = MESSAGES["ModelInferResponse"](model_name=self._name, model_version=served.version, id=request.id)
+            if source is not None:
+                answer.parameters["source"].string_param = source.value
             for name in outputs:
                 array = arrays[name]
                 answer.outputs.add(name=name, datatype=NAMES[array.dtype], shape=array.shape)
