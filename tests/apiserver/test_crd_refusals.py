@@ -14,6 +14,7 @@ from tests.apiserver.kubectl import Kubectl
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("edgemodel_crd")]
 
 DIGEST = "sha256:" + "a" * 64
+CLOUD = "https://cloud.example/v2/models/digits"
 
 Body = dict[str, Any]
 
@@ -230,6 +231,31 @@ REFUSED: dict[str, tuple[Callable[[Body], None], str, str]] = {
         put("rollout.steps.0.nodes", "101%"),
         "spec.rollout.steps[0].nodes",
         "want a number of nodes or a percentage, for example 1 or",
+    ),
+    "cloud over plain http": (
+        put("cloud.url", "http://cloud.example/v2/models/digits"),
+        "spec.cloud.url",
+        "plain http only for localhost and Services of the cluster, such as http://big.plant-a.svc/v2/models/digits",
+    ),
+    "cloud that is sure of nothing": (
+        put("cloud", {"url": CLOUD, "threshold": 0}),
+        "spec.cloud.threshold",
+        "should be greater than 0",
+    ),
+    "cloud that nobody can wait for": (
+        put("cloud", {"url": CLOUD, "timeout": "1m"}),
+        "spec.cloud.timeout",
+        "want a duration of 10ms to 10s, for example 200ms",
+    ),
+    "rule on a cloud that is not there": (
+        put("health.rules.0.metric", "cloud_ratio"),
+        "spec",
+        "spec.cloud: want url, for example https://cloud.example/v2/models/digits",
+    ),
+    "other version for a fault of the cloud": (
+        lambda body: (put("cloud.url", CLOUD)(body), put("health.rules.0.metric", "cloud_ratio")(body)),
+        "spec.healing.strategies",
+        "want only Webhook and Alert for a fault on cloud_ratio",
     ),
     "misspelled field": (put("helth", {}), "spec.helth", "unknown field"),
     "name too long for children": (

@@ -71,6 +71,9 @@ ADVICE: Mapping[str, Advice] = {
     "VersionBlamed": Advice("blame", "the ladder's actions help, or a person rolls back", _BACK),
     "InputBlamed": Advice("blame", "the input is as before, or a student that copes with it serves"),
     "NodeBlamed": Advice("blame", "the node heals itself, or more nodes report it", "kubectl describe node NODE"),
+    "CloudBlamed": Advice(
+        "blame", "the cloud answers as the rule wants, or spec.cloud names another", "edgemodel doctor {name}{where}"
+    ),
     "TelemetryBlamed": Advice("telemetry", "the nodes report again", "edgemodel doctor {name}{where}"),
     "BackupServing": Advice("versions", "the wished version is cleared, or another is wished"),
     # Healing

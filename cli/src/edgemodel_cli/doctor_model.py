@@ -92,9 +92,21 @@ def needs(_facts: Facts, about: ModelFacts) -> Iterator[Finding]:
         if there is False:
             kind = "secret generic" if kind == "Secret" else kind.lower()
             create = f"kubectl create {kind} {name} -n {about.model.namespace} …"
-            yield fail("references", f"{what} is not there: pods that need it cannot work", create)
+            if what in _of_cloud(about.model.spec):
+                yield warn("references", f"{what} is not there: the edge answers without the cloud", create)
+            else:
+                yield fail("references", f"{what} is not there: pods that need it cannot work", create)
         elif there is True:
             yield ok("references", f"{what} is there")
+
+
+def _of_cloud(spec: Body) -> tuple[str, str]:
+    """What only the cloud is asked with; pods serve without it."""
+    cloud = spec.get("cloud") or {}
+    return (
+        f"Secret {text(cloud.get('tokenSecret') or {}, 'name')}",
+        f"ConfigMap {text(cloud.get('caBundle') or {}, 'configMap')}",
+    )
 
 
 def pods(_facts: Facts, about: ModelFacts) -> Iterator[Finding]:

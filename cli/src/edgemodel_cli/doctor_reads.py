@@ -139,6 +139,7 @@ def _needs(model: Seen) -> list[tuple[str, str]]:
         ("Secret", (serving.get("tokenSecret") or {}).get("name")),
         ("Secret", (cloud.get("tokenSecret") or {}).get("name")),
         ("Secret", (distillation.get("signingSecret") or {}).get("name")),
+        ("ConfigMap", (cloud.get("caBundle") or {}).get("configMap")),
     )
     return [(kind, str(name)) for kind, name in named if name]
 

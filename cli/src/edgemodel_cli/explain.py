@@ -22,6 +22,7 @@ BLAME = {
     "Version": "enough nodes that serve it report the fault",
     "Node": "too few of the nodes that serve the version report it",
     "Input": "the backup shows it too, or a version that was good drifts everywhere",
+    "Cloud": "it is about the cloud's answers, or an alert that no rule explains while the cloud fails on a quorum",
     "Telemetry": "the nodes that reported it do not report any more",
     "Unknown": "too little is known to say",
 }

@@ -46,6 +46,10 @@ BODY: Body = {
 }
 
 
+CLOUD = "https://cloud.example/v2/models/digits"
+CLOUDY = {"name": "cloudy", "metric": "cloud_ratio", "operator": ">", "threshold": 0.5}
+
+
 def changed(change: Callable[[Body], object]) -> Body:
     body = copy.deepcopy(BODY)
     change(body)
@@ -74,7 +78,7 @@ def test_a_deleted_object_is_known_as_such() -> None:
 
 
 def test_fields_of_a_newer_version_are_no_obstacle() -> None:
-    assert parse(changed(lambda b: b["spec"].update(cloud={"url": "https://cloud"}))).spec == parse(BODY).spec
+    assert parse(changed(lambda b: b["spec"].update(orbit={"url": "https://moon"}))).spec == parse(BODY).spec
 
 
 KEY = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
@@ -99,6 +103,26 @@ PROBLEMS: dict[str, tuple[Callable[[Body], object], str]] = {
     "strange step": (
         lambda b: b["spec"].update(rollout={"steps": [{"nodes": "all"}]}),
         "spec.rollout.steps[0].nodes: want a number of nodes or a percentage, for example 1 or \"50%\", got 'all'",
+    ),
+    "cloud over plain http": (
+        lambda b: b["spec"].update(cloud={"url": "http://cloud.example/v2/models/digits"}),
+        "spec.cloud.url: String should match pattern",
+    ),
+    "cloud that nobody can wait for": (
+        lambda b: b["spec"].update(cloud={"url": CLOUD, "timeout": "1m"}),
+        "spec.cloud.timeout: want a duration of 10ms to 10s, for example 200ms, got '1m'",
+    ),
+    "rule on a cloud that is not there": (
+        lambda b: b["spec"]["health"]["rules"].append(CLOUDY),
+        "spec.cloud: want url and so on: a rule of spec.health watches cloud_ratio",
+    ),
+    "other version for a fault of the cloud": (
+        lambda b: b["spec"].update(
+            cloud={"url": CLOUD},
+            health={"rules": [CLOUDY]},
+            healing={"strategies": [{"faults": ["cloudy"], "actions": [{"type": "Alert"}, {"type": "SwitchModel"}]}]},
+        ),
+        "spec.healing.strategies[0].actions[1]: want Webhook or Alert for a fault of the cloud, got SwitchModel",
     ),
     "unknown version": (lambda b: b["spec"].update(version="v9"), "spec.version: want one of v1, v2, got 'v9'"),
     "unknown backup": (lambda b: b["spec"].update(backup="v9"), "spec.backup: want one of v1, v2, got 'v9'"),

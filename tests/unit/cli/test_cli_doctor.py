@@ -111,6 +111,13 @@ def with_installation(**changes: Any) -> Facts:
     return replace(FACTS, installations=[replace(INSTALLATION, **changes)])
 
 
+def test_without_the_clouds_token_pods_serve_and_a_person_is_told() -> None:
+    cloud = {"cloud": {"url": "https://cloud.example/v2/models/digits", "tokenSecret": {"name": "cloud-token"}}}
+    facts = replace(with_body(cloud), models=[replace(with_body(cloud).models[0], needs={"Secret cloud-token": False})])
+    (finding,) = bad(facts)
+    assert (finding.level.value, "the edge answers without the cloud" in finding.message) == ("warn", True)
+
+
 def test_where_all_is_well_every_line_is_ok() -> None:
     assert bad(FACTS) == []
 

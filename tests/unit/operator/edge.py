@@ -148,6 +148,8 @@ class Edge:
             yield Sample(series.FETCH_PENDING, labels | pending, 1)
         yield Sample(series.SAMPLES_PUSHED, labels, self.samples)
         yield Sample(series.HEALS_LAST_HOUR, labels, self.heals_last_hour)
+        if self.name in script.cloudless:
+            yield Sample(series.CLOUD_BREAKER, labels | {"state": "open"}, 1)
         for fault, reason in self.held.items():
             yield Sample(series.LADDER_HELD, labels | {"fault": fault, "reason": reason}, 1)
 

@@ -46,6 +46,8 @@ class Script:
     job_steps: int = 3
     late_news: int = 0
     """Steps from a Job's end until the watch shows any pod of it."""
+    cloudless: set[str] = field(default_factory=set)
+    """Nodes that cannot ask the cloud."""
     lies: dict[str, Lie] = field(default_factory=dict)
     """By node: what is wrong with what it exports."""
     traffic: "Traffic | None" = None

@@ -52,11 +52,25 @@ def calling() -> EdgeModel:
     return model(healing={"strategies": [{"faults": ["high-latency"], "actions": actions}]})
 
 
+def joint() -> EdgeModel:
+    """Nodes ask a cloud that wants a token and has a certificate of its own."""
+    cloud = {
+        "url": "https://cloud.example/v2/models/digits",
+        "adaptive": {"window": 50},
+        "timeout": "300ms",
+        "dailyBudget": 500,
+        "tokenSecret": {"name": "cloud-token"},
+        "caBundle": {"configMap": "cloud-ca"},
+    }
+    return model(cloud=cloud)
+
+
 WORKLOADS = {
     "calling": render_workload(calling(), "image"),
     "daemonset": render_workload(model(), "image"),
     "deployment": render_workload(replicas(), "image"),
     "guarded": render_workload(guarded(), "image"),
+    "joint": render_workload(joint(), "image"),
     "private": render_workload(private(), "image"),
     "job": render_job(private(), "image", ATTEMPT),
 }
@@ -382,3 +396,24 @@ def test_the_job_finds_the_key_to_sign_with_in_a_file() -> None:
 
 def test_serving_pods_never_get_the_key_to_sign_with() -> None:
     assert "signing-key" not in str(render_workload(trusting(), "image"))
+
+
+def test_a_node_finds_the_clouds_token_and_certificates_and_serves_without_them() -> None:
+    guard = NodeGuard(turns=4, held=wish.Held.NOTHING)
+    cloud = render_wish(joint(), STATUS, V2, guard=guard, everyone=False, revision=1).cloud
+    assert cloud is not None
+    assert (cloud.timeout, cloud.threshold, cloud.retries, cloud.daily_budget) == (0.3, 0.7, 3, 500)
+    pod = WORKLOADS["joint"]["spec"]["template"]["spec"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    found = [volumes[mounts[str(path).rpartition("/")[0]]] for path in (cloud.token_file, cloud.ca_file)]
+    assert [next(iter(v.keys() - {"name"})) for v in found] == ["secret", "configMap"]
+    assert found[0]["secret"] == {"secretName": "cloud-token", "optional": True}
+    assert found[1]["configMap"] == {"name": "cloud-ca", "optional": True}
+
+
+def test_without_a_cloud_the_wish_and_the_pods_say_nothing_of_one() -> None:
+    guard = NodeGuard(turns=4, held=wish.Held.NOTHING)
+    wanted = render_wish(model(), STATUS, V2, guard=guard, everyone=False, revision=1)
+    assert "cloud" not in wanted.dump()
+    assert "cloud" not in str(WORKLOADS["daemonset"])

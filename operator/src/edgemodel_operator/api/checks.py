@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from edgemodel.ladder import ActionType
 from edgemodel_operator.api.spec import Spec
 
+ABOUT_CLOUD = (ActionType.WEBHOOK, ActionType.ALERT)
+"""Actions about a fault of the cloud: another version or process here changes nothing there."""
+
 Check = Callable[[Spec], Iterator[str]]
 """Yields one line per field that is wrong."""
 
@@ -76,6 +79,17 @@ def _students_may_serve(spec: Spec) -> Iterator[str]:
         yield "spec.distillation.signingSecret: want a Secret: spec.registry.trustedKeys lets nothing unsigned serve"
 
 
+def _cloud_fits_rules(spec: Spec) -> Iterator[str]:
+    about_cloud = {rule.name for rule in spec.health.rules if rule.about_cloud}
+    if about_cloud and spec.cloud is None:
+        yield "spec.cloud: want url and so on: a rule of spec.health watches cloud_ratio"
+    for i, strategy in enumerate(spec.healing.strategies):
+        for j, action in enumerate(strategy.actions):
+            if about_cloud.intersection(strategy.faults) and action.type not in ABOUT_CLOUD:
+                where = f"spec.healing.strategies[{i}].actions[{j}]"
+                yield f"{where}: want Webhook or Alert for a fault of the cloud, got {action.type.value}"
+
+
 CHECKS: tuple[Check, ...] = (
     _names_are_unique,
     _version_is_known,
@@ -84,6 +98,7 @@ CHECKS: tuple[Check, ...] = (
     _redistill_is_set_up,
     _webhook_fits_type,
     _students_may_serve,
+    _cloud_fits_rules,
 )
 
 

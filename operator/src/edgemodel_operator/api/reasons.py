@@ -72,6 +72,8 @@ class Reason(StrEnum):
     """All versions drift together: the input changed."""
     NODE_BLAMED = "NodeBlamed"
     """Few nodes report a fault that others of the same version do not have."""
+    CLOUD_BLAMED = "CloudBlamed"
+    """The model in the cloud of spec.cloud answers too seldom or too often, or fails; nothing is done to versions."""
     TELEMETRY_BLAMED = "TelemetryBlamed"
     """The nodes that reported a fault do not report any more: it is neither gone nor acted upon."""
     BACKUP_SERVING = "BackupServing"

@@ -49,6 +49,13 @@ class SigningSecret(Document):
     )
 
 
+class CloudToken(Document):
+    """A Secret in the EdgeModel's namespace with the token that the cloud asks for."""
+
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: SecretKey = Field(default="token", description="Its key that holds the token.")
+
+
 class CaBundle(Document):
     """A ConfigMap in the EdgeModel's namespace with the key ca.crt."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from edgemodel.document import Document
+from edgemodel_operator.api.cloud import Cloud
 from edgemodel_operator.api.delivery import Distillation, Rollout
 from edgemodel_operator.api.healing import Healing, Health
 from edgemodel_operator.api.serving import Placement, Registry, Serving, Version
@@ -33,6 +34,9 @@ class Spec(Document):
         default=None, description="How a successor is trained; absent: never by itself."
     )
     rollout: Rollout = Field(default=Rollout(), description="How another version reaches the nodes.")
+    cloud: Cloud | None = Field(
+        default=None, description="Whom nodes ask where their own model is unsure (joint inference); absent: nobody."
+    )
 
     def find_version(self, name: str) -> Version | None:
         """The version called `name`."""

@@ -34,6 +34,8 @@ class Blame(StrEnum):
     """Too few of the nodes that serve the version report the fault."""
     INPUT = "Input"
     """The backup shows the fault as well, or a version that had been proved good drifts everywhere."""
+    CLOUD = "Cloud"
+    """It is about how often the cloud answers, or about what callers see while the cloud fails on enough nodes."""
     TELEMETRY = "Telemetry"
     """The nodes that reported it do not report any more: it is neither gone nor acted upon."""
     UNKNOWN = "Unknown"

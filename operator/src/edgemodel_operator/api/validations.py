@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from edgemodel import signature
+from edgemodel.cloud import CLOUD_PATTERN
 from edgemodel.document import DIGEST_PATTERN, URI_PATTERN
 from edgemodel.wish import WEBHOOK_PATTERN
 from edgemodel_operator.api.resource import NAME_LIMIT
@@ -32,6 +33,10 @@ PATTERN_MESSAGES: Mapping[str, str] = {
     signature.KEY_PATTERN: "want an Ed25519 public key in one line, as edgemodel key create prints it",
     VERSION_PATTERN: "want letters, digits, '-', '.' and '_' between letters or digits, for example v1",
     WEBHOOK_PATTERN: "want http:// or https://, a host, and no login or fragment, for example https://host.example/heal",
+    CLOUD_PATTERN: (
+        "want a model such as https://cloud.example/v2/models/digits; plain http only for localhost and Services of "
+        "the cluster, such as http://big.plant-a.svc/v2/models/digits"
+    ),
     KEY_PATTERN: "want letters, digits, '-', '.' and '_', for example tokens",
     LABEL_PATTERN: "want lower-case letters, digits, '-' and '.' between letters or digits, for example registry-login",
     RULE_NAME_PATTERN: "want lower-case letters, digits and '-' between letters or digits, for example high-latency",
@@ -42,6 +47,7 @@ _KNOWN_VERSION = "'want the name of one of spec.versions, for example ' + self.v
 _NO_REDISTILL = "self.healing.strategies.all(s, s.actions.all(a, a.type != 'Redistill'))"
 _REPLICAS = "(has(self.mode) && self.mode == 'Replicas')"
 """The API server tries rules on a bare default, whose fields have none of theirs yet: hence `has`."""
+_ON_CLOUD = "self.health.rules.exists(r, r.metric == 'cloud_ratio' && {})"
 _NO_SAMPLES = "self.healing.strategies.all(s, s.actions.all(a, !has(a.samples)))"
 
 _NO_TRUST = "!has(self.registry) || !has(self.registry.trustedKeys)"
@@ -103,6 +109,24 @@ VALIDATIONS: Mapping[str, Sequence[Validation]] = {
                 "spec.distillation.signingSecret: want a Secret with a private key, for example name: signing-key, "
                 "because spec.registry.trustedKeys lets nothing unsigned serve"
             ),
+        },
+        {
+            "rule": f"has(self.cloud) || !has(self.health.rules) || !{_ON_CLOUD.format('true')}",
+            "message": (
+                "spec.cloud: want url, for example https://cloud.example/v2/models/digits, because a rule of "
+                "spec.health watches cloud_ratio"
+            ),
+        },
+        {
+            "rule": (
+                "self.healing.strategies.all(s, s.actions.all(a, a.type in ['Webhook', 'Alert']) || "
+                f"!has(self.health.rules) || !{_ON_CLOUD.format('r.name in s.faults')})"
+            ),
+            "message": (
+                "want only Webhook and Alert for a fault on cloud_ratio: another version or process on the node "
+                "does not change the cloud"
+            ),
+            "fieldPath": ".healing.strategies",
         },
     ),
     "spec.versions[]": (

@@ -10,7 +10,16 @@ from edgemodel_operator.api.status import FaultStatus
 from edgemodel_operator.decide.adoption import healed
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.evidence import complaints, drifting, quorum, silent, suspects, voters
+from edgemodel_operator.decide.evidence import (
+    about_cloud,
+    alert_alone,
+    complaints,
+    drifting,
+    quorum,
+    silent,
+    suspects,
+    voters,
+)
 from edgemodel_operator.decide.versions import backup_of
 from edgemodel_operator.model.observation import Observation, Report
 
@@ -106,6 +115,18 @@ def _unheard(case: Case) -> Blame | None:
     return None if case.nodes else Blame.TELEMETRY
 
 
+def _about_cloud(case: Case) -> Blame | None:
+    """Its rule watches how often the cloud answers, which says nothing of a version or a node."""
+    return Blame.CLOUD if about_cloud(case.observation, case.fault) else None
+
+
+def _cloud_fails(case: Case) -> Blame | None:
+    """An alert that no rule explains, while enough nodes cannot ask the cloud: callers see the wait for it."""
+    if not alert_alone(case.observation, case.draft, case.fault):
+        return None
+    return Blame.CLOUD if sum(r.cloud_fails for r in case.electorate.values()) >= case.enough else None
+
+
 def _few(case: Case) -> Blame | None:
     """Fewer nodes report it than speak for a version."""
     return Blame.NODE if len(case.nodes) < case.enough else None
@@ -142,6 +163,8 @@ def _else(_case: Case) -> Blame | None:
 
 CHECKS: tuple[Callable[[Case], Blame | None], ...] = (
     _unheard,
+    _about_cloud,
+    _cloud_fails,
     _few,
     _backup_alike,
     _canary_alike,

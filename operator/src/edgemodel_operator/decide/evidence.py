@@ -47,7 +47,7 @@ def answered(observation: Observation, draft: Draft, fault: str) -> bool:
 
 
 def complaints(observation: Observation, draft: Draft, rollout: RolloutStatus, digest: str) -> dict[str, list[str]]:
-    """Nodes of the rollout that show a fault with `digest`, or refuse it, by the fault or the code.
+    """Nodes of the rollout that show a fault with `digest`, or refuse it, by the fault or the code; not the cloud's.
 
     An alert counts where it names the node and began after the step: any other one may be about the version before,
     and so may one of the fault that the rollout is to heal, whose end is told late.
@@ -56,7 +56,23 @@ def complaints(observation: Observation, draft: Draft, rollout: RolloutStatus, d
     serving = {node: report for node, report in reports.items() if report.digest == digest}
     left = {node: replace(r, faults={}) for node, r in reports.items() if r.digest != digest and digest in r.refused}
     alerts = [a for a in firing(observation, draft) if a.node and a.since >= rollout.since and a.fault != rollout.fault]
-    return suspects(alerts, digest, serving | left)
+    if sum(report.cloud_fails for report in reports.values()) >= quorum(len(reports), len(reports)):
+        alerts = [alert for alert in alerts if not alert_alone(observation, draft, alert.fault)]
+    found = suspects(alerts, digest, serving | left)
+    return {fault: nodes for fault, nodes in found.items() if not about_cloud(observation, fault)}
+
+
+def about_cloud(observation: Observation, fault: str) -> bool:
+    """Whether the rule `fault` watches how often the cloud answers."""
+    rule = observation.model.spec.health.rule(fault)
+    return rule is not None and rule.about_cloud
+
+
+def alert_alone(observation: Observation, draft: Draft, fault: str) -> bool:
+    """Whether `fault` is what an alert says and no rule: rules watch the edge's own model, whoever answered."""
+    return observation.model.spec.health.rule(fault) is None and any(
+        a.fault == fault for a in firing(observation, draft)
+    )
 
 
 def drifting(observation: Observation, draft: Draft) -> frozenset[str]:

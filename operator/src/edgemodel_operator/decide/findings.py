@@ -128,6 +128,7 @@ _WORDS = {
     Blame.VERSION: "enough nodes that serve {1} report it, and spec.healing says what is done",
     Blame.INPUT: "every version shows it; look at the input, or wait for a successor if spec.healing names Redistill",
     Blame.NODE: "others that serve {1} do not report it; if it does not heal by itself, see edgemodel doctor {0}",
+    Blame.CLOUD: "no version or node is; edges answer without it; see spec.cloud and edgemodel_cloud_requests_total",
     Blame.TELEMETRY: "they do not report any more, so nothing is done; see edgemodel doctor {0}",
     Blame.UNKNOWN: "too little is known to do anything; see edgemodel doctor {0}",
 }
@@ -138,6 +139,7 @@ _REASON_OF_BLAME = {
     Blame.VERSION: Reason.VERSION_BLAMED,
     Blame.INPUT: Reason.INPUT_BLAMED,
     Blame.NODE: Reason.NODE_BLAMED,
+    Blame.CLOUD: Reason.CLOUD_BLAMED,
     Blame.TELEMETRY: Reason.TELEMETRY_BLAMED,
     Blame.UNKNOWN: Reason.FAULT_ACTIVE,
 }

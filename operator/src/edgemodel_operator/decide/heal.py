@@ -108,7 +108,7 @@ def applicable(observation: Observation, draft: Draft, fault: FaultStatus) -> tu
     helps = {
         ActionType.SWITCH_MODEL: fault.blame is Blame.VERSION and backup is not None,
         ActionType.REDISTILL: observation.model.spec.distillation is not None
-        and (fault.blame is Blame.INPUT or backup is None),
+        and (fault.blame is Blame.INPUT or (fault.blame is Blame.VERSION and backup is None)),
         ActionType.ALERT: True,
     }
     for type_, gate in REFUSABLE.items():
@@ -143,7 +143,7 @@ def _verdict(observation: Observation, heal: HealRecord, fault: FaultStatus) -> 
 
 
 def _climb(observation: Observation, draft: Draft, fault: FaultStatus) -> Draft:
-    if fault.blame not in (Blame.VERSION, Blame.INPUT):
+    if fault.blame not in (Blame.VERSION, Blame.INPUT, Blame.CLOUD):
         return ask_about_nodes(observation, draft, fault)
     draft = _go_on_after_alert(observation, draft, fault)
     step, actions = next_for(observation, draft, fault)

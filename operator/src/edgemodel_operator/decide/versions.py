@@ -1,5 +1,6 @@
 """Which versions there are, and which of them may serve."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -105,10 +106,16 @@ def confirm(observation: Observation, draft: Draft) -> Draft:
         return draft.wake_at(settled)
     reports = [observation.reports[node] for node in observation.reachable]
     answered = sum(report.answered for report in reports)
-    good = all(r.digest == serving.digest and not any(r.faults.values()) for r in reports)
+    good = all(r.digest == serving.digest and not any(_own_faults(observation, r)) for r in reports)
     if not (reports and good and answered >= observation.model.spec.rollout.judge.min_samples):
         return draft
     return draft.change_version(serving.name, proved_at=observation.now)
+
+
+def _own_faults(observation: Observation, report: Report) -> Iterator[str]:
+    """Faults that speak against what the node serves."""
+    cloud = {rule.name for rule in observation.model.spec.health.rules if rule.about_cloud}
+    return (fault for fault, active in report.faults.items() if active and fault not in cloud)
 
 
 def forgive(observation: Observation, draft: Draft) -> Observation:

@@ -69,6 +69,8 @@ class Report:
     """Actions that this node took about faults in the last hour."""
     held: Mapping[str, str] = field(default_factory=dict)
     """By fault: why this node does nothing more about it by itself."""
+    cloud_fails: bool = False
+    """Whether its breaker keeps it from asking the cloud."""
     samples: int = 0
     """Hard samples of this node that lie in the sink."""
 

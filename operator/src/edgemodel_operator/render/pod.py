@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from edgemodel import series
+from edgemodel_operator.api.cloud import Cloud
 from edgemodel_operator.api.delivery import Distillation
 from edgemodel_operator.api.healing import Healing, WebhookKey
 from edgemodel_operator.api.serving import Otlp, Registry, Resources, Serving
@@ -13,6 +14,8 @@ from edgemodel_operator.model.plan import Object
 USER = 65532
 STATE = "/var/lib/edgemodel"
 CA_FOLDER = "/etc/edgemodel/registry-ca"
+CLOUD_TOKEN_FOLDER = "/etc/edgemodel/cloud-token"  # noqa: S105 (a folder's name)
+CLOUD_CA_FOLDER = "/etc/edgemodel/cloud-ca"
 WEBHOOK_FOLDER = "/etc/edgemodel/webhooks"
 LOGIN_FOLDER = "/etc/edgemodel/registry-login"
 SIGNING_FOLDER = "/etc/edgemodel/signing"
@@ -138,6 +141,26 @@ def webhook_keys(healing: Healing) -> tuple[list[Object], list[Object]]:
         volumes.append({"name": f"webhook-{number}", "secret": {"secretName": name, "items": items, "optional": True}})
         mounts.append({"name": f"webhook-{number}", "mountPath": f"{WEBHOOK_FOLDER}/{name}", "readOnly": True})
     return volumes, mounts
+
+
+def cloud_access(cloud: Cloud | None) -> tuple[list[Object], list[Object]]:
+    """Volumes and mounts of the cloud's token and certificates; a missing one keeps no pod from serving."""
+    volumes: list[Object] = []
+    mounts: list[Object] = []
+    if cloud is not None and cloud.token_secret is not None:
+        secret = {"secretName": cloud.token_secret.name, "optional": True}
+        volumes.append({"name": "cloud-token", "secret": secret})
+        mounts.append({"name": "cloud-token", "mountPath": CLOUD_TOKEN_FOLDER, "readOnly": True})
+    if cloud is not None and cloud.ca_bundle is not None:
+        volumes.append({"name": "cloud-ca", "configMap": {"name": cloud.ca_bundle.config_map, "optional": True}})
+        mounts.append({"name": "cloud-ca", "mountPath": CLOUD_CA_FOLDER, "readOnly": True})
+    return volumes, mounts
+
+
+def cloud_files(cloud: Cloud) -> tuple[str | None, str | None]:
+    """Where a pod finds the token and the certificates."""
+    token = None if cloud.token_secret is None else f"{CLOUD_TOKEN_FOLDER}/{cloud.token_secret.key}"
+    return token, None if cloud.ca_bundle is None else f"{CLOUD_CA_FOLDER}/ca.crt"
 
 
 def key_file(secret: WebhookKey) -> str:

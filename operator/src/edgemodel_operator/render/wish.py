@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from edgemodel import wish
+from edgemodel.cloud import Cloud
 from edgemodel.wish import Artifact, Assignment, Held, Wish
+from edgemodel_operator.api.cloud import Cloud as CloudSpec
 from edgemodel_operator.api.healing import Action
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.states import VersionState
@@ -11,7 +13,7 @@ from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.model.naming import SERVING, wish_config_map
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import key_file
+from edgemodel_operator.render.pod import cloud_files, key_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ def render_wish(  # noqa: PLR0913 (what was decided)
         healing=_healing(model, guard),
         sampling=None if samples is None else wish.Sampling(keep_hardest=samples.keep_hardest, sink=samples.sink),
         trusted_keys=model.spec.registry.trusted_keys,
+        cloud=None if model.spec.cloud is None else _cloud(model.spec.cloud),
     )
 
 
@@ -102,6 +105,20 @@ def _healing(model: EdgeModel, guard: NodeGuard) -> wish.Healing:
         max_per_hour=healing.max_per_hour,
         turns=guard.turns,
         held=guard.held,
+    )
+
+
+def _cloud(spec: CloudSpec) -> Cloud:
+    token, ca = cloud_files(spec)
+    return Cloud(
+        url=spec.url,
+        threshold=spec.threshold,
+        adaptive=spec.adaptive,
+        timeout=spec.timeout,
+        retries=spec.retries,
+        daily_budget=spec.daily_budget,
+        token_file=token,
+        ca_file=ca,
     )
 
 

@@ -9,6 +9,7 @@ from edgemodel_operator.render.children import child
 from edgemodel_operator.render.pod import (
     SCRAPED,
     SECURITY_CONTEXT,
+    cloud_access,
     pod_spec,
     protection,
     pushing,
@@ -82,6 +83,7 @@ def _template(model: EdgeModel, image: str) -> Object:
     secret_volumes, _, _ = protection(model.spec.serving)
     scratch_volumes, _ = scratch()
     key_volumes, _ = webhook_keys(model.spec.healing)
+    cloud_volumes, _ = cloud_access(model.spec.cloud)
     wish_volume = {"name": "wish", "configMap": {"name": wish_config_map(model.name)}}
     tolerations = [  # the API server does not store empty text, and what is there is compared with this
         {key: value for key, value in t.model_dump(by_alias=True, exclude_none=True).items() if value != ""}
@@ -99,7 +101,7 @@ def _template(model: EdgeModel, image: str) -> Object:
         "metadata": {"labels": labels(model.name, SERVING), "annotations": SCRAPED},
         "spec": pod_spec(
             _container(model, image),
-            [wish_volume, *volumes, *secret_volumes, *key_volumes, *scratch_volumes],
+            [wish_volume, *volumes, *secret_volumes, *key_volumes, *cloud_volumes, *scratch_volumes],
             **fields,
         ),
     }
@@ -110,6 +112,7 @@ def _container(model: EdgeModel, image: str) -> Object:
     _, secret_mounts, secret_environment = protection(model.spec.serving)
     _, scratch_mounts = scratch()
     _, key_mounts = webhook_keys(model.spec.healing)
+    _, cloud_mounts = cloud_access(model.spec.cloud)
     wish_mount = {"name": "wish", "mountPath": WISH_FOLDER, "readOnly": True}
     infer_port: Object = {"name": "infer", "containerPort": series.PORT_INFER, "protocol": "TCP"}
     if model.spec.serving.host_port is not None:
@@ -122,7 +125,7 @@ def _container(model: EdgeModel, image: str) -> Object:
         "image": image,
         "ports": ports,
         "env": [*_environment(model), *registry_environment, *secret_environment],
-        "volumeMounts": [wish_mount, *mounts, *secret_mounts, *key_mounts, *scratch_mounts],
+        "volumeMounts": [wish_mount, *mounts, *secret_mounts, *key_mounts, *cloud_mounts, *scratch_mounts],
         "livenessProbe": _probe("/livez", period=5, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
         "startupProbe": _probe("/livez", period=1, failures=60),

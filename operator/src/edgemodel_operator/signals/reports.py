@@ -22,6 +22,7 @@ WANTED = (
     series.TALLY_BEGAN,
     series.HEALS_LAST_HOUR,
     series.LADDER_HELD,
+    series.CLOUD_BREAKER,
 )
 """The series that a report is made of."""
 
@@ -155,6 +156,7 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
         pending=pending,
         answered=int(numbers.get(series.ANSWERED_SINCE_SWITCH, 0)),
         tally=tally.read(numbers.get(series.TALLY_BEGAN), numbers.get(series.TALLY_ANSWERED, 0), sums),
+        cloud_fails=numbers.get(series.CLOUD_BREAKER, 0) > 0,
         heals_last_hour=int(numbers.get(series.HEALS_LAST_HOUR, 0)),
         held=held,
         samples=int(numbers.get(series.SAMPLES_PUSHED, 0)),
