@@ -93,7 +93,7 @@ class Views:
 
     def _batch(self, parts: list[View], labels: Labels | Floats) -> Batch:
         inputs = np.concatenate([inputs for inputs, _ in parts])
-        return Batch(torch.from_numpy(inputs), torch.from_numpy(labels), self._targets(inputs, parts))
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(labels), self._targets(parts))
 
     def _view(self, name: str, inputs: Floats, rows: Labels, noise: float) -> View:
         """A view of some rows, and what the teacher says of it where that is known already."""
@@ -128,13 +128,13 @@ class Views:
             return int(self.material.labelled.labels.max()) + 1
         return int(self._remembered("one sample", self.material.labelled.inputs[:1]).shape[1])
 
-    def _targets(self, inputs: Floats, parts: list[View]) -> Tensor | None:
-        if self.material.teacher is None:
+    def _targets(self, parts: list[View]) -> Tensor | None:
+        """The teacher is asked only about views that it has not seen."""
+        teacher = self.material.teacher
+        if teacher is None:
             return None
-        known = [targets for _, targets in parts if targets is not None]
-        if len(known) == len(parts):
-            return torch.from_numpy(np.concatenate(known))
-        return torch.from_numpy(self.material.teacher(inputs))
+        answers = [teacher(inputs) if known is None else known for inputs, known in parts]
+        return torch.from_numpy(np.concatenate(answers))
 
     def _remembered(self, name: str, inputs: Floats) -> Floats:
         if name not in self._known and self.material.teacher is not None:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgemodel.bundle import CARD, GOLDEN, MODEL, Card, Tensor
+from edgemodel.bundle import CARD, GOLDEN, MODEL, Card, Lineage, Tensor
 from edgemodel_registry import Client, write_bundle
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import check_folder, read_card
@@ -222,6 +222,15 @@ def test_inspect_shows_tensors_labels_and_files(edgemodel: Edgemodel, model: Pat
     edgemodel("bundle", "create", model, "--labels", CLASSES, "-o", tmp_path / "b")
     shown = edgemodel("bundle", "inspect", tmp_path / "b").out
     assert all(word in shown for word in ("image", "N,1,8,8", "FP32", "0, 1, 2", "model.onnx", "KiB"))
+
+
+def test_inspect_tells_where_a_student_comes_from(edgemodel: Edgemodel, model: Path, tmp_path: Path) -> None:
+    edgemodel("bundle", "create", model, "-o", tmp_path / "b")
+    lineage = Lineage(teacher="sha256:" + "1" * 64, samples=("sha256:" + "2" * 64,), code_version="0.1.2")
+    card = read_card(tmp_path / "b").model_copy(update={"lineage": lineage})
+    write_bundle(tmp_path / "c", card, (tmp_path / "b" / MODEL).read_bytes(), read_arrays(tmp_path / "b" / GOLDEN))
+    shown = edgemodel("bundle", "inspect", tmp_path / "c").out
+    assert all(word in shown for word in ("teacher", "1" * 40, "samples", "2" * 40, "code version", "0.1.2"))
 
 
 def test_inspect_speaks_json_to_programs(

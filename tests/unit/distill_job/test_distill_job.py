@@ -1,12 +1,14 @@
 """A distillation from order to Outcome, with a real registry."""
 
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgemodel.bundle import MODEL, STUDENT
+from edgemodel.bundle import DATASET, MODEL, STUDENT
 from edgemodel_distill import errors
 from edgemodel_distill.classifier import Classifier
 from edgemodel_registry import Client, write_dataset, write_samples
@@ -62,7 +64,8 @@ def test_the_card_tells_labels_scores_and_where_the_student_comes_from(
     assert card.scores.accuracy > 0.9
     assert card.lineage.teacher == world.order["teacher"]["digest"]
     assert card.lineage.parent == world.order["parent"]["digest"]
-    assert card.lineage.config["alpha"] == 0.7
+    assert (card.lineage.config["alpha"], card.lineage.config["seed"]) == (0.7, 0)
+    assert card.lineage.code_version == version("edgemodel-distill")
 
 
 def test_the_golden_batch_is_what_the_model_answers(shipped: tuple[Any, Any, Path]) -> None:
@@ -121,6 +124,13 @@ def test_a_refused_student_is_reported_with_its_numbers_and_not_pushed(world: Wo
     assert world.manifests("refused") == []
 
 
+def test_edge_samples_of_which_the_teacher_is_unsure_are_not_trained_on(world: World, work: Path) -> None:
+    sure = world.change(epochs=1, method={"minConfidence": 0.999}, push=world.repository("sure-ones"))
+    outcome, told = distil(sure, work)
+    assert outcome.edge_samples == 200
+    assert 100 < told.data_report.edge < 180
+
+
 def test_a_node_that_pushed_rubbish_does_not_spoil_the_others_samples(world: World, work: Path, tmp_path: Path) -> None:
     sink = world.repository("mixed-samples")
     for tag, features in (("good", 2), ("rubbish", 3)):
@@ -145,6 +155,16 @@ def test_an_artifact_that_is_not_there_is_named(
 ) -> None:
     with pytest.raises(code, match=artifact):
         distil(world.change(**{artifact: {"uri": world.repository("world"), "digest": GONE}}), work)
+
+
+def test_a_data_set_whose_bytes_changed_is_corrupt(world: World, work: Path, tmp_path: Path) -> None:
+    shutil.copytree(world.folder / "dataset", tmp_path / "changed")
+    with (tmp_path / "changed" / DATASET).open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"?")
+    changed = {**world.order["dataset"], "uri": f"file://{tmp_path / 'changed'}"}
+    with pytest.raises(errors.ArtifactCorrupt, match=DATASET):
+        distil(world.change(dataset=changed), work)
 
 
 def test_a_registry_that_does_not_answer_is_worth_another_try(world: World, work: Path) -> None:

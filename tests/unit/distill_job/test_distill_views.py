@@ -48,6 +48,14 @@ def test_a_sample_that_always_looks_the_same_is_shown_to_the_teacher_once() -> N
     assert teacher.asked == len(LABELLED)
 
 
+def test_noise_on_edge_samples_is_no_reason_to_ask_again_about_labelled_ones() -> None:
+    teacher = Teacher()
+    seen = views(Method(), teacher, IMAGES[:10])
+    steps = 3 * seen.labelled.batches
+    on_edge = sum(len(seen.next().targets) for _ in range(steps)) - 3 * len(LABELLED)
+    assert teacher.asked == len(LABELLED) + on_edge
+
+
 @pytest.mark.parametrize(
     "method",
     [Method(augment=Augment(shift=2)), Method(augment=Augment(flip=True)), Method(mixup=1.0), Method()],
