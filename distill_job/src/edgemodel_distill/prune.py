@@ -6,6 +6,7 @@ the same share.
 """
 
 import copy
+from bisect import bisect
 from dataclasses import dataclass
 
 import torch
@@ -44,12 +45,15 @@ def prune(network: nn.Module, share: float, input_shape: Shape) -> nn.Module:
     Raises:
         BadOrder: nothing in it can be pruned that far.
     """
-    whole = multiplications(network, input_shape)
+    most = (1 - share) * multiplications(network, input_shape)
     for block in (_BLOCK, 1):
-        for kept in range(_FINENESS - 1, 0, -1):
-            smaller = _cut(network, kept / _FINENESS, block)
-            if multiplications(smaller, input_shape) <= (1 - share) * whole:
-                return smaller
+
+        def is_too_large(kept: int, block: int = block) -> bool:
+            return multiplications(_cut(network, kept / _FINENESS, block), input_shape) > most
+
+        # More channels are never fewer multiplications: bisect finds the largest share that fits, or 0.
+        if kept := bisect(range(1, _FINENESS), False, key=is_too_large):
+            return _cut(network, kept / _FINENESS, block)
     raise BadOrder(f"compress.prune: this student cannot lose {share:.0%} of its multiplications; want less, or 0")
 
 
