@@ -115,16 +115,16 @@ def ours(name: str, question: Question, **environment: str) -> Contender:
     return Contender(name, question, _ours, environment=environment)
 
 
+OURS, AGAIN = ours("ours, V2 binary", V2_BINARY), ours("ours again, V2 binary", V2_BINARY)
+OURS_JSON = ours("ours, V2 JSON", V2_JSON)
 KSERVE_V1 = Contender("KServe V1, JSON", V1, _script("kserve_server.py"), _KSERVE)
+KSERVE_V2 = Contender("KServe V2, JSON", V2_JSON, _script("kserve_server.py"), _KSERVE)
+MLSERVER = Contender("MLServer V2, JSON", V2_JSON, _mlserver, _MLSERVER)
+EMPTY_SERVER = Contender("empty answer", EMPTY, _script("empty_server.py"))
 ALL = (
-    ours("ours, V2 binary", V2_BINARY),
-    ours("ours again, V2 binary", V2_BINARY),
-    ours("ours, V2 JSON", V2_JSON),
-    KSERVE_V1,
-    Contender("KServe V2, JSON", V2_JSON, _script("kserve_server.py"), _KSERVE),
-    Contender("MLServer V2, JSON", V2_JSON, _mlserver, _MLSERVER),
+    *(OURS, AGAIN, OURS_JSON, KSERVE_V1, KSERVE_V2, MLSERVER),
     Contender("naive FastAPI, JSON", NAIVE, _script("naive_server.py")),
-    Contender("empty answer", EMPTY, _script("empty_server.py")),
+    EMPTY_SERVER,
 )
 
 

@@ -18,9 +18,9 @@ SMALL, WIDE = (784, 128, 10), (784, 1200, 1200, 10)
 """The perceptron of the tables, and one whose weights (9.6 MB) do not fit the caches of a core."""
 
 
-def perceptron(sizes: tuple[int, ...]) -> bytes:
+def perceptron(sizes: tuple[int, ...], seed: int = 0) -> bytes:
     """Dense layers with rectifiers between them."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     nodes, weights, value = [], [], "x"
     for layer, (rows, columns) in enumerate(itertools.pairwise(sizes)):
         last = layer == len(sizes) - 2

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import onnxruntime
-from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelRepository, ModelServer
 
 
 class Perceptron(Model):
@@ -28,7 +28,17 @@ class Perceptron(Model):
         return {"predictions": answer.tolist()}
 
 
+class Repository(ModelRepository):
+    """Opens the file anew when it is told to, as KServe's own servers do."""
+
+    def load(self, name) -> bool:  # noqa: ANN001 (KServe's signature)
+        self.update(Perceptron(sys.argv[1]))
+        return True
+
+
 if __name__ == "__main__":
     logging.disable(logging.INFO)
-    server = ModelServer(http_port=int(sys.argv[2]), enable_grpc=False, workers=1, access_log_format=None)
+    server = ModelServer(
+        http_port=int(sys.argv[2]), enable_grpc=False, workers=1, access_log_format=None, registered_models=Repository()
+    )
     server.start([Perceptron(sys.argv[1])])

@@ -1,0 +1,46 @@
+"""Memory after some thousand requests, and the time from the start to the first right answer: what a restart costs."""
+
+import random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.bench.serving import networks
+from tests.bench.serving.contenders import AGAIN, KSERVE_V1, MLSERVER, OURS, running
+from tests.bench.serving.load import measure
+from tests.bench.serving.ratios import Row, ratio, report
+from tests.bench.serving.rounds import median
+
+ROUNDS = 5
+
+
+def footprint(folder: Path) -> dict[str, Any]:
+    """Ours beside KServe and MLServer, each started anew in each round."""
+    expected = networks.run((folder / "model.onnx").read_bytes(), networks.row())
+    memory: dict[str, list[float]] = {}
+    start: dict[str, list[float]] = {}
+    contenders = [OURS, AGAIN, KSERVE_V1, MLSERVER]
+    for _ in range(ROUNDS):
+        for contender in random.sample(contenders, len(contenders)):
+            try:
+                with running(contender, folder, expected) as server:
+                    measure(contender.question, server.port, folder, 4, 1)
+                    memory.setdefault(contender.name, []).append(server.memory_mib)
+                    start.setdefault(contender.name, []).append(server.first_answer_s)
+            except (RuntimeError, subprocess.SubprocessError) as error:
+                if not contender.requirements:
+                    raise
+                print(f"  NOT MEASURED: {contender.name}: {error!s:.500}")
+                contenders.remove(contender)
+    print(f"footprint, {ROUNDS} starts each")
+    for name, values in memory.items():
+        print(f"  {name:<24} {median(values):>6.0f} MiB  {median(start[name]):>5.2f} s to the first answer")
+    rows = []
+    for peer in (KSERVE_V1, MLSERVER):
+        if peer in contenders:
+            rows += [
+                Row(f"memory over {peer.name}", ratio(memory[OURS.name], memory[peer.name]), at_most=0.6),
+                Row(f"start over {peer.name}", ratio(start[OURS.name], start[peer.name]), at_most=0.4),
+            ]
+    figures = {"memory_mib": memory, "first_answer_s": start}
+    return {**figures, **report("ratios", rows, ratio(memory[AGAIN.name], memory[OURS.name]))}
