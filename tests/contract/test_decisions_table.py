@@ -2,10 +2,13 @@
 
 import pytest
 
+from edgemodel_operator.api.reasons import EventReason, Reason
 from tests.contract import decisions_table
 from tests.contract.decisions_table import Check
 
 CHECKS = list(decisions_table.checks())
+ELSEWHERE = {Reason.INVALID_SPEC, Reason.NAME_TAKEN, Reason.FORBIDDEN}
+"""Said by who reads the spec and by who writes, before and after anything is decided."""
 
 
 def test_the_page_is_what_make_generate_writes() -> None:
@@ -26,3 +29,7 @@ def test_a_check_is_shown_by_a_test(check: Check) -> None:
 
 def test_no_test_shows_a_check_that_is_not_there() -> None:
     assert decisions_table.tests_by_check().keys() - {decisions_table.name_of(check) for check in CHECKS} == set()
+
+
+def test_every_reason_of_a_condition_or_an_event_is_said_by_a_check() -> None:
+    assert {*Reason, *EventReason} - ELSEWHERE - decisions_table.said() == set()
