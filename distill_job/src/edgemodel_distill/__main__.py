@@ -28,10 +28,15 @@ from edgemodel_distill.errors import BadOrder, InternalError, NoProgress, Termin
 from edgemodel_distill.stopping import STOP
 
 if TYPE_CHECKING:
+    from edgemodel_distill.crew import Crew
+    from edgemodel_distill.progress import Watch
     from edgemodel_registry import Client
 
 WORK_FOLDER = ".edgemodel-distill"
 """Beside the configuration file; gone after an accepted student, kept otherwise, with the candidate to look at."""
+
+HELPED = "Helped"
+"""Code of a worker that did not lead: the result is the leader's."""
 
 REFUSED = 3
 """Exit status where the gates refused and a person or a script is waiting; 2 is argparse's."""
@@ -43,6 +48,7 @@ dataset: images              # a folder with a sub-folder of images per class, o
 samples: seen.npz            # optional, without labels: a folder of images, or a file with inputs
 student: {architecture: tiny-cnn, width: 16}
 epochs: 20
+workers: 2                   # optional: processes that train together; 1 by default
 gates: {minAccuracy: 0.9}
 output: student              # becomes the student's bundle; or push: oci://host/repository
 # signingKey: plant.key      # signs the student: edgemodel key create makes one
@@ -56,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the order in the environment or in a file, and return the exit status."""
     asked = _parse(arguments)
     signal.signal(signal.SIGTERM, _terminate)
+    # PyTorch's C++ prints its stack whenever a worker is waited for or gone, which has a message of its own here.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     result_file = _result_file()
     try:
         outcome = _run_config(asked.config) if asked.config is not None else _run_order(asked.order)
@@ -70,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for_people = asked.config is not None and sys.stdout.isatty()
     sys.stdout.write((result.describe(outcome) if for_people else result.render(outcome)) + "\n")
     sys.stdout.flush()
+    if outcome.code == HELPED:
+        return 0
     if result_file is not None:
         result.write(result_file, outcome)
     if outcome.code in {"Rejected", "TeacherUnfit"}:
@@ -98,7 +108,7 @@ def _run_order(file: Path | None) -> Outcome:
 
 
 def _run_config(file: Path) -> Outcome:
-    from edgemodel_distill import local  # noqa: PLC0415 (see _distil)
+    from edgemodel_distill import launch, local  # noqa: PLC0415 (see _distil)
 
     wanted, folder = local.read(file)
     settings = Settings.read(os.environ)
@@ -107,7 +117,8 @@ def _run_config(file: Path) -> Outcome:
     # Not a temporary folder: what an interrupted run left is used by the next one.
     work = (settings.work or folder / WORK_FOLDER / file.stem).resolve()
     order = local.order_of(wanted, folder, work / "given", _client(settings))
-    outcome = _distil(order, settings, work)
+    with launch.helpers(order, wanted.workers, work) as post:
+        outcome = _distil(order, replace(settings, post=post), work)
     if outcome.accepted and settings.work is None:
         shutil.rmtree(work)
     if outcome.code == "Rejected":
@@ -117,21 +128,32 @@ def _run_config(file: Path) -> Outcome:
 
 def _distil(order: Order, settings: Settings, work: Path) -> Outcome:
     # Imported late: PyTorch takes seconds, and SIGTERM has to be heard from the first.
-    from edgemodel_distill import job, metrics, progress, trust  # noqa: PLC0415
+    from edgemodel_distill import job, meeting, metrics, progress, trust  # noqa: PLC0415
 
-    key = trust.signing_key(order, settings)
+    key = trust.signing_key(order, settings) if settings.post.rank == 0 else None
     watch = progress.watch_for(sys.stdout)
     with (
-        heartbeat.watched(settings.patience, lambda: _give_up(settings.patience)),
+        meeting.meet(settings.post, settings.patience) as workers,
+        heartbeat.watched(settings.patience, lambda: _give_up(settings.patience, workers)),
         metrics.served(watch, order.name, settings) as told,
     ):
-        return job.run(order, _client(settings), work, told, threads=settings.threads, key=key)
+        if not workers.leads:
+            return _help(order, settings, work, told, workers)
+        return job.run(order, _client(settings), work, told, threads=settings.threads, key=key, crew=workers)
 
 
-def _give_up(patience: int) -> None:
+def _help(order: Order, settings: Settings, work: Path, watch: "Watch", workers: "Crew") -> Outcome:
+    from edgemodel_distill import helper  # noqa: PLC0415 (see _distil)
+
+    helper.run(order, work, watch, settings.threads, workers)
+    return Outcome(code=HELPED, message=f"worker {workers.rank} of {workers.size}; worker 0 has the result")
+
+
+def _give_up(patience: int, workers: "Crew") -> None:
     """The main thread hangs, maybe in a library's code: nothing but the process's end gets it out of there."""
     hung = NoProgress(f"nothing was done for {patience} seconds; where it hangs is in the log")
     faulthandler.dump_traceback()
+    workers.tell(hung.code, str(hung))
     file = _result_file()
     if file is not None:
         result.write(file, Outcome(code=hung.code, message=str(hung)))

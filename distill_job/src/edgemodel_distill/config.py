@@ -16,6 +16,10 @@ VALIDATION = 0.1
 """Share of the labelled set that tells when to stop early; trained on where nobody asks that."""
 
 
+PORT = 29500
+"""Where the leader of several workers listens: PyTorch's habit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that the student's weights depend on, apart from the data; recorded in the bundle's lineage."""
@@ -29,12 +33,13 @@ class Recipe:
     batch_size: int
     seed: int
     threads: int = 1
-    """Sums in another order round differently, so the thread count is part of the recipe."""
+    """Sums in another order round differently, so the thread count is part of the recipe, and so are the workers."""
+    workers: int = 1
     method: Method = field(default_factory=Method)
 
     @classmethod
-    def of(cls, order: Order, threads: int) -> "Recipe":
-        """The recipe that `order` asks for, on `threads` threads."""
+    def of(cls, order: Order, threads: int, workers: int = 1) -> "Recipe":
+        """The recipe that `order` asks for, on `threads` threads of each of the workers."""
         return cls(
             architecture=order.student.architecture,
             width=order.student.width,
@@ -45,12 +50,46 @@ class Recipe:
             batch_size=order.batch_size,
             seed=order.seed,
             threads=threads,
+            workers=workers,
             method=order.method,
         )
 
     def dump(self) -> dict[str, Any]:
-        """As plain data for the bundle's lineage."""
-        return {**asdict(self), "method": self.method.model_dump(), "holdout": HOLDOUT}
+        """As plain data for the bundle's lineage; one worker is not worth a word."""
+        recipe = {**asdict(self), "method": self.method.model_dump(), "holdout": HOLDOUT}
+        return recipe if self.workers > 1 else {name: value for name, value in recipe.items() if name != "workers"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """A worker's place among those of one training."""
+
+    rank: int = 0
+    """0 leads."""
+    workers: int = 1
+    leader: str = "127.0.0.1"
+    """Where the others find the leader, by name or address."""
+    port: int = PORT
+    listener: int | None = None
+    """A socket that listens there already, as a file descriptor; None: the leader opens one, for everyone."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Post":
+        """The place in RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, which are PyTorch's names; a worker alone else.
+
+        Raises:
+            BadSettings: names the variable.
+        """
+        workers = _number("WORLD_SIZE", environment.get("WORLD_SIZE") or "1")
+        if workers == 1:
+            return cls()
+        rank, leader = environment.get("RANK", ""), environment.get("MASTER_ADDR", "")
+        if not rank.isdecimal() or int(rank) >= workers:
+            raise BadSettings(f"RANK: want a whole number below WORLD_SIZE ({workers}), got {rank!r:.80}")
+        if not leader:
+            raise BadSettings("MASTER_ADDR: want the name of the worker with RANK 0")
+        port = _number("MASTER_PORT", environment.get("MASTER_PORT") or str(PORT))
+        return cls(rank=int(rank), workers=workers, leader=leader, port=port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +109,14 @@ class Settings:
     """Seconds without progress after which the run gives up."""
     identity: Mapping[str, str] = field(default_factory=dict)
     """Labels of every series."""
+    post: Post = field(default_factory=Post)
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings in EDGEMODEL_WORK, _REGISTRY_CA, _DOCKER_CONFIG, _SIGNING_KEY, _THREADS, _PATIENCE, and so on.
 
-        With a port in EDGEMODEL_METRICS_PORT, EDGEMODEL_NAME, _NAMESPACE and _NODE are the labels of the metrics.
+        With a port in EDGEMODEL_METRICS_PORT, EDGEMODEL_NAME, _NAMESPACE and _NODE are the labels of the metrics. For a
+        worker's place see `Post`.
 
         Raises:
             BadSettings: names the variable.
@@ -91,6 +132,7 @@ class Settings:
             patience=_number("EDGEMODEL_PATIENCE", environment.get("EDGEMODEL_PATIENCE") or "1800"),
             metrics_port=_number("EDGEMODEL_METRICS_PORT", port) if port else None,
             identity=series.identity(own["name"], own["namespace"], own["node"]),
+            post=Post.read(environment),
         )
 
 

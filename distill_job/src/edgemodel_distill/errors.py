@@ -12,6 +12,7 @@ DistillError
 ├── NanLoss                      the training diverged
 ├── NoProgress                   nothing was done for a long time
 ├── OutOfMemory, DiskFull
+├── WorkersMissing, WorkerLost   of several workers some did not come, or one is gone
 └── InternalError                a bug of ours
 Terminated is not an error: somebody asked the process to end.
 """
@@ -149,12 +150,29 @@ class NoProgress(DistillError):
     retryable = True
 
 
+class WorkersMissing(DistillError):
+    """Of the workers of one training some did not come."""
+
+    retryable = True
+
+
+class WorkerLost(DistillError):
+    """A worker of the training was killed, or cannot be reached any more."""
+
+    retryable = True
+
+
 class InternalError(DistillError):
     """Something that nobody thought of; the traceback is in the log."""
 
 
 class Terminated(BaseException):
     """SIGTERM came. Not an Exception, so that no library's retry swallows it."""
+
+
+def of_code(code: str) -> type[DistillError]:
+    """The error with this code, as another worker of the same training tells it."""
+    return next((known for known in DistillError.__subclasses__() if known.__name__ == code), InternalError)
 
 
 _BY_REGISTRY_ERROR: dict[type[RegistryError], type[DistillError]] = {

@@ -15,6 +15,9 @@ from edgemodel_distill.trust import check_signed
 from edgemodel_registry import ArtifactInvalid, ArtifactMissing, Client
 from edgemodel_registry.folder import read_card
 
+TEACHER = "teacher"
+"""The teacher's folder in the work folder."""
+
 MAX_MODEL, MAX_DATASET, MAX_SAMPLES = 2 * 1024**3, 1024**3, 128 * 1024**2
 """Bytes that one artifact may have."""
 
@@ -56,7 +59,7 @@ def fetch(order: Order, client: Client, work: Path, threads: int) -> Ingredients
         DistillError: names the artifact.
     """
     _check_signatures(order, client)
-    teacher = _teacher(order.teacher, client, work / "teacher", threads)
+    teacher = _teacher(order.teacher, client, work / TEACHER, threads)
     dataset = _dataset(order.dataset, client, work / "dataset")
     _check_dataset(dataset, teacher)
     parent = None

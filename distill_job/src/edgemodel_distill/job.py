@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgemodel.bundle import MODEL
 from edgemodel.distillation import Order
 from edgemodel.outcome import Choice, Gate, Outcome
-from edgemodel_distill import compress, publish, report, students
+from edgemodel_distill import compress, handout, publish, report, students
 from edgemodel_distill.candidates import choose, compare
 from edgemodel_distill.config import Recipe
+from edgemodel_distill.crew import ALONE, Crew, leave_group
 from edgemodel_distill.examine import Examiner
-from edgemodel_distill.fetch import Ingredients, fetch
+from edgemodel_distill.fetch import TEACHER, Ingredients, fetch
 from edgemodel_distill.gates import judge_teacher
+from edgemodel_distill.handout import Handout
 from edgemodel_distill.progress import Watch
 from edgemodel_distill.report import Story
-from edgemodel_distill.teach import Lesson, teach
+from edgemodel_distill.teach import Lesson, Taught, teach
 from edgemodel_registry import Client
 from edgemodel_registry.signing import SigningKey
 
@@ -21,8 +24,15 @@ CANDIDATE = "candidate"
 """Folder of the student's bundle in the work folder; a refused one stays there to be looked at."""
 
 
-def run(  # noqa: PLR0913 (what, with what, where)
-    order: Order, client: Client, work: Path, watch: Watch, *, threads: int = 1, key: SigningKey | None = None
+def run(  # noqa: PLR0913 (what, with what, where, for whom)
+    order: Order,
+    client: Client,
+    work: Path,
+    watch: Watch,
+    *,
+    threads: int = 1,
+    key: SigningKey | None = None,
+    crew: Crew = ALONE,
 ) -> Outcome:
     """Distil what `order` asks for, and push it if the gates let it.
 
@@ -33,6 +43,7 @@ def run(  # noqa: PLR0913 (what, with what, where)
         watch: is told the progress.
         threads: of training and of every measurement.
         key: signs the student that is pushed.
+        crew: trains together; this process leads it.
 
     Returns:
         Accepted with the pushed digest; Rejected, or TeacherUnfit before any training, with nothing pushed. All with
@@ -41,7 +52,7 @@ def run(  # noqa: PLR0913 (what, with what, where)
     Raises:
         DistillError: see `edgemodel_distill.errors`; nothing was pushed that could be taken for a candidate.
     """
-    recipe = Recipe.of(order, threads)
+    recipe = Recipe.of(order, threads, crew.size)
     watch.stage("Fetching")
     things = fetch(order, client, work, threads)
     examiner = Examiner(things, order.method)
@@ -50,8 +61,19 @@ def run(  # noqa: PLR0913 (what, with what, where)
     if not all(gate.passed for gate in teacher_gates):
         return _unfit(Result(things, teacher_gates, scores))
 
-    watch.stage("Training")
-    taught = teach(Lesson(order, recipe, things, examiner, work, watch))
+    given = Handout(things.teacher, examiner.training, examiner.edge_training, things.edge.digests)
+    lesson = Lesson(
+        order=order,
+        recipe=recipe,
+        given=given,
+        validation=examiner.validation,
+        weights=things.parent.weights if things.parent is not None else None,
+        examine=examiner.report,
+        work=work,
+        watch=watch,
+        crew=crew,
+    )
+    taught = _teach(lesson)
 
     watch.stage("Measuring")
     card = publish.describe(order, taught.recipe, things.teacher, things.edge.digests)
@@ -81,6 +103,18 @@ def run(  # noqa: PLR0913 (what, with what, where)
     watch.stage("Publishing")
     publish.publish(work / CANDIDATE, digest, order.push, client, key)
     return _accepted(digest, result)
+
+
+def _teach(lesson: Lesson) -> Taught:
+    crew = lesson.crew
+    crew.assemble()
+    lesson.watch.stage("Training")
+    if crew.size > 1:
+        model = (lesson.work / TEACHER / MODEL).read_bytes()
+        handout.give(crew, lesson.given, model, lesson.order, lesson.recipe)
+    taught = teach(lesson)
+    leave_group()
+    return taught
 
 
 @dataclass(frozen=True, slots=True)

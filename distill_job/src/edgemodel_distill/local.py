@@ -21,6 +21,8 @@ class Wanted(Training):
     dataset: str
     samples: str | None = None
     parent: str | None = None
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes on this machine that train together."""
     output: str | None = None
     push: Uri | None = None
     signing_key: str | None = None

@@ -52,6 +52,8 @@ class Metered:
 def served(watch: Watch, candidate: str, settings: Settings) -> Iterator[Watch]:
     """`watch`, with metrics that are served meanwhile where the settings have a port.
 
+    Of several workers the leader tells of the training; the others' page is empty, so that a visit finds them well.
+
     Raises:
         BadSettings: the port is taken.
     """
@@ -59,7 +61,8 @@ def served(watch: Watch, candidate: str, settings: Settings) -> Iterator[Watch]:
         yield watch
         return
     registry = CollectorRegistry()
-    metered = Metered(watch, {**settings.identity, "candidate": candidate}, registry)
+    labels = {**settings.identity, "candidate": candidate}
+    metered = Metered(watch, labels, registry) if settings.post.rank == 0 else watch
     try:
         server, thread = start_http_server(settings.metrics_port, registry=registry)
     except OSError as error:

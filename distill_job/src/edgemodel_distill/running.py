@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgemodel.distillation import Method
 from edgemodel_distill.config import Recipe
+from edgemodel_distill.crew import Crew
 from edgemodel_distill.heartbeat import HEART
 from edgemodel_distill.losses import Loss
 from edgemodel_distill.views import Views
@@ -80,6 +81,11 @@ class Running:
     average: AveragedModel | None
     best: Best
     place: Place
+
+    @property
+    def crew(self) -> Crew:
+        """All workers of this training."""
+        return self.views.crew
 
     @property
     def result(self) -> nn.Module:

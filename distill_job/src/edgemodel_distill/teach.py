@@ -1,20 +1,21 @@
 """The student, trained: built or warm-started, taught, and pruned where that is wanted."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from torch import nn
 
 from edgemodel.bundle import digest_of
 from edgemodel.distillation import Order
-from edgemodel_distill import prune, students
+from edgemodel_distill import handout, prune, students
 from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.config import Recipe
+from edgemodel_distill.crew import ALONE, Crew
+from edgemodel_distill.data import Labelled
 from edgemodel_distill.errors import BadOrder, OutOfMemory, classify
-from edgemodel_distill.examine import Examiner
-from edgemodel_distill.fetch import Ingredients
+from edgemodel_distill.handout import Handout
 from edgemodel_distill.progress import EpochReport, Watch
 from edgemodel_distill.train import EpochLosses, seed_everything, train
 from edgemodel_distill.views import Material
@@ -33,25 +34,29 @@ class Taught:
     epochs: tuple[EpochReport, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """What a training needs to know."""
 
     order: Order
     recipe: Recipe
-    things: Ingredients
-    examiner: Examiner
+    given: Handout
+    validation: Labelled | None = None
+    weights: Path | None = None
+    """To begin with, where they fit."""
+    examine: Callable[[nn.Module, EpochLosses, int], EpochReport] | None = None
+    """Reports on the network after an epoch of so many; None: the leader does."""
     work: Path
     watch: Watch
+    crew: Crew = ALONE
 
     def material(self) -> Material:
         """What is trained on."""
-        examiner = self.examiner
-        return Material(examiner.training, examiner.edge_training, self.things.teacher.logits, examiner.validation)
+        return Material(self.given.labelled, self.given.edge, self.given.teacher.logits, self.validation)
 
 
 def teach(lesson: Lesson) -> Taught:
-    """Train the student; when memory runs out, once more with batches half as large.
+    """Train the student; when memory runs out, at any of the workers, once more with batches half as large.
 
     Raises:
         DistillError: see `edgemodel_distill.errors`.
@@ -59,22 +64,24 @@ def teach(lesson: Lesson) -> Taught:
     """
     try:
         return _teach(lesson)
-    except (MemoryError, RuntimeError) as error:
-        size = lesson.recipe.batch_size
-        if size == 1 or not isinstance(classify(error), OutOfMemory):
+    except (MemoryError, RuntimeError, OutOfMemory) as error:
+        size, known = lesson.recipe.batch_size, classify(error)
+        if size == 1 or not isinstance(known, OutOfMemory):
             raise
         lesson.watch.note(f"out of memory with batches of {size}: once more with {size // 2}")
+        lesson.crew.tell(known.code, str(known))
+    lesson.crew.regroup()
     return _teach(replace(lesson, recipe=replace(lesson.recipe, batch_size=size // 2)))
 
 
 def _teach(lesson: Lesson) -> Taught:
-    order, teacher, parent = lesson.order, lesson.things.teacher, lesson.things.parent
+    order, teacher = lesson.order, lesson.given.teacher
     seed_everything(lesson.recipe)
     try:
         student = students.build(order.student.architecture, order.student.width, teacher.input_shape, teacher.classes)
     except ValueError as error:
         raise BadOrder(f"student: {error}") from error
-    warm = parent is not None and parent.weights is not None and students.warm_start(student, parent.weights)
+    warm = lesson.weights is not None and students.warm_start(student, lesson.weights)
     epochs = _train(student, lesson, "checkpoint")
     pruned = None
     if order.compress.prune:
@@ -86,19 +93,21 @@ def _teach(lesson: Lesson) -> Taught:
 
 
 def _train(network: nn.Module, lesson: Lesson, name: str) -> tuple[EpochReport, ...]:
+    examine = lesson.examine
     checkpoint = Checkpoint(lesson.work / f"{name}.safetensors", _fingerprint(lesson))
 
     def after_epoch(losses: EpochLosses, network: nn.Module) -> None:
-        report = lesson.examiner.report(network, losses, lesson.recipe.epochs)
+        if examine is None:
+            return
+        report = examine(network, losses, lesson.recipe.epochs)
         checkpoint.notes.append(asdict(report))
         lesson.watch.epoch(report)
 
-    train(network, lesson.material(), lesson.recipe, after_epoch, checkpoint)
+    train(network, lesson.material(), lesson.recipe, after_epoch, checkpoint, crew=lesson.crew)
     return tuple(EpochReport(**note) for note in checkpoint.notes)
 
 
 def _fingerprint(lesson: Lesson) -> str:
     """Of all that the student depends on, the libraries included."""
-    versions = {name: version(name) for name in ("torch", "numpy", "onnxruntime", "edgemodel-distill")}
-    depends = [lesson.order.dump(), lesson.recipe.dump(), lesson.things.edge.digests, versions]
+    depends = [lesson.order.dump(), lesson.recipe.dump(), lesson.given.samples, handout.versions()]
     return digest_of(json.dumps(depends, sort_keys=True).encode())

@@ -1,15 +1,16 @@
 """The training, top to bottom: each step a batch of labelled samples and one of unlabelled ones from the edge."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from edgemodel_distill import device, measure, running, stopping
+from edgemodel_distill import device, measure, norm, running, stopping
 from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.config import Recipe
+from edgemodel_distill.crew import ALONE, Crew
 from edgemodel_distill.data import Floats
 from edgemodel_distill.errors import NanLoss, Terminated
 from edgemodel_distill.losses import Loss, decoupled_loss, distillation_loss, hard_loss, soft_loss
@@ -40,33 +41,42 @@ def seed_everything(recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
 
 
-def train(
+def train(  # noqa: PLR0913 (what is trained on what, by whom, and who is told)
     student: nn.Module,
     material: Material,
     recipe: Recipe,
     after_epoch: AfterEpoch,
     checkpoint: Checkpoint | None = None,
+    *,
+    crew: Crew = ALONE,
 ) -> None:
     """Train `student` in place, leave it on the CPU in evaluation mode; go on from `checkpoint` where that has begun.
+
+    Several workers do the steps of one, each with its part of every batch, and end with the leader's student; only
+    the leader's checkpoint and validation samples count.
 
     Raises:
         NanLoss: the loss stopped being a finite number.
         BadOrder: the recipe wants views that these samples do not have.
         Terminated: SIGTERM came; the checkpoint has every step that was done.
+        DistillError: what another worker ended with.
     """
-    views = Views(material, recipe, np.random.default_rng(recipe.seed))
-    now = running.begin(student.to(device.best()), views, recipe)
+    views = Views(material, recipe, np.random.default_rng(recipe.seed), crew)
+    crew.follow(student.to(device.best()))
+    now = running.begin(student, views, recipe)
     if checkpoint is not None:
+        crew.hand_out_file(checkpoint.path)
         checkpoint.resume(now)
-    while now.place.epoch <= recipe.epochs and not now.best.is_stale(now.place.epoch, recipe.method.patience):
-        losses = _epoch(now, recipe, checkpoint)
-        if material.validation is not None:
-            answers = predict(now.result, material.validation.inputs)
-            now.best.compare(measure.accuracy(answers, material.validation.labels), losses.epoch, now.result)
-        after_epoch(losses, now.result.eval())
-        if checkpoint is not None:
-            checkpoint.save(now)
+    with norm.shared(now.student, crew):
+        while now.place.epoch <= recipe.epochs and not _is_stale(now, recipe):
+            losses = _epoch(now, recipe, checkpoint)
+            if material.validation is not None:
+                answers = predict(now.result, material.validation.inputs)
+                now.best.compare(measure.accuracy(answers, material.validation.labels), losses.epoch, now.result)
+            after_epoch(losses, now.result.eval())
+            _save(now, checkpoint)
     student.load_state_dict(now.best.weights or now.result.state_dict())
+    crew.follow(student)
     student.cpu().eval()
 
 
@@ -80,6 +90,15 @@ def predict(student: nn.Module, inputs: Floats) -> Floats:
     return logits
 
 
+def _is_stale(now: Running, recipe: Recipe) -> bool:
+    return now.crew.hear(flag=now.best.is_stale(now.place.epoch, recipe.method.patience))
+
+
+def _save(now: Running, checkpoint: Checkpoint | None) -> None:
+    if checkpoint is not None and now.crew.leads:
+        checkpoint.save(now)
+
+
 def _epoch(now: Running, recipe: Recipe, checkpoint: Checkpoint | None) -> EpochLosses:
     """The rest of the epoch in which the training is."""
     epoch = now.place.epoch
@@ -87,29 +106,47 @@ def _epoch(now: Running, recipe: Recipe, checkpoint: Checkpoint | None) -> Epoch
     with stopping.gently() as stop:
         while now.place.step < now.views.labelled.batches:
             _step(now, recipe)
-            if stop.asked:
-                if checkpoint is not None:
-                    checkpoint.save(now)
+            if now.crew.anyone(flag=stop.asked):
+                _save(now, checkpoint)
                 raise Terminated
     now.student.eval()
     return EpochLosses(epoch, *now.place.turn())
 
 
 def _step(now: Running, recipe: Recipe) -> None:
+    _seed(now, recipe)
     batch = now.views.next().to(device.of(now.student))
     with device.mixed_precision():
-        loss = _loss(now.student(batch.inputs).float(), batch, _alpha(now, recipe), recipe)
+        logits, batch = _everyone(now.student(batch.inputs).float(), batch, now.crew)
+        loss = _loss(logits, batch, _alpha(now, recipe), recipe)
     if not torch.isfinite(loss.total):
         raise NanLoss(
             f"epoch {now.place.epoch}: the loss is {loss.total.item()}; lower the learning rate, or check the data"
         )
     now.optimizer.zero_grad()
     loss.total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    now.crew.add_gradients(now.student)
     now.optimizer.step()
     now.schedule.step()
     if now.average is not None:
         now.average.update_parameters(now.student)
     now.place.add(loss)
+
+
+def _seed(now: Running, recipe: Recipe) -> None:
+    """Several workers drop out different units, and the same ones again when the training goes on after a stop."""
+    if now.crew.size > 1:
+        place = (recipe.seed, now.crew.rank, now.place.epoch, now.place.step)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+
+
+def _everyone(logits: torch.Tensor, batch: Batch, crew: Crew) -> tuple[torch.Tensor, Batch]:
+    """The logits and targets of all rows of the batch: every worker computes the loss of all, and so the same one."""
+    if crew.size == 1 or batch.targets is None:
+        return crew.whole(logits, batch.rows, batch.count), batch
+    both = crew.whole(torch.cat([logits, batch.targets], dim=1), batch.rows, batch.count)
+    logits, targets = torch.split(both, logits.shape[1], dim=1)
+    return logits, replace(batch, targets=targets.detach())
 
 
 def _alpha(now: Running, recipe: Recipe) -> float:

@@ -15,6 +15,7 @@ from edgemodel.distillation import Augment
 from edgemodel_distill import augment
 from edgemodel_distill.batches import Shuffled
 from edgemodel_distill.config import Recipe
+from edgemodel_distill.crew import ALONE, Crew
 from edgemodel_distill.data import Floats, Labelled, Labels
 from edgemodel_distill.errors import BadOrder
 
@@ -42,38 +43,49 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B labelled rows, then E unlabelled ones."""
+    """B labelled rows, then E unlabelled ones; of several workers each has n of these N = B + E rows."""
 
     inputs: Tensor
-    """(B + E, *shape)"""
+    """(n, *shape)"""
     labels: Tensor
     """(B,) class numbers, or (B, classes) shares where samples are mixed."""
     targets: Tensor | None
-    """(B + E, classes): the teacher's logits."""
+    """(n, classes): the teacher's logits."""
+    rows: Tensor
+    """(n,): which of the N rows these are."""
+    count: int
+    """N."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same on `device`."""
         targets = self.targets.to(device) if self.targets is not None else None
-        return Batch(self.inputs.to(device), self.labels.to(device), targets)
+        return Batch(self.inputs.to(device), self.labels.to(device), targets, self.rows.to(device), self.count)
 
 
 @dataclass(slots=True)
 class Views:
-    """Gives one batch after the other; `random`, `labelled` and `edge` are all that changes."""
+    """Gives one batch after the other; `random`, `labelled` and `edge` are all that changes.
+
+    Every worker makes the views of the whole batch, so that all of this is the same everywhere, and goes on with its
+    part of them: the teacher is asked about each view once.
+    """
 
     material: Material
     recipe: Recipe
     random: np.random.Generator
+    crew: Crew = ALONE
     labelled: Shuffled = field(init=False)
     edge: Shuffled = field(init=False)
     _noise: float = field(init=False, default=0.0)
     _known: dict[str, Floats] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises BadOrder where samples are to be looked at as images and are none."""
+        """Raises BadOrder where samples are to be looked at as images and are none, or where a worker would idle."""
         size = self.recipe.batch_size
         self.labelled = Shuffled(len(self.material.labelled), size, self.random)
         self.edge = Shuffled(len(self.material.edge), size, self.random)
+        if (smallest := len(self.material.labelled) // self.labelled.batches) < self.crew.size:
+            raise BadOrder(f"workers: want at most the labelled samples of a batch, {smallest}, got {self.crew.size}")
         if len(self.material.edge):
             self._noise = self.recipe.method.augment.noise * float(self.material.edge.std())
         wanted, shape = self.recipe.method.augment, self.material.labelled.inputs.shape[1:]
@@ -92,8 +104,12 @@ class Views:
         return self._batch(*self._mixed([inputs for inputs, _ in parts], labels))
 
     def _batch(self, parts: list[View], labels: Labels | Floats) -> Batch:
-        inputs = np.concatenate([inputs for inputs, _ in parts])
-        return Batch(torch.from_numpy(inputs), torch.from_numpy(labels), self._targets(parts))
+        numbers = np.split(np.arange(sum(len(inputs) for inputs, _ in parts)), [len(parts[0][0])])
+        rows = np.concatenate([each[self.crew.part(len(each))] for each in numbers])
+        own = [_part(view, self.crew) for view in parts]
+        inputs, targets = np.concatenate([inputs for inputs, _ in own]), self._targets(own)
+        count = sum(len(each) for each in numbers)
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(labels), targets, torch.from_numpy(rows), count)
 
     def _view(self, name: str, inputs: Floats, rows: Labels, noise: float) -> View:
         """A view of some rows, and what the teacher says of it where that is known already."""
@@ -126,7 +142,7 @@ class Views:
     def _classes(self) -> int:
         if self.material.teacher is None:
             return int(self.material.labelled.labels.max()) + 1
-        return int(self._remembered("one sample", self.material.labelled.inputs[:1]).shape[1])
+        return int(self.material.teacher(self.material.labelled.inputs[:1]).shape[1])
 
     def _targets(self, parts: list[View]) -> Tensor | None:
         """The teacher is asked only about views that it has not seen."""
@@ -138,8 +154,18 @@ class Views:
 
     def _remembered(self, name: str, inputs: Floats) -> Floats:
         if name not in self._known and self.material.teacher is not None:
-            self._known[name] = self.material.teacher(inputs)
+            part = self.crew.part(len(inputs))
+            own = torch.from_numpy(self.material.teacher(inputs[part]))
+            rows = torch.arange(part.start, part.stop)
+            self._known[name] = self.crew.whole(own, rows, len(inputs)).numpy()
         return self._known[name]
+
+
+def _part(view: View, crew: Crew) -> View:
+    """This worker's rows of a view of the whole batch."""
+    inputs, targets = view
+    own = crew.part(len(inputs))
+    return inputs[own], targets[own] if targets is not None else None
 
 
 def _moves(wanted: Augment) -> bool:

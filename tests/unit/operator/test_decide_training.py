@@ -1,15 +1,27 @@
 """What a Job says of its progress goes into the status: in steps, for its own attempt only, never backwards."""
 
+import copy
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from edgemodel_operator.api.states import DistillationPhase
 from edgemodel_operator.api.status import DistillationStatus, Status
-from edgemodel_operator.decide import distill
+from edgemodel_operator.decide import decide, distill
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.model.naming import DISTILLING, LABEL_COMPONENT
 from edgemodel_operator.model.observation import Job, Observation, Training
+from edgemodel_operator.model.plan import Action, Create, Delete, Ensure
+from edgemodel_operator.render.children import stamp
+from edgemodel_operator.render.workers import render_meeting_place
+from edgemodel_operator.render.workload import render_service
+from tests.unit.operator.plant import IMAGES, digest
 from tests.unit.operator.test_operator_children import model
+from tests.unit.operator.world import SPEC
+
+Body = dict[str, Any]
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STATUS = DistillationStatus(
@@ -38,3 +50,56 @@ def test_a_job_that_says_nothing_runs_all_the_same() -> None:
     distillation = followed(None, STATUS.model_copy(update={"phase": DistillationPhase.PENDING}))
     assert distillation is not None
     assert (distillation.phase, distillation.percent) == (DistillationPhase.RUNNING, 40)
+
+
+# Several workers
+
+PENDING = STATUS.model_copy(update={"phase": DistillationPhase.PENDING, "percent": 0, "epoch": 0})
+
+
+def acted(workers: int, status: DistillationStatus, *children: Body, jobs: tuple[Job, ...] = ()) -> list[Action]:
+    """What is done about Job and Service."""
+    there = model(distillation=copy.deepcopy(SPEC["distillation"]) | {"workers": workers})
+    there = there.model_copy(
+        update={"status": Status(version="v1", wished=digest(1), digest=digest(1), distillation=status)}
+    )
+    by_name = {(child["kind"], child["metadata"]["name"]): child for child in children}
+    plan = decide(Observation(now=NOW, model=there, jobs=jobs, children=by_name), IMAGES)
+    return [
+        action
+        for action in plan.actions
+        if (isinstance(action, Delete) and action.kind in {"Job", "Service"})
+        or (isinstance(action, Create | Ensure) and action.object["metadata"]["labels"][LABEL_COMPONENT] == DISTILLING)
+    ]
+
+
+def place() -> Body:
+    return stamp(render_meeting_place(model(), "digits-distill-2"))
+
+
+def kinds(actions: list[Action]) -> list[str]:
+    return [f"{type(a).__name__} {a.kind if isinstance(a, Delete) else a.object['kind']}" for a in actions]  # type: ignore[union-attr]  # no others here
+
+
+def test_workers_have_a_service_before_they_have_a_job() -> None:
+    assert kinds(acted(2, PENDING)) == ["Ensure Service", "Create Job"]
+
+
+def test_one_worker_has_no_service() -> None:
+    assert kinds(acted(1, PENDING)) == ["Create Job"]
+
+
+def test_a_running_job_keeps_the_service_that_it_began_with_whatever_the_spec_asks_now() -> None:
+    assert acted(1, STATUS, place(), jobs=(replace(JOB, workers=2),)) == []
+    assert acted(2, STATUS, jobs=(JOB,)) == []
+
+
+def test_the_service_goes_when_the_distillation_is_over() -> None:
+    over = STATUS.model_copy(update={"phase": DistillationPhase.FAILED})
+    finished = replace(JOB, workers=2, running=False, finished=True)
+    assert acted(2, over, place(), jobs=(finished,)) == [Delete("Service", "digits-distill-2")]
+
+
+def test_the_callers_service_is_left_alone() -> None:
+    serving = stamp(render_service(model()))
+    assert acted(1, STATUS, serving, jobs=(JOB,)) == []

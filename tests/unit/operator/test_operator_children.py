@@ -17,6 +17,7 @@ from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
 from edgemodel_operator.render.pod import canonical
 from edgemodel_operator.render.wish import NodeGuard, next_revision, render_wish, render_wish_config_map
+from edgemodel_operator.render.workers import render_meeting_place
 from edgemodel_operator.render.workload import render_service, render_workload
 from tests.unit.operator.world import KEY, SPEC, UID, artifact, digest
 
@@ -65,6 +66,10 @@ def joint() -> EdgeModel:
     return model(cloud=cloud)
 
 
+def crew(workers: int) -> EdgeModel:
+    return model(distillation=copy.deepcopy(SPEC["distillation"]) | {"workers": workers})
+
+
 WORKLOADS = {
     "calling": render_workload(calling(), "image"),
     "daemonset": render_workload(model(), "image"),
@@ -73,6 +78,7 @@ WORKLOADS = {
     "joint": render_workload(joint(), "image"),
     "private": render_workload(private(), "image"),
     "job": render_job(private(), "image", ATTEMPT),
+    "crew": render_job(crew(3), "image", ATTEMPT),
 }
 
 
@@ -211,7 +217,9 @@ def test_replicas_are_a_deployment_of_that_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [*WORKLOADS.values(), render_service(model())], ids=lambda b: f"{b['kind']}-{b['metadata']['name']}"
+    "body",
+    [*WORKLOADS.values(), render_service(model()), render_meeting_place(model(), "digits-d1")],
+    ids=lambda b: f"{b['kind']}-{b['metadata']['name']}",
 )
 def test_every_child_goes_with_its_edgemodel(body: Body) -> None:
     (owner,) = body["metadata"]["ownerReferences"]
@@ -242,13 +250,41 @@ def test_without_a_sink_the_job_uses_no_samples() -> None:
     assert order_of(render_job(model(serving={}, healing=spec), "image", ATTEMPT)).samples is None
 
 
+def test_one_worker_is_a_plain_job_with_no_word_of_workers() -> None:
+    job = render_job(crew(1), "image", ATTEMPT)
+    assert job == render_job(model(), "image", ATTEMPT)
+    assert "completionMode" not in job["spec"]
+    assert "subdomain" not in job["spec"]["template"]["spec"]
+    assert "WORLD_SIZE" not in {each["name"] for each in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert "workers" not in order_of(job).dump()
+
+
+def test_several_workers_are_an_indexed_job_whose_result_is_that_of_index_0() -> None:
+    spec = WORKLOADS["crew"]["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    assert spec["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
+    assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (2, 0)
+    assert order_of(WORKLOADS["crew"]) == order_of(render_job(model(), "image", ATTEMPT))
+
+
+def test_workers_find_the_leader_by_the_name_that_the_service_gives_it() -> None:
+    job = WORKLOADS["crew"]
+    pod, name = job["spec"]["template"]["spec"], job["metadata"]["name"]
+    service = render_meeting_place(crew(3), name)
+    environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    assert (service["metadata"]["name"], pod["subdomain"]) == (name, name)
+    assert environment["MASTER_ADDR"] == f"{name}-0.{name}"
+    assert (environment["WORLD_SIZE"], environment["MASTER_PORT"]) == ("3", str(service["spec"]["ports"][0]["port"]))
+    assert service["spec"]["clusterIP"] == "None"
+
+
 def test_the_same_attempt_is_the_same_job() -> None:
     assert render_job(model(), "image", ATTEMPT) == render_job(model(), "image", ATTEMPT)
 
 
 @pytest.mark.parametrize("length", [1, 40, 52])
 def test_names_of_children_fit_for_the_longest_name(length: int) -> None:
-    assert len(naming.job("a" * length, UID, 999_999)) <= 63
+    assert len(naming.job("a" * length, UID, 999_999) + "-15") <= 63
     assert len(naming.wish_config_map("a" * length)) <= 63
 
 

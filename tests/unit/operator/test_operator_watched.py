@@ -242,6 +242,32 @@ def test_the_last_of_several_pods_has_the_result() -> None:
     assert job.outcome == Outcome(code="Rejected")
 
 
+def of_index(index: int, body: Body) -> Body:
+    body["metadata"]["annotations"] = {naming.ANNOTATION_INDEX: str(index)}
+    return body
+
+
+def test_of_several_workers_the_leader_has_the_result_whoever_ended_last() -> None:
+    leader = of_index(0, worker("a", "Succeeded", Outcome(code="Rejected").dump(), "2026-01-01T00:00:00Z"))
+    other = of_index(1, worker("b", "Failed", Outcome(code="WorkerLost").dump(), "2026-01-01T00:01:00Z"))
+    assert job_seen(["Complete"], leader, other).outcome == Outcome(code="Rejected")
+
+
+def test_where_the_leader_could_say_nothing_another_worker_tells_what_it_ended_with() -> None:
+    leader = of_index(0, worker("a", "Failed"))
+    other = of_index(1, worker("b", "Failed", Outcome(code="OutOfMemory").dump()))
+    assert job_seen(["Failed"], leader, other).outcome == Outcome(code="OutOfMemory")
+
+
+def test_only_the_leader_is_asked_for_the_progress() -> None:
+    workers = [of_index(index, worker(f"w{index}", "Running")) for index in (0, 1)]
+    for each in workers:
+        each["metadata"]["labels"][naming.LABEL_COMPONENT] = naming.DISTILLING
+        each["status"]["podIP"] = f"10.0.0.{each['metadata']['name'][1:]}"
+    known = world(Pod={KEY: [trim_pod(each) for each in workers]})
+    assert [target.address for target in known.targets()] == ["10.0.0.0"]
+
+
 def test_a_message_that_is_no_result_is_kept_as_it_is() -> None:
     job = job_seen(["Failed"], worker("a", "Failed", "Killed"))
     assert (job.outcome, job.message, job.failed) == (None, "Killed", True)

@@ -49,6 +49,15 @@ class Distillation(Document):
             "distillation has failed and the next action is tried."
         ),
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description=(
+            "Pods that train one student together, each with its part of every batch; resources are for each of them. "
+            "More than one pays where the teacher is large, or a GPU is too small for a batch."
+        ),
+    )
     push: OciUri = Field(description="Repository that students are pushed to, for example oci://registry:5000/digits.")
     signing_secret: SigningSecret | None = Field(
         default=None,

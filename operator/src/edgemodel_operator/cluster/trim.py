@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edgemodel_operator.model.naming import ANNOTATION_REVISION
+from edgemodel_operator.model.naming import ANNOTATION_INDEX, ANNOTATION_REVISION, LABEL_JOB, LEADER
 
 Body = Mapping[str, Any]
 
@@ -47,7 +47,8 @@ def trim_pod(body: Body) -> dict[str, Any]:
         "version": metadata.get("resourceVersion", "0"),
         "component": metadata.get("labels", {}).get("app.kubernetes.io/component", ""),
         "owner": next((o.get("kind", "") for o in metadata.get("ownerReferences", []) if o.get("controller")), ""),
-        "job": metadata.get("labels", {}).get("batch.kubernetes.io/job-name", ""),
+        "job": metadata.get("labels", {}).get(LABEL_JOB, ""),
+        "index": metadata.get("annotations", {}).get(ANNOTATION_INDEX, LEADER),
         "created": metadata.get("creationTimestamp", ""),
         "deleting": "deletionTimestamp" in metadata,
         "revision": metadata.get("annotations", {}).get(ANNOTATION_REVISION, ""),

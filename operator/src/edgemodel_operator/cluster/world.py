@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from edgemodel import series, wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
-from edgemodel_operator.cluster.jobs import job_of
+from edgemodel_operator.cluster.jobs import job_of, leads
 from edgemodel_operator.cluster.ownership import is_left, is_ours
 from edgemodel_operator.cluster.pods import mode_of, nodes_of, unit_of
 from edgemodel_operator.cluster.trim import trim_pod
@@ -81,7 +81,7 @@ class World:
             for pod in (pod for pod in pods if pod["address"]):
                 if pod["component"] == naming.SERVING:
                     yield Target(pod["address"], series.identity(name, namespace, unit_of(pod, mode)))
-                elif pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
+                elif leads(pod) and pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
                     yield Target(pod["address"], series.identity(name, namespace, pod["name"]), trains=True)
 
     def wrote(self, body: Body, now: datetime) -> None:

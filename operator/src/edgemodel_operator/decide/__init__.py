@@ -25,13 +25,14 @@ from edgemodel_operator.decide import (
     wish,
 )
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.model.naming import SERVING, labels
+from edgemodel_operator.model.naming import DISTILLING, LABEL_COMPONENT, SERVING, labels
 from edgemodel_operator.model.observation import Observation
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Nudge, Object, Plan, WriteStatus
 from edgemodel_operator.render.alerting import PROMETHEUS_RULE, render_prometheus_rule
 from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
 from edgemodel_operator.render.wish import NodeGuard, next_revision, render_wish, render_wish_config_map
+from edgemodel_operator.render.workers import render_meeting_place
 from edgemodel_operator.render.workload import render_service, render_workload
 
 STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
@@ -144,11 +145,27 @@ def _alert_rules(observation: Observation) -> Iterator[Action]:
 def _jobs(observation: Observation, status: Status, image: str) -> Iterator[Action]:
     distillation = status.distillation
     running = distillation is not None and distillation.phase in distill.RUNNING
+    yield from _meeting_places(observation, distillation if running else None)
     for job in observation.jobs:
         if not job.finished and not (running and distillation is not None and job.name == distillation.job):
             yield Delete("Job", job.name)
     if running and distillation is not None and all(job.name != distillation.job for job in observation.jobs):
         yield Create(_job(observation, status, distillation, image))
+
+
+def _meeting_places(observation: Observation, running: DistillationStatus | None) -> Iterator[Action]:
+    """A Service for the workers of the distillation that runs, as many as it began with, and for no other."""
+    wanted, spec = None, observation.model.spec.distillation
+    if running is not None and running.job is not None:
+        asked = spec.workers if spec is not None else 1
+        workers = next((job.workers for job in observation.jobs if job.name == running.job), asked)
+        wanted = running.job if workers > 1 else None
+    for (kind, name), body in sorted(observation.children.items()):
+        ours = body["metadata"].get("labels", {}).get(LABEL_COMPONENT) == DISTILLING
+        if kind == "Service" and ours and name != wanted:
+            yield Delete(kind, name)
+    if wanted is not None:
+        yield from _ensure(observation, [render_meeting_place(observation.model, wanted)])
 
 
 def _job(observation: Observation, status: Status, distillation: DistillationStatus, image: str) -> Object:

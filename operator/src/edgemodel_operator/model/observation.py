@@ -101,6 +101,7 @@ class Job:
 
     name: str
     attempt: int
+    workers: int = 1
     running: bool
     finished: bool
     failed: bool

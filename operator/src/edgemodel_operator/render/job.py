@@ -8,6 +8,7 @@ from edgemodel_operator.api.delivery import Distillation
 from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.plan import Object
+from edgemodel_operator.render import workers
 from edgemodel_operator.render.children import child
 from edgemodel_operator.render.pod import (
     SCRAPED,
@@ -44,6 +45,7 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
     wanted = model.spec.distillation
     if wanted is None:
         raise ValueError("spec.distillation: want a teacher and a data set to distil from")
+    name, several = naming.job(model.name, model.uid, attempt.number), wanted.workers > 1
     order = _order(model, wanted, attempt)
     registry_volumes, registry_mounts, environment = registry_access(model.spec.registry)
     key_volumes, key_mounts, key_environment = signing(wanted)
@@ -62,17 +64,23 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
         "securityContext": SECURITY_CONTEXT,
         "terminationMessagePolicy": "File",
     }
+    if several:
+        container["env"] += workers.environment(name, wanted.workers)
+        container["ports"].append({"name": "workers", "containerPort": workers.PORT, "protocol": "TCP"})
     limits = resources(wanted.resources)
     if limits:
         container["resources"] = limits
     fields: Object = {"restartPolicy": "Never"}
     if model.spec.registry.pull_secret is not None:
         fields["imagePullSecrets"] = [{"name": model.spec.registry.pull_secret.name}]
+    if several:
+        fields |= workers.pod_fields(name)
     pod_labels = naming.labels(model.name, naming.DISTILLING)
     spec = {
-        "backoffLimit": 2,
+        "backoffLimit": workers.RETRIES,
         "completions": 1,
         "parallelism": 1,
+        **(workers.job_fields(wanted.workers) if several else {}),
         "activeDeadlineSeconds": DEADLINE_SECONDS,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
         "template": {
@@ -80,9 +88,7 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
             "spec": pod_spec(container, [*registry_volumes, *key_volumes, *volumes], **fields),
         },
     }
-    job = child(
-        model, "batch/v1", "Job", naming.job(model.name, model.uid, attempt.number), naming.DISTILLING, spec=spec
-    )
+    job = child(model, "batch/v1", "Job", name, naming.DISTILLING, spec=spec)
     job["metadata"]["labels"][LABEL_ATTEMPT] = str(attempt.number)
     return job
 

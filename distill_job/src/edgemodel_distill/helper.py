@@ -1,0 +1,27 @@
+"""A worker that does not lead: it trains with what the leader gives it, and has no result of its own."""
+
+from pathlib import Path
+
+from edgemodel.distillation import Order
+from edgemodel_distill import handout
+from edgemodel_distill.config import Recipe
+from edgemodel_distill.crew import Crew, leave_group
+from edgemodel_distill.progress import Watch
+from edgemodel_distill.teach import Lesson, teach
+
+
+def run(order: Order, work: Path, watch: Watch, threads: int, crew: Crew) -> None:
+    """Train as one of `crew` until the leader is done with everything.
+
+    Raises:
+        DistillError: this worker's error, or the one that another ended with.
+    """
+    watch.stage("Waiting")
+    recipe = Recipe.of(order, threads, crew.size)
+    if crew.assemble():
+        given = handout.take(crew, order, recipe)
+        watch.stage("Training")
+        work.mkdir(parents=True, exist_ok=True)
+        teach(Lesson(order=order, recipe=recipe, given=given, work=work, watch=watch, crew=crew))
+        leave_group()
+        crew.await_end()

@@ -1,0 +1,202 @@
+"""Several workers, each a process of its own on loopback, train what one worker trains."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import yaml
+
+from edgemodel.distillation import Order
+from edgemodel.outcome import Outcome, parse
+from edgemodel_distill.config import Post
+from edgemodel_distill.errors import BadSettings
+from tests.unit.distill_job import as_worker
+from tests.unit.distill_job.test_distill_process import free_port
+from tests.unit.distill_job.tiny_world import World
+
+CLOSE = 1e-5
+"""Sums in another order round differently; over some steps that grows to so much at most."""
+
+Process = subprocess.Popen[str]
+
+
+@contextmanager
+def workers(command: list[str], folder: Path, count: int = 2, **more: str) -> Iterator[list[Process]]:
+    """`count` processes that know their places, as an Indexed Job's pods do; each has a work folder and a result."""
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    with ExitStack() as stack:
+        found = []
+        for rank in range(count):
+            own = {"EDGEMODEL_WORK": str(folder / f"work-{rank}"), "EDGEMODEL_RESULT": str(folder / f"result-{rank}")}
+            environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", **shared, "RANK": str(rank), **own, **more}
+            found.append(stack.enter_context(_process([sys.executable, "-m", *command], environment)))
+        yield found
+
+
+@contextmanager
+def _process(command: list[str], environment: dict[str, str]) -> Iterator[Process]:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+# The training itself
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
+    """What two workers leave behind; see `as_worker`."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "teacher").symlink_to(world.folder / "teacher")
+    (folder / "order.json").write_text(world.change().dump())
+    with workers(["tests.unit.distill_job.as_worker", str(folder)], folder) as processes:
+        assert [process.wait(300) for process in processes] == [0, 0]
+    return folder
+
+
+@pytest.mark.parametrize("name", as_worker.RECIPES)
+def test_both_workers_end_with_the_same_student(two: Path, name: str) -> None:
+    assert (two / f"{name}-0").read_bytes() == (two / f"{name}-1").read_bytes()
+
+
+@pytest.mark.parametrize("name", [name for name in as_worker.RECIPES if name != "dropout"])
+def test_two_workers_train_what_one_trains(two: Path, name: str) -> None:
+    ours = safetensors.numpy.load((two / f"{name}-0").read_bytes())
+    alone = safetensors.numpy.load(as_worker.student(as_worker.RECIPES[name]))
+    for layer, values in alone.items():
+        np.testing.assert_allclose(ours[layer], values, atol=CLOSE, err_msg=layer)
+
+
+def told(two: Path, rank: int) -> dict[str, object]:
+    found: dict[str, object] = json.loads((two / f"told-{rank}").read_text())
+    return found
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_when_one_worker_runs_out_of_memory_all_halve_the_batch(two: Path, rank: int) -> None:
+    assert told(two, rank)["notes"] == ["out of memory with batches of 64: once more with 32"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_loss_that_is_no_number_is_seen_by_all(two: Path, rank: int) -> None:
+    assert told(two, rank)["nan"] == "NanLoss"
+
+
+# The whole run
+
+
+def outcome(folder: Path, rank: int = 0) -> Outcome:
+    return parse((folder / f"result-{rank}").read_text())
+
+
+def epochs(process: Process, until: int | None = None) -> list[int]:
+    """Those that the leader told of, to the end or to epoch `until`."""
+    found: list[int] = []
+    for line in process.stdout or ():
+        event = json.loads(line)
+        found += [event["epoch"]] if event.get("event") == "epoch" else []
+        if found and found[-1] == until:
+            break
+    return found
+
+
+@pytest.fixture(scope="module")
+def long(world: World) -> Order:
+    return world.change(epochs=40, push=world.repository("workers"))
+
+
+def run(order: Order) -> dict[str, str]:
+    return {"EDGEMODEL_DISTILL_ORDER": order.dump()}
+
+
+@pytest.mark.long
+def test_a_killed_worker_ends_the_others_and_a_new_start_ships_what_an_undisturbed_run_ships(
+    long: Order, tmp_path: Path
+) -> None:
+    command = ["edgemodel_distill"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    with workers(command, tmp_path / "whole", **run(long)) as (leader, helper):
+        epochs(leader)
+        assert (leader.wait(200), helper.wait(200)) == (0, 0)
+    with workers(command, tmp_path / "killed", **run(long)) as (leader, helper):
+        epochs(leader, until=3)
+        helper.send_signal(signal.SIGKILL)
+        epochs(leader)
+        assert leader.wait(200) == 1
+    assert outcome(tmp_path / "killed").code == "WorkerLost"
+    with workers(command, tmp_path / "killed", **run(long)) as (leader, helper):
+        resumed = epochs(leader)
+        assert (leader.wait(200), helper.wait(200)) == (0, 0)
+    assert resumed[0] > 3
+    assert outcome(tmp_path / "whole").accepted
+    assert outcome(tmp_path / "killed").digest == outcome(tmp_path / "whole").digest
+    assert not (tmp_path / "whole" / "result-1").exists()
+
+
+@pytest.mark.long
+def test_an_error_of_the_leader_is_every_workers_error(world: World, tmp_path: Path) -> None:
+    gone = {"uri": "file:///nowhere", "digest": "sha256:" + "0" * 64}
+    with workers(["edgemodel_distill"], tmp_path, **run(world.change(teacher=gone))) as processes:
+        assert [process.wait(200) for process in processes] == [1, 1]
+    assert [outcome(tmp_path, rank).code for rank in (0, 1)] == ["TeacherMissing", "TeacherMissing"]
+
+
+@pytest.mark.long
+def test_workers_that_do_not_come_are_named(world: World, tmp_path: Path) -> None:
+    place = {"WORLD_SIZE": "3", "EDGEMODEL_PATIENCE": "1"}
+    with workers(["edgemodel_distill"], tmp_path, count=1, **run(world.change()), **place) as (leader,):
+        assert leader.wait(200) == 1
+    assert outcome(tmp_path).code == "WorkersMissing"
+    assert "of rank 1, 2" in outcome(tmp_path).message
+
+
+@pytest.mark.long
+def test_a_file_may_ask_for_workers_on_this_machine(world: World, tmp_path: Path) -> None:
+    wanted = {
+        "teacher": str(world.folder / "teacher"),
+        "dataset": str(world.folder / "dataset"),
+        "student": {"architecture": "mlp", "width": 8},
+        "epochs": 8,
+        "learningRate": 0.05,
+        "batchSize": 32,
+        "workers": 2,
+        "gates": {"minAccuracy": 0.8},
+        "output": "student",
+    }
+    (tmp_path / "distill.yaml").write_text(yaml.safe_dump(wanted))
+    command = [sys.executable, "-m", "edgemodel_distill", "--config", str(tmp_path / "distill.yaml")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    card = json.loads((tmp_path / "student" / "bundle.json").read_text())
+    assert card["lineage"]["config"]["workers"] == 2
+    assert not (tmp_path / ".edgemodel-distill" / "distill").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE"),
+        ({"WORLD_SIZE": "2"}, "RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "1"}, "MASTER_ADDR"),
+        ({"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "x"}, "MASTER_PORT"),
+    ],
+)
+def test_a_place_that_cannot_be_is_named(environment: dict[str, str], named: str) -> None:
+    with pytest.raises(BadSettings, match=named):
+        Post.read(environment)
+
+
+def test_without_a_place_a_worker_is_alone() -> None:
+    assert Post.read({"RANK": "7"}) == Post()
