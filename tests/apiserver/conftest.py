@@ -112,7 +112,9 @@ def theatre_nodes(kubectl: Kubectl) -> None:
         create_node(kubectl, name, scenarios.EDGE)
 
 
-@pytest.fixture
-def theatre(api_server: ControlPlane, theatre_nodes: None, operators: Nursery, tmp_path: Path) -> Theatre:
+@pytest.fixture(scope="session")
+def theatre(
+    api_server: ControlPlane, theatre_nodes: None, operators: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Theatre:
     """Plays scenarios."""
-    return Theatre(api_server.server, administrator(api_server), operators, tmp_path)
+    return Theatre(api_server.server, administrator(api_server), operators, tmp_path_factory.mktemp("theatre"))

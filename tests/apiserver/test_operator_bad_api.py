@@ -28,7 +28,7 @@ def test_a_write_that_goes_wrong_is_made_good(
 
 
 def test_writes_that_go_wrong_in_every_way_are_made_good(theatre: Theatre) -> None:
-    wanted, _, _ = theatre.play(scenarios.spec_change, {})
+    wanted, _ = theatre.quiet_day(scenarios.spec_change)
     faults = {2 * number + 1: fault for number, fault in enumerate((*REFUSALS, *MISHAPS))}
     end, _, hit = theatre.play(scenarios.spec_change, faults, wanted)
     assert end == wanted
@@ -41,7 +41,7 @@ def test_writes_that_go_wrong_in_every_way_are_made_good(theatre: Theatre) -> No
 def test_watches_that_freeze_and_lose_an_event_and_are_gone_change_nothing(
     scenario: Callable[[Run], None], theatre: Theatre
 ) -> None:
-    wanted, _, _ = theatre.play(scenario, {})
+    wanted, _ = theatre.quiet_day(scenario)
     with theatre.run() as run:
         hidden: list[bytes] = []
 

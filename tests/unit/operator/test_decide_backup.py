@@ -113,6 +113,16 @@ def test_what_serves_takes_the_name_that_it_is_wished_under(plant: Plant) -> Non
 
 
 @pytest.mark.shows("wish.restart_analysis")
+def test_a_version_whose_name_is_given_away_while_another_is_on_its_way_goes_on_to_serve(plant: Plant) -> None:
+    plant.wish_for("v3")
+    plant.until(lambda w: w.status.rollout is not None)
+    plant.script.telemetry = False
+    plant.edit(lambda spec: spec["versions"][1].update(digest=digest(5)))
+    plant.run(120)
+    assert plant.status.digest == digest(2)
+    assert plant.status.version == "v2-00000002"
+
+
 def test_a_rollout_whose_rules_are_changed_is_judged_anew(plant: Plant) -> None:
     plant.wish_for("v3")
     plant.until(lambda w: w.status.rollout is not None and w.status.rollout.held_since is not None)

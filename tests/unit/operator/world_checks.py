@@ -60,7 +60,7 @@ def audit(observation: Observation, before: Status, after: Status, new_job: bool
     asked = len(after.verbs) > len(before.verbs) or after.verbs[-1:] != before.verbs[-1:]
     if observation.reports or asked or wished is None or wished.digest != before.wished:
         return
-    assert (after.version, after.digest) == (before.version, before.digest), "switched without telemetry"
+    assert after.digest == before.digest, f"{before.version} → {after.version} without telemetry"
     assert _proved(after) == _proved(before), "a heal was proved without telemetry"
     if before.rollout is not None and after.rollout is not None:
         assert after.rollout.step <= before.rollout.step, "a rollout advanced without telemetry"
