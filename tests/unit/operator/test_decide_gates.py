@@ -51,6 +51,17 @@ def test_a_step_that_wants_a_person_waits_for_one_and_says_how_to_answer(world: 
     assert len(world.told("PersonNeeded")) == 1
 
 
+def test_a_clock_that_was_set_back_asks_no_person_again_and_again(world: World) -> None:
+    world.wish_for("v2")
+    world.step()
+    world.set_clock(-300)
+    world.until(waits)
+    world.run(60)
+    assert len(world.told("PersonNeeded")) == 1
+    world.annotate(approve="v2@1")
+    world.until(lambda w: w.serving() == {"v2"})
+
+
 def test_waiting_for_a_person_is_not_being_stalled(world: World) -> None:
     at_the_gate(world).run(3600)
     assert world.condition("Stalled") == ("", "")

@@ -27,7 +27,10 @@ def ask(
     known = find(draft, gate, subject)
     if known is not None:
         return draft, known.decision
-    question = ApprovalStatus(gate=gate, subject=subject, since=observation.now, message=message)
+    since = observation.now
+    if gate is Gate.ROLLOUT_STEP and draft.status.rollout is not None:  # somebody may have set the clock back
+        since = max(since, draft.status.rollout.since)
+    question = ApprovalStatus(gate=gate, subject=subject, since=since, message=message)
     draft = draft.set(approvals=(*draft.status.approvals, question))
     return draft.tell("Warning", EventReason.PERSON_NEEDED, f"{message}: {how_to_answer(observation, question)}"), None
 
