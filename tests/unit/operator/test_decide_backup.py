@@ -112,7 +112,6 @@ def test_what_serves_takes_the_name_that_it_is_wished_under(plant: Plant) -> Non
     assert plant.status.last_good in {"v2", "v2-final"}
 
 
-@pytest.mark.shows("wish.restart_analysis")
 def test_a_version_whose_name_is_given_away_while_another_is_on_its_way_goes_on_to_serve(plant: Plant) -> None:
     plant.wish_for("v3")
     plant.until(lambda w: w.status.rollout is not None)
@@ -123,6 +122,7 @@ def test_a_version_whose_name_is_given_away_while_another_is_on_its_way_goes_on_
     assert plant.status.version == "v2-00000002"
 
 
+@pytest.mark.shows("wish.restart_analysis")
 def test_a_rollout_whose_rules_are_changed_is_judged_anew(plant: Plant) -> None:
     plant.wish_for("v3")
     plant.until(lambda w: w.status.rollout is not None and w.status.rollout.held_since is not None)
