@@ -8,7 +8,7 @@ import ctypes
 
 import pytest
 
-from edgemodel_inference.sandbox import CALLS, DENIED
+from edgemodel_inference.model.sandbox import CALLS, DENIED
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edgemodel import series
 from edgemodel.tally import Measure, Moments, Tally
-from edgemodel_inference.metrics import Metrics, Readings
+from edgemodel_inference.observing.metrics import Metrics, Readings
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.signals.reports import Sample, assemble
 

@@ -11,10 +11,10 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from edgemodel.bundle import Blob, BundleError, Tensor, parse_card, parse_manifest, render_config, render_manifest
-from edgemodel_inference.codec import InferRequest, decode, encode
 from edgemodel_inference.errors import BadRequest
 from edgemodel_inference.rpc.messages import MESSAGES
 from edgemodel_inference.rpc.service import read_feeds
+from edgemodel_inference.v2.codec import InferRequest, decode, encode
 
 INPUTS = [
     Tensor(name="x", datatype="FP32", shape=(-1, 2)),

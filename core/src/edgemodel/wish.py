@@ -42,7 +42,7 @@ WEBHOOK_PATTERN = r"^https?://[-A-Za-z0-9.]+(:[0-9]{1,5})?([/?][-A-Za-z0-9._~/?&
 
 
 class Webhook(Document):
-    """A program of the user's, asked over HTTP; see `edgemodel_inference.webhook` for what is sent."""
+    """A program of the user's, asked over HTTP; see `edgemodel_inference.healing.webhook` for what is sent."""
 
     url: Annotated[str, Field(pattern=WEBHOOK_PATTERN, max_length=512)]
     key_file: Annotated[str, Field(min_length=1, max_length=1024)]

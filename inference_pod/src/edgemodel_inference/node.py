@@ -9,36 +9,36 @@ from typing import TYPE_CHECKING
 
 from edgemodel import series
 from edgemodel.wish import Wish
-from edgemodel_inference import pushes
-from edgemodel_inference.access import read_tls, read_tokens
-from edgemodel_inference.agent import Agent
-from edgemodel_inference.app import App, AsgiApp, Later
-from edgemodel_inference.cloud_wish import CloudWish
-from edgemodel_inference.detector import FaultWatch
-from edgemodel_inference.engine import Engine
+from edgemodel_inference.config.settings import Settings
+from edgemodel_inference.disk.refusals import Refusal, Refusals
+from edgemodel_inference.disk.scrubber import Scrubber
+from edgemodel_inference.disk.store import Store
+from edgemodel_inference.edge_cloud.cloud_wish import CloudWish
 from edgemodel_inference.errors import SettingsError
-from edgemodel_inference.healer import Healer
-from edgemodel_inference.inference import Inference
-from edgemodel_inference.journal import Journal, boot_id
-from edgemodel_inference.loader import Loader
-from edgemodel_inference.lookout import Lookout
-from edgemodel_inference.memory_guard import MemoryGuard, memory_limit
-from edgemodel_inference.metrics import Metrics, Readings
-from edgemodel_inference.models import Batching
-from edgemodel_inference.news import WishFile, WishOrigin, WishSource
-from edgemodel_inference.pusher import Pusher
-from edgemodel_inference.pushes import Duty
-from edgemodel_inference.recorder import Recorder
-from edgemodel_inference.refusals import Refusal, Refusals
-from edgemodel_inference.routes import Routes
-from edgemodel_inference.samples import HardSamples
-from edgemodel_inference.scrubber import Scrubber
-from edgemodel_inference.serving import Serving
-from edgemodel_inference.settings import Settings
-from edgemodel_inference.store import Store
-from edgemodel_inference.traffic import Traffic
-from edgemodel_inference.trust import Trust
-from edgemodel_inference.webhook import Webhooks
+from edgemodel_inference.healing.detector import FaultWatch
+from edgemodel_inference.healing.healer import Healer
+from edgemodel_inference.healing.journal import Journal, boot_id
+from edgemodel_inference.healing.lookout import Lookout
+from edgemodel_inference.healing.memory_guard import MemoryGuard, memory_limit
+from edgemodel_inference.healing.webhook import Webhooks
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.inference import Inference
+from edgemodel_inference.model.loader import Loader
+from edgemodel_inference.model.models import Batching
+from edgemodel_inference.observing import pushes
+from edgemodel_inference.observing.metrics import Metrics, Readings
+from edgemodel_inference.observing.pusher import Pusher
+from edgemodel_inference.observing.pushes import Duty
+from edgemodel_inference.observing.recorder import Recorder
+from edgemodel_inference.observing.samples import HardSamples
+from edgemodel_inference.observing.traffic import Traffic
+from edgemodel_inference.web.access import read_tls, read_tokens
+from edgemodel_inference.web.app import App, AsgiApp, Later
+from edgemodel_inference.web.routes import Routes
+from edgemodel_inference.wish.agent import Agent
+from edgemodel_inference.wish.news import WishFile, WishOrigin, WishSource
+from edgemodel_inference.wish.serving import Serving
+from edgemodel_inference.wish.trust import Trust
 
 if TYPE_CHECKING:
     from edgemodel_inference.rpc.server import RpcServer
@@ -224,14 +224,14 @@ def _describe(batching: Batching) -> dict[str, object]:
 def _wish_origin(settings: Settings) -> WishOrigin:
     if not settings.local:
         return WishFile(settings.wish)
-    from edgemodel_inference.local_wish import LocalWish  # noqa: PLC0415 (reads YAML, which a pod never does)
+    from edgemodel_inference.wish.local_wish import LocalWish  # noqa: PLC0415 (reads YAML, which a pod never does)
 
     return LocalWish(settings, settings.state / "wish.json")
 
 
 def _people(name: str, inference: Inference) -> AsgiApp:
     # FastAPI takes longer to import than everything else together, and more memory than a small model.
-    from edgemodel_inference.people import build  # noqa: PLC0415 (see above)
+    from edgemodel_inference.web.people import build  # noqa: PLC0415 (see above)
 
     return build(name, inference)
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from edgemodel.wish import Artifact
-from edgemodel_inference.engine import Engine
-from edgemodel_inference.models import open_model
-from edgemodel_inference.refusals import Refusals
-from edgemodel_inference.serving import Serving
+from edgemodel_inference.disk.refusals import Refusals
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.models import open_model
+from edgemodel_inference.wish.serving import Serving
 from tests.bench.serving import networks
 from tests.bench.serving.contenders import KSERVE_V2, LOAD_CORE, MLSERVER, OURS, Contender
 from tests.bench.serving.ratios import Row, ratio, report

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from edgemodel_inference.app import App
+from edgemodel_inference.web.app import App
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgemodel_inference.models import Model, open_model
+from edgemodel_inference.model.models import Model, open_model
 from tests.unit.inference_pod.live_pod import Pod
 from tests.unit.inference_pod.tiny_bundles import bundle
 

@@ -1,17 +1,17 @@
 """A whole application without a server, and its books."""
 
 from edgemodel.series import identity
-from edgemodel_inference.access import Tokens
-from edgemodel_inference.app import App, Later
-from edgemodel_inference.engine import Engine
-from edgemodel_inference.inference import Inference
-from edgemodel_inference.metrics import Metrics, Readings
-from edgemodel_inference.models import Model
-from edgemodel_inference.people import build
-from edgemodel_inference.recorder import Recorder
-from edgemodel_inference.routes import Routes
-from edgemodel_inference.samples import HardSamples
-from edgemodel_inference.traffic import Traffic
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.inference import Inference
+from edgemodel_inference.model.models import Model
+from edgemodel_inference.observing.metrics import Metrics, Readings
+from edgemodel_inference.observing.recorder import Recorder
+from edgemodel_inference.observing.samples import HardSamples
+from edgemodel_inference.observing.traffic import Traffic
+from edgemodel_inference.web.access import Tokens
+from edgemodel_inference.web.app import App, Later
+from edgemodel_inference.web.people import build
+from edgemodel_inference.web.routes import Routes
 
 
 class Desk:

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from edgemodel.bundle import Card, Tensor
-from edgemodel_inference.models import Model, open_model
+from edgemodel_inference.model.models import Model, open_model
 from tests.unit.inference_pod.tiny_bundles import bundle
 
 VALUES: dict[str, tuple[int, Any]] = {

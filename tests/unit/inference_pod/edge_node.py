@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 from edgemodel.wish import Wish
-from edgemodel_inference.agent import Agent
+from edgemodel_inference.config.settings import ensure_state, read
 from edgemodel_inference.node import Node
-from edgemodel_inference.settings import ensure_state, read
+from edgemodel_inference.wish.agent import Agent
 
 
 class Edge:

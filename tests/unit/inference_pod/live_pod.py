@@ -72,7 +72,7 @@ class Pod:
         command = [
             sys.executable,
             "-c",
-            f"{self.before}from edgemodel_inference.supervisor import main; main()",
+            f"{self.before}from edgemodel_inference.processes.supervisor import main; main()",
             *arguments,
         ]
         self.process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)

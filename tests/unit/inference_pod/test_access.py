@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edgemodel_inference import access, app
-from edgemodel_inference.access import Tokens, parse_tokens
+from edgemodel_inference.config.settings import read
 from edgemodel_inference.errors import SettingsError, Unauthorized
-from edgemodel_inference.models import Model
-from edgemodel_inference.pages import FILES
-from edgemodel_inference.settings import read
+from edgemodel_inference.model.models import Model
+from edgemodel_inference.web import access, app
+from edgemodel_inference.web.access import Tokens, parse_tokens
+from edgemodel_inference.web.pages import FILES
 from tests.unit.inference_pod.asgi import call
 from tests.unit.inference_pod.certificates import write_pair
 from tests.unit.inference_pod.desk import Desk

@@ -10,11 +10,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgemodel.bundle import Card, Tensor
-from edgemodel_inference import batching
-from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import Unprocessable
-from edgemodel_inference.models import Array, Batching, Model, open_model
-from edgemodel_inference.runner import Result
+from edgemodel_inference.model import batching
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.models import Array, Batching, Model, open_model
+from edgemodel_inference.model.runner import Result
 from tests.unit.inference_pod.tiny_bundles import ONE, bundle, golden, weights
 
 MOST = 8

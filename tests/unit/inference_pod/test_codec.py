@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgemodel.bundle import Tensor
-from edgemodel_inference import codec
-from edgemodel_inference.codec import InferRequest, encode
-from edgemodel_inference.datatypes import NAMES, NUMPY
 from edgemodel_inference.errors import BadRequest, Unprocessable
+from edgemodel_inference.v2 import codec
+from edgemodel_inference.v2.codec import InferRequest, encode
+from edgemodel_inference.v2.datatypes import NAMES, NUMPY
 
 FREE = {name: Tensor(name="x", datatype=name, shape=(-1, -1)) for name in NUMPY}
 MATRICES = st.sampled_from([dtype for dtype in NUMPY.values() if dtype.kind != "O"]).flatmap(

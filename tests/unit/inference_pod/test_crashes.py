@@ -1,6 +1,6 @@
 """What repeated crashes mean."""
 
-from edgemodel_inference.crashes import Crash, culprit, pause
+from edgemodel_inference.processes.crashes import Crash, culprit, pause
 
 THRICE = [Crash(0.0, "a"), Crash(10.0, "a"), Crash(20.0, "a")]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from edgemodel.faults import Rule
-from edgemodel_inference.detector import FaultWatch
+from edgemodel_inference.healing.detector import FaultWatch
 
 SLOW = Rule(name="slow", metric="inference_latency_ms", operator=">", threshold=100, window=2, trigger_count=2)
 

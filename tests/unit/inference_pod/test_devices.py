@@ -6,16 +6,16 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from edgemodel_inference import devices
-from edgemodel_inference.devices import PROCESSOR, PROVIDERS, Choice, Device, choose, try_device
-from edgemodel_inference.engine import Engine
+from edgemodel_inference.disk.refusals import Refusals
+from edgemodel_inference.disk.store import Store
 from edgemodel_inference.errors import DeviceUnusable
-from edgemodel_inference.loader import Loader
-from edgemodel_inference.refusals import Refusals
-from edgemodel_inference.serving import Serving
-from edgemodel_inference.sessions import open_session
-from edgemodel_inference.store import Store
-from edgemodel_inference.trust import Trust
+from edgemodel_inference.model import devices
+from edgemodel_inference.model.devices import PROCESSOR, PROVIDERS, Choice, Device, choose, try_device
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.loader import Loader
+from edgemodel_inference.model.sessions import open_session
+from edgemodel_inference.wish.serving import Serving
+from edgemodel_inference.wish.trust import Trust
 from edgemodel_registry import Client
 from tests.unit.inference_pod.live_pod import BODY, INFER, Pod, ask
 from tests.unit.inference_pod.tiny_bundles import bundle, graph, weights, wish
@@ -117,7 +117,8 @@ def test_a_session_is_never_silently_on_another_device(v1: Path) -> None:
 def test_a_model_that_the_accelerator_refuses_after_all_is_served_by_the_processor(
     v1: Path, origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgemodel_inference.loader.choose", lambda *_: Choice(Device.CUDA, Device.CUDA, "as wished"))
+    choice = Choice(Device.CUDA, Device.CUDA, "as wished")
+    monkeypatch.setattr("edgemodel_inference.model.loader.choose", lambda *_: choice)
     artifact = bundle(origin, "again")
     store = Store(tmp_path / "models", 1 << 20, Client)
     serving = Serving(Engine(), Refusals(tmp_path / "refused.json"), tmp_path / "serving.json")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgemodel_inference import engine as module
-from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import Refused, Unavailable
-from edgemodel_inference.models import Model, open_model
+from edgemodel_inference.model import engine as module
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.models import Model, open_model
 from tests.unit.inference_pod.tiny_bundles import CARD, ONE, bundle, golden, weights
 
 

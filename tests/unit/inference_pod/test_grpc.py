@@ -22,14 +22,14 @@ from tritonclient.utils import InferenceServerException
 
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
-from edgemodel_inference.access import Tokens
-from edgemodel_inference.app import MAX_BODY, SMALL_BODY, Room
-from edgemodel_inference.models import Model
+from edgemodel_inference.model.models import Model
+from edgemodel_inference.processes.supervisor import bind
 from edgemodel_inference.rpc import connection as rpc_connection
 from edgemodel_inference.rpc.messages import MESSAGES
 from edgemodel_inference.rpc.server import RpcServer
 from edgemodel_inference.rpc.service import Service
-from edgemodel_inference.supervisor import bind
+from edgemodel_inference.web.access import Tokens
+from edgemodel_inference.web.app import MAX_BODY, SMALL_BODY, Room
 from tests.unit.inference_pod.certificates import write_pair
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.echo import VALUES, echo_bundle

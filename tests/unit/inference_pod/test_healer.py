@@ -9,13 +9,13 @@ from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
 from edgemodel.turns import TURN, seconds_until
 from edgemodel.wish import Artifact, Healing, Held, LocalAction, LocalStrategy, Webhook, Wish
-from edgemodel_inference.detector import FaultWatch
-from edgemodel_inference.engine import Engine
-from edgemodel_inference.healer import Healer, local_actions
-from edgemodel_inference.journal import Journal
-from edgemodel_inference.models import open_model
-from edgemodel_inference.refusals import Refusals
-from edgemodel_inference.serving import Serving
+from edgemodel_inference.disk.refusals import Refusals
+from edgemodel_inference.healing.detector import FaultWatch
+from edgemodel_inference.healing.healer import Healer, local_actions
+from edgemodel_inference.healing.journal import Journal
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.models import open_model
+from edgemodel_inference.wish.serving import Serving
 from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 SWITCH, RESTART, REDISTILL = ActionType.SWITCH_MODEL, ActionType.RESTART, ActionType.REDISTILL

@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from edgemodel.bundle import MODEL
 from edgemodel_inference.errors import Refused
-from edgemodel_inference.jail import try_bundle
+from edgemodel_inference.model.jail import try_bundle
 from tests.unit.inference_pod.tiny_bundles import bundle, graph, weights
 
 
@@ -83,7 +83,7 @@ def test_a_sound_bundle_passes(origin: Path) -> None:
 
 CUT_OFF = """
 import ctypes, os, socket, subprocess
-from edgemodel_inference.sandbox import cut_off
+from edgemodel_inference.model.sandbox import cut_off
 assert cut_off()
 libc, parent = ctypes.CDLL(None, use_errno=True), os.getppid()
 def signal_a_thread():

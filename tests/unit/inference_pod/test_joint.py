@@ -16,15 +16,15 @@ import pytest
 
 from edgemodel.bundle import Tensor
 from edgemodel.cloud import Cloud, CloudOutcome
-from edgemodel_inference import codec
-from edgemodel_inference.breaker import FAILURES, FIRST_PAUSE, State
-from edgemodel_inference.budget import Budget
+from edgemodel_inference.edge_cloud.breaker import FAILURES, FIRST_PAUSE, State
+from edgemodel_inference.edge_cloud.budget import Budget
+from edgemodel_inference.edge_cloud.joint import Joint
 from edgemodel_inference.errors import BadRequest
-from edgemodel_inference.joint import Joint
-from edgemodel_inference.models import Array, Model, open_model
+from edgemodel_inference.model.models import Array, Model, open_model
+from edgemodel_inference.model.runner import Result
 from edgemodel_inference.rpc.messages import MESSAGES
 from edgemodel_inference.rpc.service import Service
-from edgemodel_inference.runner import Result
+from edgemodel_inference.v2 import codec
 from tests.unit.inference_pod import echo
 from tests.unit.inference_pod.certificates import write_pair
 from tests.unit.inference_pod.desk import Desk

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from edgemodel.cloud import Adaptive, Cloud
-from edgemodel_inference import budget as budget_module
-from edgemodel_inference.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker, State
-from edgemodel_inference.budget import DAY, Budget
-from edgemodel_inference.joint import LEAST, MOST, Threshold
+from edgemodel_inference.edge_cloud import budget as budget_module
+from edgemodel_inference.edge_cloud.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker, State
+from edgemodel_inference.edge_cloud.budget import DAY, Budget
+from edgemodel_inference.edge_cloud.joint import LEAST, MOST, Threshold
 
 URL = "http://localhost/v2/models/tiny"
 V1, V2 = "sha256:1", "sha256:2"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgemodel_inference.memory_guard import MIB, MemoryGuard, memory_limit, time_to
+from edgemodel_inference.healing.memory_guard import MIB, MemoryGuard, memory_limit, time_to
 
 INTERVAL = 10.0
 

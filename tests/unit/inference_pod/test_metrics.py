@@ -17,8 +17,9 @@ from opentelemetry.sdk.metrics.export import MetricsData
 from edgemodel import series
 from edgemodel.cloud import CloudOutcome
 from edgemodel.tally import Measure, Moments, Tally
-from edgemodel_inference import logs, otlp
-from edgemodel_inference.metrics import CloudReadings, Metrics, Readings
+from edgemodel_inference import logs
+from edgemodel_inference.observing import otlp
+from edgemodel_inference.observing.metrics import CloudReadings, Metrics, Readings
 from tests.unit.inference_pod.live_pod import wait_until
 
 MOST = 40

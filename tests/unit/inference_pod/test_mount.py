@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from edgemodel_inference.mount import GONE_LIMIT, MountWatch
+from edgemodel_inference.wish.mount import GONE_LIMIT, MountWatch
 from tests.unit.inference_pod.live_pod import Pod
 from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 
 def test_a_container_whose_mount_is_gone_drains_and_ends_with_its_own_exit_code(pod: Pod, origin: Path) -> None:
-    pod.before = "from edgemodel_inference import mount; mount.GONE_LIMIT = 1.0; "
+    pod.before = "from edgemodel_inference.wish import mount; mount.GONE_LIMIT = 1.0; "
     pod.wish(wish(bundle(origin, "v1")))
     pod.start()
     pod.await_revision(1)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from edgemodel.ladder import ActionType, Verdict
-from edgemodel_inference import journal as module
-from edgemodel_inference.journal import Journal
-from edgemodel_inference.refusals import Refusals
+from edgemodel_inference.disk.refusals import Refusals
+from edgemodel_inference.healing import journal as module
+from edgemodel_inference.healing.journal import Journal
 
 SWITCH = ActionType.SWITCH_MODEL
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64

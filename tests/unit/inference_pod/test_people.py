@@ -12,10 +12,10 @@ from PIL import Image
 
 from edgemodel.bundle import Card, Tensor
 from edgemodel_inference.errors import BadRequest
-from edgemodel_inference.models import Model, open_model
-from edgemodel_inference.openapi import MAX_FILES
-from edgemodel_inference.pages import FILES
-from edgemodel_inference.pictures import MAX_PIXELS, picture_to_input
+from edgemodel_inference.model.models import Model, open_model
+from edgemodel_inference.web.openapi import MAX_FILES
+from edgemodel_inference.web.pages import FILES
+from edgemodel_inference.web.pictures import MAX_PIXELS, picture_to_input
 from tests.unit.inference_pod.asgi import Reply, call
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.tiny_bundles import CARD, ONE, bundle

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from edgemodel_inference import protocol
-from edgemodel_inference.protocol import MAX_HEAD, Protocol
+from edgemodel_inference.web import protocol
+from edgemodel_inference.web.protocol import MAX_HEAD, Protocol
 
 PATIENCE = 0.3
 """Seconds that the server waits for a head here."""

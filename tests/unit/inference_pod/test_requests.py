@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgemodel.bundle import Card, Tensor
-from edgemodel_inference import app as application
-from edgemodel_inference.models import Model, open_model
+from edgemodel_inference.model.models import Model, open_model
+from edgemodel_inference.web import app as application
 from tests.unit.inference_pod.asgi import call
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.tiny_bundles import ONE, bundle

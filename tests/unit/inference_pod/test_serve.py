@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgemodel.wish import WishError
-from edgemodel_inference.local_wish import LocalWish
-from edgemodel_inference.settings import read
+from edgemodel_inference.config.settings import read
+from edgemodel_inference.wish.local_wish import LocalWish
 from tests.unit.inference_pod.live_pod import BODY, INFER, Pod, ask, load, wait_until
 from tests.unit.inference_pod.tiny_bundles import bundle
 
@@ -72,7 +72,7 @@ def test_it_starts_from_its_own_disk_when_bundle_and_config_are_gone(pod: Pod, o
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command, which is expected to end by itself."""
-    start = "from edgemodel_inference.supervisor import main; main()"
+    start = "from edgemodel_inference.processes.supervisor import main; main()"
     command = [sys.executable, "-c", start, "--port", "0", "--admin-port", "0", "--state", "state", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=30)
 

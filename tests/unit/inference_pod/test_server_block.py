@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edgemodel_inference.config.server_block import COPY, KEYS, settle
 from edgemodel_inference.errors import SettingsError
-from edgemodel_inference.server_block import COPY, KEYS, settle
 from tests.unit.inference_pod.live_pod import BODY, INFER, Pod, ask
 from tests.unit.inference_pod.tiny_bundles import bundle
 

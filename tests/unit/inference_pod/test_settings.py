@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgemodel_inference.config.settings import ensure_state, read
+from edgemodel_inference.config.variables import VARIABLES, describe
 from edgemodel_inference.errors import SettingsError
-from edgemodel_inference.settings import ensure_state, read
-from edgemodel_inference.variables import VARIABLES, describe
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_image() -> None:
@@ -65,7 +65,7 @@ def test_a_state_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", "from edgemodel_inference.supervisor import main; main()", *arguments]
+    command = [sys.executable, "-c", "from edgemodel_inference.processes.supervisor import main; main()", *arguments]
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
 
 

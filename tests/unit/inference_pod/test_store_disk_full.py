@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgemodel.wish import Artifact
+from edgemodel_inference.disk.store import Store
 from edgemodel_inference.errors import Unreachable
-from edgemodel_inference.store import Store
 from edgemodel_registry import Client
 from tests.unit.inference_pod.real_disk import Disk, disk
 from tests.unit.inference_pod.tiny_bundles import bundle

@@ -11,8 +11,8 @@ from types import FrameType
 import pytest
 
 from edgemodel.wish import Artifact
-from edgemodel_inference.records import append, save
-from edgemodel_inference.store import Store
+from edgemodel_inference.disk.records import append, save
+from edgemodel_inference.disk.store import Store
 from edgemodel_registry import Client
 from tests.unit.inference_pod.real_disk import Disk, disk, mounted
 from tests.unit.inference_pod.tiny_bundles import bundle

@@ -9,11 +9,11 @@ import pytest
 
 from edgemodel.tally import Measure
 from edgemodel.wish import Sampling
-from edgemodel_inference import samples as module
-from edgemodel_inference.inference import Source
-from edgemodel_inference.pusher import Pusher
-from edgemodel_inference.samples import HardSamples
-from edgemodel_inference.traffic import Traffic
+from edgemodel_inference.model.inference import Source
+from edgemodel_inference.observing import samples as module
+from edgemodel_inference.observing.pusher import Pusher
+from edgemodel_inference.observing.samples import HardSamples
+from edgemodel_inference.observing.traffic import Traffic
 from edgemodel_registry import Client, RegistryError
 from tests.unit.inference_pod.tiny_bundles import bundle, wish
 

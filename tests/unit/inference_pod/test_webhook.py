@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from edgemodel.wish import LocalAction, Webhook
 from edgemodel_inference.errors import NotDelivered
-from edgemodel_inference.webhook import Webhooks, post, read_key, sign
+from edgemodel_inference.healing.webhook import Webhooks, post, read_key, sign
 from lab.pki import Authority
 
 KEY = b"plant-a's secret"

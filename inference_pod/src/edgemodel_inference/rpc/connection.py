@@ -17,12 +17,12 @@ import h2.settings
 from hyperframe.frame import GoAwayFrame
 
 from edgemodel_inference import logs
-from edgemodel_inference.app import BODY_SECONDS, Room, Taken
 from edgemodel_inference.errors import BodyTooSlow, RequestError
-from edgemodel_inference.protocol import ANSWER_SECONDS, HEAD_SECONDS, MAX_HEAD
 from edgemodel_inference.rpc import calls
 from edgemodel_inference.rpc.calls import Call, Desk, Headers
-from edgemodel_inference.timers import Timer
+from edgemodel_inference.web.app import BODY_SECONDS, Room, Taken
+from edgemodel_inference.web.protocol import ANSWER_SECONDS, HEAD_SECONDS, MAX_HEAD
+from edgemodel_inference.web.timers import Timer
 
 IDLE_SECONDS = 300.0
 """A connection without calls is closed after so long; gRPC's clients open another when they need one."""

@@ -6,12 +6,12 @@ import ssl
 import time
 from collections.abc import Mapping
 
-from edgemodel_inference.access import Tokens
-from edgemodel_inference.app import App
 from edgemodel_inference.errors import RequestError
 from edgemodel_inference.rpc.connection import Connection
 from edgemodel_inference.rpc.service import OPEN, Service
-from edgemodel_inference.server import BACKLOG, DRAIN_SECONDS
+from edgemodel_inference.web.access import Tokens
+from edgemodel_inference.web.app import App
+from edgemodel_inference.web.server import BACKLOG, DRAIN_SECONDS
 
 
 class RpcServer:

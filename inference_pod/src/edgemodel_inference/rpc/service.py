@@ -9,15 +9,14 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from edgemodel.bundle import Tensor
-from edgemodel_inference.datatypes import NAMES, NUMPY
-from edgemodel_inference.engine import Engine
 from edgemodel_inference.errors import BadRequest
-from edgemodel_inference.inference import Inference, Source
-from edgemodel_inference.models import Model
-from edgemodel_inference.routes import PLATFORM, SERVER, need_name, need_version
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.inference import Inference, Source
+from edgemodel_inference.model.models import Model
+from edgemodel_inference.model.runner import Result
 from edgemodel_inference.rpc.messages import MESSAGES, PACKAGE
-from edgemodel_inference.runner import Result
-from edgemodel_inference.tensors import (
+from edgemodel_inference.v2.datatypes import NAMES, NUMPY
+from edgemodel_inference.v2.tensors import (
     MAX_TENSORS,
     NO_CLASSES,
     from_bytes,
@@ -28,8 +27,9 @@ from edgemodel_inference.tensors import (
     need_tensor,
     to_bytes,
 )
-from edgemodel_inference.texts import to_text
-from edgemodel_inference.values import Array, need_finite
+from edgemodel_inference.v2.texts import to_text
+from edgemodel_inference.v2.values import Array, need_finite
+from edgemodel_inference.web.routes import PLATFORM, SERVER, need_name, need_version
 
 OPEN = frozenset({"ServerLive", "ServerReady"})
 """Calls that need no token."""

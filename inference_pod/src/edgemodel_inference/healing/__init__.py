@@ -1,0 +1,1 @@
+"""Faults of this node: seen, acted on, written down."""

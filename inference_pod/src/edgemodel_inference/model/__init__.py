@@ -1,0 +1,1 @@
+"""Models in memory: opened in a jail first, run together, swapped by one reference."""

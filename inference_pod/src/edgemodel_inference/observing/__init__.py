@@ -1,0 +1,1 @@
+"""What the traffic was like: metrics, samples, OTLP."""

@@ -1,0 +1,1 @@
+"""What answers HTTP: the hot path, pages for people, limits, access."""

@@ -1,0 +1,242 @@
+"""The ASGI application: one wrapper around all routes, for what every answer has in common.
+
+It takes the active model once per request, reads the body under a cap and a time limit, adds the headers that say
+which version answered, and turns every `RequestError` into its answer.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from edgemodel_inference import logs
+from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError, Unauthorized, Unavailable
+from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.models import Model
+from edgemodel_inference.observing.traces import Tracer
+from edgemodel_inference.web.access import Tokens
+
+MAX_BODY = 16 * 1024 * 1024
+MAX_BODIES = 64 * 1024 * 1024
+"""Bytes of all large bodies together: slow senders of a few large ones must not fill the pod's memory."""
+SMALL_BODY = 64 * 1024
+"""A body up to this size always has room."""
+BODY_SECONDS = 30.0
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+OPEN = frozenset(
+    {
+        *("/health", "/v2/health/live", "/v2/health/ready", "/openapi.json"),
+        *("/", "/page.css", "/page.js", "/docs", "/docs.js", "/swagger-ui.css", "/swagger-ui-bundle.js"),
+    }
+)
+"""Paths that need no token: probes of load balancers, and pages that hold nothing of the model."""
+
+JSON = (b"content-type", b"application/json")
+
+log = logs.Log("edgemodel.app")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with its whole body, and the model that is to answer it."""
+
+    method: str
+    path: str
+    headers: dict[bytes, bytes]
+    body: bytes
+    model: Model | None
+    started: float
+    """When its body was there, on the monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer."""
+
+    status: int
+    body: bytes
+    headers: Headers = field(default=(JSON,))
+
+
+def json_response(document: object, status: int = 200) -> Response:
+    """`document` as JSON."""
+    return Response(status, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def error_response(error: RequestError) -> Response:
+    """The protocol's error body, with Retry-After where a later attempt may succeed."""
+    headers = [JSON]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b'Bearer realm="edgemodel"'))
+    return Response(error.status, orjson.dumps({"error": str(error)}), headers)
+
+
+Route = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(slots=True)
+class Room:
+    """Bytes that the large bodies of all requests may still take."""
+
+    free: int
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one request's body takes of the room."""
+
+    room: Room
+    size: int = 0
+
+    def grow(self, size: int) -> None:
+        """The body has `size` bytes now.
+
+        Raises:
+            Unavailable: there is no room for that many.
+        """
+        more = size - self.size
+        if size <= SMALL_BODY:
+            return
+        if more > self.room.free:
+            raise Unavailable("body: those of other requests leave no room for it now")
+        self.room.free -= more
+        self.size = size
+
+    def release(self) -> None:
+        """The body is not needed any more."""
+        self.room.free += self.size
+        self.size = 0
+
+
+class App:
+    """`hot` answers paths under /v2; everything else goes to `people`, an ASGI application."""
+
+    def __init__(self, engine: Engine, hot: Route, people: AsgiApp, tokens: Tokens | None = None) -> None:
+        """`tokens`: one of them is needed, except at `OPEN`; None: anyone may ask."""
+        self._engine = engine
+        self._hot = hot
+        self._people = people
+        self._tokens = tokens
+        self.room = Room(MAX_BODIES)
+        self.tracer: Tracer | None = None
+        """Makes traces of some requests."""
+        self.draining = False
+        """Whether answers close their connections."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if self.tracer is not None and scope["path"] not in OPEN:
+            send = self.tracer.follow(scope, send)
+        model = self._engine.active
+        if model is not None:
+            model.users += 1
+        taken = Taken(self.room)
+        try:
+            await self._answer(scope, receive, send, model, taken)
+        finally:
+            taken.release()
+            if model is not None:
+                model.users -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, model: Model | None, taken: Taken) -> None:
+        headers = dict(scope["headers"])
+        try:
+            if self._tokens is not None and scope["path"] not in OPEN:
+                self._tokens.check(headers.get(b"authorization"))
+            body = await _read_body(headers, receive, taken)
+        except RequestError as error:
+            # What is left of the body would be taken for the next request.
+            await _send(send, error_response(error), [(b"connection", b"close")])
+            return
+        if body is None:
+            return
+        extra: list[tuple[bytes, bytes]] = [*model.headers] if model is not None else []
+        if self.draining:
+            extra.append((b"connection", b"close"))
+        if scope["path"].startswith("/v2"):
+            request = Request(scope["method"], scope["path"], headers, body, model, time.monotonic())
+            response = await self._hot(request)
+            taken.release()  # a caller that is slow to take the answer holds no room
+            await _send(send, response, extra)
+        else:
+            scope["state"] = {"model": model, "started": time.monotonic()}
+            await self._people(scope, _replay(body, receive), _adding(send, extra))
+
+
+class Later:
+    """An application that is built at its first request, on a thread, and costs nothing before."""
+
+    def __init__(self, build: Callable[[], AsgiApp]) -> None:
+        self._build = build
+        self._app: AsgiApp | None = None
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            async with self._lock:
+                if self._app is None:
+                    self._app = await asyncio.to_thread(self._build)
+        await self._app(scope, receive, send)
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive, taken: Taken) -> bytes | None:
+    """The whole body, or None where the caller has gone away."""
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes, got {int(declared)}")
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while (message := await receive())["type"] == "http.request":
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes")
+                taken.grow(size)
+                if not message.get("more_body"):
+                    return b"".join((*chunks, chunk)) if chunks else chunk
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise BodyTooSlow(f"body: want all of it within {BODY_SECONDS:.0f} s") from error
+    return None
+
+
+async def _send(send: Send, response: Response, extra: Headers) -> None:
+    length = (b"content-length", b"%d" % len(response.body))
+    await send(
+        {"type": "http.response.start", "status": response.status, "headers": [*response.headers, length, *extra]}
+    )
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read already, then what really comes."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _adding(send: Send, extra: Headers) -> Send:
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *extra]
+        await send(message)
+
+    return adding

@@ -1,0 +1,1 @@
+"""What this node is to serve, and the way there."""
