@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from edgemodel_cli.seen import Body, Seen, short, text
+from edgemodel_cli.seen import Body, Seen, printable, short, text
+
+NAMED = 3
+"""So many nodes that healed themselves are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class Happening:
             seconds = (datetime.fromisoformat(self.until) - datetime.fromisoformat(self.at)).total_seconds()
         except ValueError:
             return ""
-        return short(max(int(seconds), 0))
+        return short(int(seconds)) if seconds >= 1 else ""
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -47,10 +50,13 @@ def timeline(model: Seen) -> list[Happening]:
 
 def _heal(heal: Body) -> Happening:
     switch = f": {text(heal, 'from', '–')} → {text(heal, 'to', '–')}" if heal.get("from") or heal.get("to") else ""
+    nodes = [printable(str(name)) for name in heal.get("nodes", ())]
+    more = f" and {len(nodes) - NAMED} more" if len(nodes) > NAMED else ""
+    own = f", by {', '.join(nodes[:NAMED])}{more}" if nodes else ""
     return Happening(
         at=text(heal, "at"),
         what=text(heal, "action"),
-        detail=text(heal, "fault") + switch,
+        detail=text(heal, "fault") + switch + own,
         result=text(heal, "verdict", "under proof"),
         until=text(heal, "verifiedAt"),
         evidence=text(heal, "evidence"),

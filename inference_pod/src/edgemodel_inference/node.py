@@ -194,6 +194,7 @@ class Node:
             pending=self._pending(refusals),
             heals=dict(self._journal.heals),
             heals_last_hour=self._journal.taken_since(time.monotonic() - HOUR),
+            judged=self._journal.judged(),
             held=self._healer.held,
             gauges=self._lookout.gauges,
             answered=self._traffic.answered_since_switch,

@@ -87,6 +87,15 @@ def test_history_says_how_long_a_heal_took_to_be_proved() -> None:
     assert " ".join(line.split()) == "2026-01-01T12:20:00 SwitchModel high-latency: v2 → v1 Proved in 61s"
 
 
+def test_history_says_which_nodes_restarted_themselves_and_that_it_did_not_help() -> None:
+    at, names = "2026-01-01T12:20:00Z", [f"edge-{i}" for i in range(1, 6)]
+    own = {"at": at, "verifiedAt": at, "fault": "leak", "action": "Restart", "verdict": "Failed", "nodes": names}
+    lines = shown(views.history(timeline(healthy(heals=[own]))))
+    told = " ".join(" ".join(lines[1:]).split())
+    assert "2026-01-01T12:20:00 Restart leak, by edge-1, edge-2, edge-3 and 2 more Failed" in told
+    assert max(map(len, lines)) <= 80
+
+
 def test_details_name_what_waits_for_a_person_and_the_command() -> None:
     asked = {"gate": "Redistill", "subject": "low-confidence", "message": "a successor would be trained"}
     lines = shown(*views.details(healthy(approvals=[asked]), NOW))

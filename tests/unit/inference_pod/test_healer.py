@@ -1,6 +1,7 @@
 """The local ladder: falls back, climbs, stops where the node's power ends, and remembers."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -318,3 +319,29 @@ def test_about_the_cloud_a_node_does_nothing_but_call_a_webhook() -> None:
     rule = RULE.model_copy(update={"metric": "cloud_ratio"})
     wanted = strategy([SWITCH, RESTART, WEBHOOK, CLEAR_CACHE, ActionType.ALERT]).strategy("unsure")
     assert [action.type for action in local_actions(rule, wanted)] == [WEBHOOK]
+
+
+def test_how_a_restart_ended_is_exported_with_its_time_also_by_the_next_process(bench: Bench) -> None:
+    bench.wish = bench.other_wish(healing=strategy([RESTART, SWITCH]))
+    bench.tick(1.0, BAD)
+    bench.reopen()
+    assert bench.journal.judged() == {}
+    bench.tick(20.0, BAD)
+    bench.tick(21.0, BAD)
+    bench.tick(40.0, GOOD)
+    bench.reopen()
+    last = {e.action: datetime.fromisoformat(e.at).timestamp() for e in bench.journal.recent(99) if e.verdict}
+    assert set(last) == {RESTART, SWITCH}
+    assert bench.journal.judged() == {("unsure", "Restart", "Failed"): last[RESTART]}, "a switch is seen elsewhere"
+
+
+def test_a_restart_that_ended_otherwise_later_is_exported_once(bench: Bench) -> None:
+    bench.wish = bench.other_wish(healing=strategy([RESTART]))
+    bench.tick(1.0, BAD)
+    bench.reopen()
+    bench.tick(20.0, GOOD)
+    bench.tick(21.0, BAD)
+    bench.reopen()
+    bench.tick(40.0, BAD)
+    assert [verdict[:2] for verdict in bench.verdicts] == [("Restart", "Proved"), ("Restart", "Failed")]
+    assert list(bench.journal.judged()) == [("unsure", "Restart", "Failed")]

@@ -41,6 +41,7 @@ ILL = Readings(
     pending=("v3", "sha256:" + "c" * 64, "Unreachable"),
     heals={("low-confidence", "SwitchModel", "Proved"): 1},
     heals_last_hour=1,
+    judged={("memory-leak", "Restart", "Failed"): 1.7e9},
     held={"memory-leak": "CoolingDown"},
     restarts={"Crash": 2},
     cloud=CloudReadings(outcomes=dict.fromkeys(CloudOutcome, 1), breaker="open", budget_left=0),

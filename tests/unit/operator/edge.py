@@ -8,6 +8,7 @@ from edgemodel import series
 from edgemodel.ladder import ActionType
 from edgemodel.tally import PARTS, Tally
 from edgemodel.wish import Artifact, Assignment, Wish
+from edgemodel_operator.model.observation import Judged
 from edgemodel_operator.signals.reports import Sample
 from tests.unit.operator.script import Lie, Script
 
@@ -47,6 +48,8 @@ class Edge:
     cleared: dict[str, int] = field(default_factory=dict)
     """What the wish lists as cleared, as of the last look."""
     heals_last_hour: int = 0
+    acted: dict[Judged, float] = field(default_factory=dict)
+    """What it did about faults and how that ended: when it judged that, by its own clock."""
     held: dict[str, str] = field(default_factory=dict)
     """By fault: why it does nothing more about it by itself."""
     served: list[str] = field(default_factory=list)
@@ -148,6 +151,8 @@ class Edge:
             yield Sample(series.FETCH_PENDING, labels | pending, 1)
         yield Sample(series.SAMPLES_PUSHED, labels, self.samples)
         yield Sample(series.HEALS_LAST_HOUR, labels, self.heals_last_hour)
+        for (fault, action, verdict), at in self.acted.items():
+            yield Sample(series.HEAL_JUDGED, labels | {"fault": fault, "action": action, "verdict": verdict}, at)
         if self.name in script.cloudless:
             yield Sample(series.CLOUD_BREAKER, labels | {"state": "open"}, 1)
         for fault, reason in self.held.items():

@@ -10,6 +10,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from edgemodel import series
+from edgemodel.ladder import ActionType, Verdict
 from edgemodel.tally import PARTS, Measure, Moments
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.naming import Key
@@ -40,6 +41,33 @@ python_info{version="3.13"} 1
 
 def sample(name: str, value: float, **labels: str) -> Sample:
     return Sample(name, IDENTITY | labels, value)
+
+
+# What nodes did by themselves
+
+
+def judged(value: float, **labels: str) -> Sample:
+    return sample(series.HEAL_JUDGED, value, **{"fault": "leak", "action": "Restart", "verdict": "Failed", **labels})
+
+
+def test_a_node_tells_what_it_did_about_a_fault_and_how_that_ended() -> None:
+    report = assemble([judged(NOW.timestamp() - 60)], NOW)[KEY]["n1"]
+    assert report.judged == {("leak", ActionType.RESTART, Verdict.FAILED): NOW - timedelta(seconds=60)}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        judged(NOW.timestamp() + 1),
+        judged(-1.0),
+        judged(1.0, action="SwitchModel"),
+        judged(1.0, verdict="Maybe"),
+        judged(1.0, fault=""),
+    ],
+    ids=["not yet", "no moment", "seen elsewhere", "no verdict", "no fault"],
+)
+def test_what_a_node_cannot_have_done_is_not_heard(told: Sample) -> None:
+    assert assemble([told], NOW)[KEY]["n1"].judged == {}
 
 
 # Trainings

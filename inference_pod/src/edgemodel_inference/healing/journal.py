@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from edgemodel.document import Document
-from edgemodel.ladder import ActionType, Attempt, Verdict
+from edgemodel.ladder import NODE_ACTIONS, ActionType, Attempt, Verdict
 from edgemodel_inference import logs
 from edgemodel_inference.disk.records import append, save
 
@@ -83,6 +83,15 @@ class Journal:
     def taken_since(self, clock: float) -> int:
         """How many actions were taken since `clock`, about whatever fault; any thread."""
         return sum(entry.kind == "Attempt" and entry.clock > clock for entry in self.recent(KEEP))
+
+    def judged(self) -> dict[tuple[str, ...], float]:
+        """By fault, action and verdict: when a node's own action ended last, by the wall clock; any thread."""
+        last = {
+            (e.fault, e.action): e
+            for e in self.recent(KEEP)
+            if e.kind == "Verdict" and e.action in NODE_ACTIONS and e.verdict is not None
+        }
+        return {_key(e.fault, e.action, e.verdict): _seconds(e.at) for e in last.values()}
 
     def attempts(self, fault: str) -> list[Attempt]:
         """What was tried about `fault` since the last assignment, oldest first."""
@@ -169,6 +178,14 @@ def _key(fault: str, action: ActionType | None, verdict: Verdict | None) -> tupl
 
 def _line(entry: Entry) -> bytes:
     return entry.dump().encode() + b"\n"
+
+
+def _seconds(at: str) -> float:
+    """Of the epoch; 0 where the disk has damaged it: that takes no metrics away."""
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _wall() -> str:

@@ -41,6 +41,8 @@ class Readings:
     heals: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     """By fault, action, verdict."""
     heals_last_hour: int = 0
+    judged: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    """By fault, action, verdict: when the last such action of a node's own was judged, in seconds of the epoch."""
     held: Mapping[str, str] = field(default_factory=dict)
     """By fault: why its ladder does nothing more here."""
     gauges: Mapping[str, float | None] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class Metrics:
         yield self._counter(series.HEALS_TOTAL, ["fault", "action", "verdict"], now.heals)
         if now.heals_last_hour:
             yield self._gauge(series.HEALS_LAST_HOUR, [], {(): now.heals_last_hour})
+        yield self._gauge(series.HEAL_JUDGED, ["fault", "action", "verdict"], now.judged)
         yield self._gauge(series.LADDER_HELD, ["fault", "reason"], dict.fromkeys(now.held.items(), 1))
         yield self._counter(series.WORKER_RESTARTS_TOTAL, ["reason"], {(r,): n for r, n in now.restarts.items()})
         if now.serving is not None:

@@ -33,6 +33,7 @@ NAMES = (
     series.FETCH_PENDING,
     series.HEALS_TOTAL,
     series.HEALS_LAST_HOUR,
+    series.HEAL_JUDGED,
     series.LADDER_HELD,
     series.REQUESTS_TOTAL,
     *(f"{series.INFERENCE_SECONDS}_{part}" for part in ("bucket", "count", "sum")),

@@ -204,7 +204,7 @@ class EventReason(StrEnum):
     DISTILLATION_FAILED = "DistillationFailed"
     """A Job ended without a result."""
     ADOPTED = "Adopted"
-    """Nodes healed themselves, maybe without a link; it helped, and what they serve is kept."""
+    """Nodes acted about a fault by themselves, maybe without a link; what they serve is kept where that helped."""
     VERB_CARRIED_OUT = "VerbCarriedOut"
     """What a person asked for by annotation was done; the message says what."""
     VERB_REFUSED = "VerbRefused"

@@ -17,6 +17,8 @@ from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.api.types import Message, Name, Time, Word, first, last
 
 HEALS_KEPT = 20
+"""Of the operator's own: they are the memory of its ladders, so those of nodes take no room from them."""
+NODE_HEALS_KEPT = 20
 VERBS_KEPT = 20
 APPROVALS_KEPT = 40
 NAMES_SHOWN = 100
@@ -175,9 +177,9 @@ class Status(Document):
     alerts: Annotated[tuple[AlertStatus, ...], Field(max_length=ALERTS_KEPT)] = Field(
         default=(), description="Alerts that the webhook brought; empty where Prometheus is asked which ones fire."
     )
-    heals: Annotated[tuple[HealRecord, ...], Field(max_length=HEALS_KEPT), last(HEALS_KEPT)] = Field(
-        default=(), description="The last 20 heals, newest last."
-    )
+    heals: Annotated[
+        tuple[HealRecord, ...], Field(max_length=HEALS_KEPT + NODE_HEALS_KEPT), last(HEALS_KEPT + NODE_HEALS_KEPT)
+    ] = Field(default=(), description="The last 20 heals by the operator and the last 20 by nodes, newest last.")
     healing: HealingStatus = Field(default=HealingStatus(), description="How much was healed lately.")
     distillation: DistillationStatus | None = Field(
         default=None, description="The distillation under way, or the last one."

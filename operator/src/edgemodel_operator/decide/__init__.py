@@ -50,6 +50,7 @@ STEPS: tuple[Callable[[Observation, Draft], Draft], ...] = (
     heal.climb,
     approval.tidy,
     adoption.adopt,
+    adoption.learn,
     versions.confirm,
     versions.remember_last_good,
     report.conclude,

@@ -4,7 +4,7 @@ from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.healing import Action
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import DistillationPhase, Gate, VersionState
-from edgemodel_operator.api.status import HEALS_KEPT, DistillationStatus, FaultStatus, HealRecord
+from edgemodel_operator.api.status import DistillationStatus, FaultStatus, HealRecord
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt, waits_for_turn
@@ -101,7 +101,7 @@ def _record(observation: Observation, draft: Draft, fault: FaultStatus, action: 
         to=to,
         alert_since=max((alert.since for alert in alerts), default=None),
     )
-    return draft.set(heals=(*draft.status.heals, heal)[-HEALS_KEPT:])
+    return draft.add_heal(heal)
 
 
 def _exonerate(observation: Observation, draft: Draft, heal: HealRecord) -> Draft:

@@ -3,17 +3,21 @@
 It refuses the digest that it left, so the wish that still names it changes nothing there; another wish, or a person who
 clears the digest, does. Here it is written down that the fleet knows of it, once its own heal is proved: the rule that
 fired is quiet, and enough requests were answered.
+
+What else a node did about a fault, such as a restart, it has judged itself: that is written down however it ended.
 """
+
+from datetime import datetime
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel.wish import Artifact
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Origin, VersionState
-from edgemodel_operator.api.status import HEALS_KEPT, NAMES_SHOWN, HealRecord, NodeException, Status, VersionStatus
+from edgemodel_operator.api.status import NAMES_SHOWN, NODE_HEALS_KEPT, HealRecord, NodeException, Status, VersionStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import serve
 from edgemodel_operator.model import naming
-from edgemodel_operator.model.observation import Observation, Report
+from edgemodel_operator.model.observation import Judged, Observation, Report
 
 TAKEN_OVER = "TakenOver"
 """Reason of a version that was barred when the EdgeModel was made anew."""
@@ -106,9 +110,65 @@ def _tell(observation: Observation, draft: Draft, fault: str, version: str | Non
         verdict=Verdict.PROVED,
         verified_at=now,
     )
-    draft = draft.set(heals=(*draft.status.heals, heal)[-HEALS_KEPT:])
+    judged = _judged(observation)
+    draft = draft.add_heal(heal, lambda known: _kind(known) in judged)
     message = f"{', '.join(names)}: {left} → {version} by the node itself ({fault}), which helped and is kept"
     return draft.tell("Normal", EventReason.ADOPTED, f"{message}; {way_back(observation, draft.status)}")
+
+
+def learn(observation: Observation, draft: Draft) -> Draft:
+    """Write down how nodes' own actions ended, but for switches: once, one heal for all that did the same alike.
+
+    They are evidence for people, and the nodes' own: no ladder of the operator's and no limit of it counts them.
+    """
+    judged = _judged(observation)
+    for kind, nodes in judged.items():
+        known = next((heal for heal in draft.status.heals if heal.nodes and _kind(heal) == kind), None)
+        news = {name: at for name, at in nodes.items() if _is_news(known, name, at)}
+        if news:
+            draft = draft.set(heals=tuple(heal for heal in draft.status.heals if heal is not known))
+            draft = draft.add_heal(_own_heal(kind, known, news), lambda heal: _kind(heal) in judged)
+            message = f"{', '.join(news)}: {kind[1].value} by the node itself ({kind[0]}): {kind[2].value}"
+            draft = draft.tell("Normal" if kind[2] is Verdict.PROVED else "Warning", EventReason.ADOPTED, message)
+    return draft
+
+
+def _judged(observation: Observation) -> dict[Judged, dict[str, datetime]]:
+    """What nodes tell of what they did, by what it was: when each judged it. What there is no room for is left out."""
+    found: dict[Judged, dict[str, datetime]] = {}
+    for name, report in sorted(observation.reports.items()):
+        for kind, at in report.judged.items():
+            if observation.model.spec.health.rule(kind[0]) is not None:
+                found.setdefault(kind, {})[name] = at
+    return dict(sorted(found.items())[: NODE_HEALS_KEPT // 2])
+
+
+def _kind(heal: HealRecord) -> tuple[str, ActionType, Verdict | None]:
+    return heal.fault, heal.action, heal.verdict
+
+
+def _is_news(known: HealRecord | None, node: str, at: datetime) -> bool:
+    """Whether what is written down lacks it: that is older, or does not name the node and has room for it."""
+    if known is None or known.verified_at is None:
+        return True
+    return at > known.verified_at or (node not in known.nodes and len(known.nodes) < NAMES_SHOWN)
+
+
+def _own_heal(kind: Judged, known: HealRecord | None, news: dict[str, datetime]) -> HealRecord:
+    """What is written down, with these nodes too: as of the newest verdict."""
+    fault, action, verdict = kind
+    names = sorted({*news, *(known.nodes if known is not None else ())})[:NAMES_SHOWN]
+    before = [known.verified_at] if known is not None and known.verified_at is not None else []
+    last = max([*before, *news.values()])
+    return HealRecord(
+        at=last,
+        fault=fault,
+        evidence=f"{fault} on {', '.join(names)}, by the node's own detector",
+        action=action,
+        nodes=tuple(names),
+        verdict=verdict,
+        verified_at=last,
+    )
 
 
 def way_back(observation: Observation, status: Status) -> str:

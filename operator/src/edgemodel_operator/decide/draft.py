@@ -1,12 +1,13 @@
 """The status in the making: each step of a decision takes a draft and returns the next one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import VersionState
-from edgemodel_operator.api.status import HealRecord, Status, VersionStatus
+from edgemodel_operator.api.status import HEALS_KEPT, NODE_HEALS_KEPT, HealRecord, Status, VersionStatus
 from edgemodel_operator.model.plan import Event
 
 
@@ -45,6 +46,16 @@ class Draft:
         if version is None or (version.state is state and version.reason == reason):
             return self
         return self.change_version(name, state=state, reason=reason, since=now)
+
+    def add_heal(self, heal: HealRecord, stands: Callable[[HealRecord], bool] = lambda _: False) -> "Draft":
+        """With one more heal. Where there are enough, the oldest that does not stand makes room.
+
+        The operator's own make room for its own only, and those of nodes for those of nodes.
+        """
+        kin = [known for known in self.status.heals if bool(known.nodes) is bool(heal.nodes)]
+        full = len(kin) >= (NODE_HEALS_KEPT if heal.nodes else HEALS_KEPT)
+        out = next((known for known in kin if not stands(known)), kin[0]) if full else None
+        return self.set(heals=(*(known for known in self.status.heals if known is not out), heal))
 
     def change_heal(self, old: HealRecord, **changes: Any) -> "Draft":
         """With fields of one heal replaced."""

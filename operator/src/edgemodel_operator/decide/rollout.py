@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, Gate, Regression, RolloutWait, VersionState
-from edgemodel_operator.api.status import HEALS_KEPT, HealRecord, VersionStatus
+from edgemodel_operator.api.status import HealRecord, VersionStatus
 from edgemodel_operator.api.status_rollout import CANARIES_KEPT, RolloutStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.decide import approval, compare
@@ -135,7 +135,7 @@ def _take_back(
             to=source,
             **proved,
         )
-        draft = draft.set(heals=(*draft.status.heals, heal)[-HEALS_KEPT:])
+        draft = draft.add_heal(heal)
     message = (
         f"{target.name} → {source}: {verdict.reason} ({verdict.evidence}); {target.digest} is {verdict.state.value}"
     )

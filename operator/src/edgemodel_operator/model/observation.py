@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from edgemodel.ladder import ActionType, Verdict
 from edgemodel.outcome import Outcome
 from edgemodel.tally import Tally
 from edgemodel.verbs import paused
 from edgemodel.wish import Wish
 from edgemodel_operator.api.reasons import Reason
 from edgemodel_operator.api.resource import EdgeModel
+
+Judged = tuple[str, ActionType, Verdict]
+"""The fault, what a node did about it, and how that ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Report:
     """What its requests were like since the active model was last flipped."""
     heals_last_hour: int = 0
     """Actions that this node took about faults in the last hour."""
+    judged: Mapping[Judged, datetime] = field(default_factory=dict)
+    """When this node judged its last such action, by its own clock; only what nodes alone do, no switches."""
     held: Mapping[str, str] = field(default_factory=dict)
     """By fault: why this node does nothing more about it by itself."""
     cloud_fails: bool = False

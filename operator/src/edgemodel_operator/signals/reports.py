@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from edgemodel import series, tally
+from edgemodel.ladder import NODE_ACTIONS, ActionType, Verdict
 from edgemodel_operator.model.naming import Key
-from edgemodel_operator.model.observation import Alert, Report, Training
+from edgemodel_operator.model.observation import Alert, Judged, Report, Training
 
 WANTED = (
     series.SERVING_INFO,
@@ -21,6 +22,7 @@ WANTED = (
     series.TALLY_ANSWERED,
     series.TALLY_BEGAN,
     series.HEALS_LAST_HOUR,
+    series.HEAL_JUDGED,
     series.LADDER_HELD,
     series.CLOUD_BREAKER,
 )
@@ -119,10 +121,22 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds if 0 < seconds < _FAR_FUTURE else 0.0, UTC)
 
 
+def _judged(sample: Sample, now: datetime) -> Judged | None:
+    """What a node did about a fault and how that ended; None where it is no word, or no moment that has come yet.
+
+    So a node whose clock is ahead is heard later, and what is known of others never lies in the future.
+    """
+    fault, action, verdict = fault_of(sample.labels), sample.labels.get("action"), sample.labels.get("verdict")
+    if not (fault and action in NODE_ACTIONS and verdict in set(Verdict) and 0 < sample.value <= now.timestamp()):
+        return None
+    return fault, ActionType(action), Verdict(verdict)
+
+
 def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
     faults: dict[str, bool] = {}
     refused: dict[str, str] = {}
     pending: dict[str, str] = {}
+    judged: dict[Judged, datetime] = {}
     held: dict[str, str] = {}
     serving: Mapping[str, str] = {}
     numbers: dict[str, float] = {}
@@ -135,6 +149,9 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
                 refused[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
             case series.FETCH_PENDING:
                 pending[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
+            case series.HEAL_JUDGED:
+                if (what := _judged(sample, at)) is not None:
+                    judged[what] = datetime.fromtimestamp(int(sample.value), UTC)
             case series.LADDER_HELD if fault := fault_of(sample.labels):
                 held[fault] = sample.labels.get("reason", "")[:WORD_LIMIT]
             case series.SERVING_INFO:
@@ -158,6 +175,7 @@ def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
         tally=tally.read(numbers.get(series.TALLY_BEGAN), numbers.get(series.TALLY_ANSWERED, 0), sums),
         cloud_fails=numbers.get(series.CLOUD_BREAKER, 0) > 0,
         heals_last_hour=int(numbers.get(series.HEALS_LAST_HOUR, 0)),
+        judged=judged,
         held=held,
         samples=int(numbers.get(series.SAMPLES_PUSHED, 0)),
     )
