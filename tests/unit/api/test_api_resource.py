@@ -261,7 +261,7 @@ def test_a_condition_is_found_by_its_type() -> None:
 
 def test_only_the_last_forty_heals_are_kept() -> None:
     heals = tuple(HealRecord(at=NOW, fault=f"f{i}", action=ActionType.RESTART) for i in range(50))
-    assert [heal.fault for heal in Status(heals=heals).heals] == [f"f{i}" for i in range(10, 30)]
+    assert [heal.fault for heal in Status(heals=heals).heals] == [f"f{i}" for i in range(10, 50)]
 
 
 def test_a_long_message_is_cut_rather_than_refused() -> None:
