@@ -73,7 +73,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 	@$(BIN)/python -m edgemodel_cli rules | cmp - manifests/prometheus-rules.yaml
 	@$(BIN)/python -m tests.contract.decisions_table | cmp - docs/decisions-table.md
 
-bench: setup  ## our server beside KServe, MLServer and FastAPI: 10 minutes on two quiet cores, needs wrk
+bench: setup  ## our server beside KServe, MLServer and FastAPI: 15 minutes on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
 
 bench-distill-teachers: setup  ## train the benchmark's teachers anew: 15 minutes on two quiet cores

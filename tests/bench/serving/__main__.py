@@ -25,8 +25,9 @@ from tests.bench.serving.contenders import BUILD, KSERVE_V1, OURS
 from tests.bench.serving.footprint import footprint
 from tests.bench.serving.speed import batching, throughput
 from tests.bench.serving.swaps import swaps
+from tests.bench.serving.under_swaps import under_swaps
 
-TABLES = ("throughput", "batching", "footprint", "swaps")
+TABLES = ("throughput", "batching", "footprint", "swaps", "under_swaps")
 Figures = dict[str, Any]
 
 
@@ -71,6 +72,7 @@ def _tables(scratch: Path, rounds: int, seconds: int, figures: Figures) -> dict[
         "batching": together,
         "footprint": lambda: footprint(_stage(scratch / "foot", networks.SMALL)),
         "swaps": lambda: swaps(scratch / "swaps", starts(), rounds),
+        "under_swaps": lambda: under_swaps(scratch / "under-swaps"),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.bench.serving import networks
 from tests.bench.serving.contenders import AGAIN, KSERVE_V1, MLSERVER, OURS, running
-from tests.bench.serving.load import measure
+from tests.bench.serving.load import Load, measure
 from tests.bench.serving.ratios import Row, ratio, report
 from tests.bench.serving.rounds import median
 
@@ -24,7 +24,7 @@ def footprint(folder: Path) -> dict[str, Any]:
         for contender in random.sample(contenders, len(contenders)):
             try:
                 with running(contender, folder, expected) as server:
-                    measure(contender.question, server.port, folder, 4, 1)
+                    measure(contender.question, server.port, folder, Load(4, 1))
                     memory.setdefault(contender.name, []).append(server.memory_mib)
                     start.setdefault(contender.name, []).append(server.first_answer_s)
             except (RuntimeError, subprocess.SubprocessError) as error:

@@ -12,7 +12,7 @@ import onnxruntime
 
 from tests.bench.serving import networks
 from tests.bench.serving.contenders import Contender, Running, running
-from tests.bench.serving.load import Measured, measure
+from tests.bench.serving.load import Load, Measured, measure
 
 Found = dict[str, list[Measured]]
 
@@ -38,12 +38,12 @@ def play(contenders: Sequence[Contender], folder: Path, connections: int, rounds
         there = [contender for contender in contenders if contender.name in up]
         found: Found = {contender.name: [] for contender in there}
         for contender in there:
-            measure(contender.question, up[contender.name].port, folder, connections, 1)  # warm
+            measure(contender.question, up[contender.name].port, folder, Load(connections, 1))  # warm
         for number in range(rounds):
             print(f"  round {number + 1} of {rounds}, {connections} connections", file=sys.stderr, flush=True)
             for contender in random.sample(there, len(there)):
                 port = up[contender.name].port
-                found[contender.name].append(measure(contender.question, port, folder, connections, seconds))
+                found[contender.name].append(measure(contender.question, port, folder, Load(connections, seconds)))
     return found
 
 
