@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MEMBERS := core registry operator inference_pod distill_job cli
 OWN := $(foreach name,core registry operator inference distill cli,--no-emit-package edgemodel-$(name))
 # Two processes: the tests of the lab's cluster, which mostly wait, and the others beside them.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help

@@ -2,13 +2,24 @@
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("no-clock", deadline=None)  # a property is true or not, however long an example takes
 settings.load_profile("no-clock")
 
+CLUSTER = "tests/e2e/"
+"""The tests of the lab's one cluster: all in one process."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file in one process, for its fixtures, and all that use the lab's one cluster in another."""
-    for item in items:
-        cluster = item.get_closest_marker("e2e") is not None
-        item.add_marker(pytest.mark.xdist_group("cluster" if cluster else item.path.name))
+
+class ByFile(LoadScopeScheduling):
+    """Each file is one process's, for its fixtures."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return CLUSTER if nodeid.startswith(CLUSTER) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Where tests run in several processes: marks that group tests do nothing under pytest 9.2 and pytest-xdist 3.8."""
+    return ByFile(config, log)
