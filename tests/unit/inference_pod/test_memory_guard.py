@@ -20,6 +20,11 @@ def asked() -> list[str]:
     return []
 
 
+def guard_of(limit_mib: int, asked: list[str]) -> MemoryGuard:
+    """A guard whose supervisor uses 22 MiB, as one does."""
+    return MemoryGuard(limit_mib * MIB, asked.append, beside=lambda: 22.0)
+
+
 def feed(guard: MemoryGuard, samples: list[float], asked: list[str]) -> float | None:
     """The memory at which the guard asked to be replaced."""
     for sample in samples:
@@ -30,7 +35,7 @@ def feed(guard: MemoryGuard, samples: list[float], asked: list[str]) -> float | 
 
 
 def test_a_leak_is_noticed_at_least_a_minute_before_the_limit(asked: list[str]) -> None:
-    guard = MemoryGuard(512 * MIB, asked.append)
+    guard = guard_of(512, asked)
     at = feed(guard, leaking(80, 4, 200, noise=2), asked)
     assert asked == ["MemoryLimit"]
     assert at is not None
@@ -40,7 +45,7 @@ def test_a_leak_is_noticed_at_least_a_minute_before_the_limit(asked: list[str]) 
 
 def test_a_worker_asks_once(asked: list[str]) -> None:
     feed_all = leaking(80, 4, 200)
-    guard = MemoryGuard(512 * MIB, asked.append)
+    guard = guard_of(512, asked)
     for sample in feed_all:
         guard.note(sample, INTERVAL)
     assert asked == ["MemoryLimit"]
@@ -48,28 +53,28 @@ def test_a_worker_asks_once(asked: list[str]) -> None:
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
 def test_steady_memory_is_left_alone_however_close_to_the_limit(noise: float, asked: list[str]) -> None:
-    guard = MemoryGuard(200 * MIB, asked.append)
+    guard = guard_of(200, asked)
     assert feed(guard, leaking(80, 0, 1000, noise), asked) is None
 
 
 def test_a_slow_rise_far_from_the_limit_is_left_alone(asked: list[str]) -> None:
-    guard = MemoryGuard(4096 * MIB, asked.append)
+    guard = guard_of(4096, asked)
     assert feed(guard, leaking(80, 1, 300), asked) is None
 
 
 def test_a_limit_without_room_for_two_workers_asks_for_nothing(asked: list[str]) -> None:
-    guard = MemoryGuard(120 * MIB, asked.append)
+    guard = guard_of(120, asked)
     assert feed(guard, leaking(80, 1, 100), asked) is None
 
 
 def test_a_slow_leak_among_noise_is_noticed_before_the_limit(asked: list[str]) -> None:
-    at = feed(MemoryGuard(512 * MIB, asked.append), leaking(80, 0.5, 1000, noise=20), asked)
+    at = feed(guard_of(512, asked), leaking(80, 0.5, 1000, noise=20), asked)
     assert at is not None
     assert at < 512 - 80 + 20
 
 
 def test_too_few_samples_say_nothing(asked: list[str]) -> None:
-    assert feed(MemoryGuard(512 * MIB, asked.append), leaking(80, 10, 29), asked) is None
+    assert feed(guard_of(512, asked), leaking(80, 10, 29), asked) is None
 
 
 def test_the_time_to_the_ceiling_is_that_of_the_line() -> None:

@@ -59,13 +59,22 @@ def memory_limit(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/
     return min(limits)
 
 
+def supervisor_mib() -> float:
+    """MiB that this worker's parent uses."""
+    rss: int = psutil.Process(os.getppid()).memory_info().rss
+    return rss / MIB
+
+
 class MemoryGuard:
     """Watches the memory of this worker; asks once to be replaced."""
 
-    def __init__(self, limit: int, restart: Callable[[str], None]) -> None:
-        """`limit`: bytes for all processes together; `restart` gets the reason."""
+    def __init__(
+        self, limit: int, restart: Callable[[str], None], beside: Callable[[], float] = supervisor_mib
+    ) -> None:
+        """`limit`: bytes for all processes together; `restart` gets the reason; `beside`: MiB that the others use."""
         self._limit = limit / MIB
         self._restart = restart
+        self._beside = beside
         self._samples: deque[float] = deque(maxlen=WINDOWS[-1])
         self._ceiling: float | None = None
         self._asked = False
@@ -96,5 +105,4 @@ class MemoryGuard:
 
     def _find_ceiling(self, fresh: float) -> float:
         """What this worker may use: the limit without the supervisor, and without a successor as large as `fresh`."""
-        supervisor = psutil.Process(os.getppid()).memory_info().rss / MIB
-        return self._limit - supervisor - fresh
+        return self._limit - self._beside() - fresh
