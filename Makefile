@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := core registry operator inference_pod distill_job cli
 OWN := $(foreach name,core registry operator inference distill cli,--no-emit-package edgemodel-$(name))
-# Two processes: the tests of the lab's cluster, which mostly wait, and the others beside them.
+# Two processes, shared out by tests/conftest.py: what mostly waits, on real nodes and API servers, comes first.
 PYTEST := $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
@@ -48,7 +48,7 @@ test: setup check  ## all tests: unit, contract, real API server, real nodes
 	@$(BIN)/python -m lab up
 	@$(BIN)/python -m lab images
 	@echo "test: two processes side by side; tail -f build/e2e.log shows what happens on the nodes"
-	@$(PYTEST) tests/e2e tests/unit tests/contract tests/apiserver
+	@$(PYTEST) tests/e2e tests/apiserver tests/unit tests/contract
 
 test-quick: setup  ## unit and contract tests only: no cluster, a few minutes
 	@$(PYTEST) tests/unit tests/contract

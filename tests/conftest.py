@@ -8,15 +8,16 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("no-clock", deadline=None)  # a property is true or not, however long an example takes
 settings.load_profile("no-clock")
 
-CLUSTER = "tests/e2e/"
-"""The tests of the lab's one cluster: all in one process."""
+TOGETHER = ("tests/e2e/", "tests/apiserver/")
+"""Folders whose tests share a cluster or addresses: each all in one process."""
 
 
 class ByFile(LoadScopeScheduling):
-    """Each file is one process's, for its fixtures."""
+    """Each file is one process's, for its fixtures, and so are some folders."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return CLUSTER if nodeid.startswith(CLUSTER) else nodeid.partition("::")[0]
+        folder = next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
+        return folder or nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
