@@ -13,7 +13,11 @@ from lab.demo.story import Story
 from lab.progress import Progress
 from lab.shell import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    # Not in `make test`: one run of four hung after its second epoch, between two nodes, and nobody knows yet why.
+    pytest.mark.long,
+]
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 
