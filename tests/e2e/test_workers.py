@@ -15,7 +15,7 @@ from lab.shell import until
 
 pytestmark = [
     pytest.mark.e2e,
-    # Not in `make test`: one run of four hung after its second epoch, between two nodes, and nobody knows yet why.
+    # Not in `make test`: one run of three hung after its second epoch, between two nodes, and nobody knows yet why.
     pytest.mark.long,
 ]
 
