@@ -31,14 +31,14 @@ def served(plant: Plant, progress: Progress) -> Iterator[Story]:
     told = Story(plant, progress, namespace="plant-bad")
     told.kube.run("delete", "namespace", told.namespace, "--ignore-not-found", "--wait=true", "--timeout=120s")
     plant.make_namespace(told.namespace)
-    told.kube.apply(plant.sample(told.namespace))
+    told.kube.apply(told.sample())
     told.await_status("Ready", lambda status: condition(status, "Ready") == "True", 120)
     yield told
     told.kube.run("delete", "namespace", told.namespace, "--ignore-not-found", "--wait=false")
 
 
 def wish(story: Story, name: str, uri: str, digest: str) -> None:
-    body = story.plant.sample(story.namespace)
+    body = story.sample()
     body["spec"]["versions"].append({"name": name, "uri": uri, "digest": digest})
     body["spec"]["version"] = name
     story.kube.apply(body)
@@ -106,7 +106,7 @@ def test_an_artifact_that_is_not_onnx_is_rejected_and_v1_keeps_serving(served: S
 
 
 def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(served: Story) -> None:
-    body = served.plant.sample(served.namespace)
+    body = served.sample()
     body["spec"]["distillation"]["teacher"]["digest"] = MISSING
     served.kube.apply(body)
     served.await_status("v1 is wished again", lambda s: not reason(s, "Stalled"), 60)

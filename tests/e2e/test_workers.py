@@ -28,7 +28,7 @@ def asked(plant: Plant, progress: Progress) -> Iterator[Story]:
     told = Story(plant, progress, namespace="plant-workers")
     told.kube.run("delete", "namespace", told.namespace, "--ignore-not-found", "--wait=true", "--timeout=120s")
     plant.make_namespace(told.namespace)
-    body = plant.sample(told.namespace)
+    body = told.sample()
     body["spec"]["distillation"] |= {"workers": 2, "epochs": 10}
     told.kube.apply(body)
     told.await_status("Ready", lambda status: condition(status, "Ready") == "True", 120)
