@@ -68,9 +68,9 @@ class Supervisor:
         return leader is None or not self._is_stale(leader)
 
     def ready(self) -> bool:
-        """Whether a verified model answers and new connections are welcome."""
+        """Whether connections are accepted, a verified model answers, and new callers are welcome."""
         leader = self._leader
-        return leader is not None and leader.beat.ready and not self._stopping and self.alive()
+        return leader is not None and leader.serving and leader.beat.ready and not self._stopping and self.alive()
 
     def ask(self, what: str) -> str | None:
         """The worker's ``metrics`` or ``status``."""
