@@ -304,20 +304,20 @@ async def test_a_link_local_address_is_never_connected_to(make_edge: MakeEdge, a
 
 async def test_a_cloud_that_never_answers_costs_no_more_than_the_timeout(make_edge: MakeEdge) -> None:
     with way() as link:
-        edge = make_edge(link.port, timeout=0.2, retries=10)
+        edge = make_edge(link.port, timeout=0.5, retries=10)
         link.hang = True
         began = time.monotonic()
         assert (await edge.ask(), edge.outcomes) == (None, {CloudOutcome.TIMEOUT: 1})
-        assert 0.19 < time.monotonic() - began < 2  # ten retries would take longer by far
+        assert 0.49 < time.monotonic() - began < 5  # ten retries of that length would take longer
 
 
 async def test_retries_are_within_the_timeout_too(make_edge: MakeEdge) -> None:
     with way() as link:
-        edge = make_edge(link.port, timeout=0.3, retries=10)
+        edge = make_edge(link.port, timeout=0.5, retries=10)
         link.reply = answer(500)
         began = time.monotonic()
         assert await edge.ask() is None
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(("reply", "tries"), [(answer(500), 4), (b"", 4), (answer(400), 1), (answer(401), 1)])
