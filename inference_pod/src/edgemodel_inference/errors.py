@@ -22,9 +22,10 @@ InferenceError
 └── CloudFault               no answer from the cloud, and why; the edge's own one goes out
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from edgemodel.cloud import CloudOutcome
+if TYPE_CHECKING:  # the supervisor imports this module, and no pydantic
+    from edgemodel.cloud import CloudOutcome
 
 
 class InferenceError(Exception):
@@ -170,7 +171,7 @@ class NotDelivered(InferenceError):
 class CloudFault(InferenceError):
     """The cloud gave no answer that can go out; `transient`: another try may help."""
 
-    def __init__(self, outcome: CloudOutcome, message: str, *, transient: bool = False) -> None:
+    def __init__(self, outcome: "CloudOutcome", message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self.outcome = outcome
         self.transient = transient

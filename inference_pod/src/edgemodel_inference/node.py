@@ -219,7 +219,7 @@ class Node:
 
 def _describe(batching: Batching) -> dict[str, object]:
     microseconds = {str(rows): round(1e6 * seconds) for rows, seconds in batching.seconds.items()}
-    return {"rows": batching.rows, "microsecondsByRows": microseconds}
+    return {"rows": batching.rows, "inlineRows": batching.inline, "microsecondsByRows": microseconds}
 
 
 def _wish_origin(settings: Settings) -> WishOrigin:

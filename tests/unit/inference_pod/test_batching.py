@@ -15,7 +15,7 @@ from edgemodel_inference.model import batching
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.models import Array, Batching, Model, open_model
 from edgemodel_inference.model.runner import Result
-from tests.unit.inference_pod.tiny_bundles import ONE, bundle, golden, weights
+from tests.unit.inference_pod.tiny_bundles import CARD, ONE, bundle, golden, weights
 
 MOST = 8
 
@@ -153,6 +153,28 @@ def clocked(model: Model, seconds: dict[int, float]) -> Batching:
 )
 def test_the_measured_curve_decides(model: Model, seconds: dict[int, float], rows: int) -> None:
     assert clocked(model, seconds).rows == rows
+
+
+@pytest.mark.parametrize(
+    ("seconds", "inline"),
+    [
+        ({1: 1e-5, 2: 1e-5, 4: 1.5e-5, 8: 2e-5}, 8),
+        ({1: 1e-4, 2: 1.9e-4, 4: 3e-4, 8: 6e-4}, 2),
+        ({1: 5e-4, 2: 5e-4, 4: 5e-4, 8: 5e-4}, 0),
+    ],
+    ids=["tiny", "short for two rows", "never short"],
+)
+def test_runs_that_were_seen_to_be_short_need_no_thread(model: Model, seconds: dict[int, float], inline: int) -> None:
+    assert clocked(model, seconds).inline == inline
+
+
+@pytest.mark.parametrize("change", [{"shape": (-1, -1, 2, 2)}, {"datatype": "BYTES"}], ids=["a free side", "texts"])
+def test_a_model_whose_runs_do_not_follow_from_its_rows_always_has_the_thread(
+    model: Model, change: dict[str, object]
+) -> None:
+    inputs = (CARD.inputs[0].model_copy(update=change),)
+    model.card = CARD.model_copy(update={"inputs": inputs})
+    assert clocked(model, dict.fromkeys((1, 2, 4, 8), 1e-5)).inline == 0
 
 
 def test_a_model_whose_rows_depend_on_each_other_is_given_no_company(tmp_path: Path) -> None:

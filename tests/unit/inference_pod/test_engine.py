@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from edgemodel_inference.errors import Refused, Unavailable
 from edgemodel_inference.model import engine as module
 from edgemodel_inference.model.engine import Engine
-from edgemodel_inference.model.models import Model, open_model
+from edgemodel_inference.model.models import Array, Batching, Model, open_model
 from tests.unit.inference_pod.tiny_bundles import CARD, ONE, bundle, golden, weights
 
 
@@ -53,6 +54,72 @@ async def test_more_requests_than_may_wait_are_turned_away(
     engine = Engine()
     results = await asyncio.gather(*(engine.infer(two_models[0], {"x": ONE}) for _ in range(5)), return_exceptions=True)
     assert [isinstance(result, Unavailable) for result in results] == [False, False, False, True, True]
+    assert engine.queue_length == 0
+
+
+class Watched:
+    """A session that notes which thread runs it, and keeps the processor busy for a while."""
+
+    def __init__(self, busy: float = 0.0) -> None:
+        self.threads: list[threading.Thread] = []
+        self._busy = busy
+
+    def run(self, _names: list[str], feeds: dict[str, Array]) -> list[Array]:
+        self.threads.append(threading.current_thread())
+        until = time.thread_time() + self._busy
+        while time.thread_time() < until:
+            pass
+        return [np.zeros((len(feeds["x"]), 3), np.float32)]
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Model:
+    """A model whose runs of one row were found to be short."""
+    model = open_model(tmp_path / "v1", bundle(tmp_path, "v1"), threads=1)
+    model.batching = Batching(1, {}, inline=1)
+    return model
+
+
+async def test_a_short_run_is_made_where_it_is_asked_for(quick: Model) -> None:
+    quick.session = session = Watched()
+    await Engine().infer(quick, {"x": ONE})
+    assert session.threads == [threading.current_thread()]
+
+
+async def test_a_run_of_more_rows_than_are_known_to_be_short_is_made_on_the_thread(quick: Model) -> None:
+    quick.session = session = Watched()
+    await Engine().infer(quick, {"x": np.concatenate([ONE, ONE])})
+    assert session.threads != [threading.current_thread()]
+
+
+async def test_a_model_that_was_once_not_short_at_all_is_run_on_the_thread_from_then_on(quick: Model) -> None:
+    quick.session = session = Watched(busy=2 * module.OVERRUN)
+    engine = Engine()
+    for _ in range(2):
+        await engine.infer(quick, {"x": ONE})
+    assert [thread is threading.current_thread() for thread in session.threads] == [True, False]
+
+
+async def test_whoever_waits_for_too_long_is_told_and_the_run_still_counts_until_it_ends(
+    two_models: tuple[Model, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DEADLINE", 0.01)
+    model = open_model(tmp_path / "held", bundle(tmp_path, "held"), threads=1)
+    release = threading.Event()
+
+    class Held:
+        def run(self, *_: object) -> list[Array]:
+            assert release.wait(20)
+            return [np.zeros((1, 3), np.float32)]
+
+    model.session = Held()
+    engine = Engine()
+    with pytest.raises(Unavailable, match="no answer from the model within"):
+        await engine.infer(model, {"x": ONE})
+    assert engine.queue_length == 1
+    release.set()
+    monkeypatch.setattr(module, "DEADLINE", 20.0)
+    await engine.infer(two_models[0], {"x": ONE})
     assert engine.queue_length == 0
 
 

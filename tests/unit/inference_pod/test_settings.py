@@ -80,3 +80,13 @@ def test_the_command_ends_with_the_name_of_a_wrong_variable() -> None:
         1,
         "edgemodel-serve: EDGEMODEL_PORT: want a port, 1 to 65535 (0: any free one), got 'http'\n",
     )
+
+
+def test_the_supervisor_is_small_for_it_imports_no_library() -> None:
+    ours = "edgemodel", "edgemodel_inference", "_distutils_hack", "__main__"
+    script = (
+        "import sys, edgemodel_inference.processes.supervisor; "
+        f"print({{name.partition('.')[0] for name in sys.modules}} - sys.stdlib_module_names - {set(ours)})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

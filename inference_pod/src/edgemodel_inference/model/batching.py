@@ -1,4 +1,4 @@
-"""Several requests in one run: how they are joined and split, and for which models that pays.
+"""Several requests in one run: how they are joined and split, for which models that pays, and how long runs take.
 
 Whether it pays is measured when a model is opened, on the processor that is to serve it. A small convolution that
 fits the caches gains nothing from company; a layer whose weights do not fit them is read once for all rows.
@@ -14,6 +14,8 @@ from edgemodel_inference.model.models import ALONE, Array, Batching, Model
 
 WORTH = 1.25
 """Rows per second together over rows per second alone, from which batches pay for joining and splitting them."""
+INLINE = 2e-4
+"""Seconds of a run that is shorter than what it costs to hand it to the inference thread and its result back."""
 BUDGET, SLOW = 0.05, 0.1
 """Seconds for the runs of one size, and beyond which a run would hold others up for too long to try a larger one."""
 ROUNDS = 7
@@ -49,33 +51,43 @@ def split(outputs: Sequence[Array], counts: Sequence[int]) -> list[list[Array]]:
 
 
 def measure(model: Model, feeds: Feeds, most: int, clock: Callable[[], float] = time.perf_counter) -> Batching:
-    """Find out how many rows to run together, at most `most`; `feeds` are the golden inputs.
+    """Find out how many rows to run together, at most `most`, and which runs are short; `feeds` are the golden inputs.
 
     A model whose rows depend on each other, or that takes one row only, is never given company.
     """
-    row = {name: array[:1] for name, array in feeds.items()}
-    if most < 2 or rows_of(feeds) < 1 or not _independent(model, feeds, min(most, 4)):  # noqa: PLR2004 (two rows are company)
+    there = rows_of(feeds)
+    if there < 1:
         return ALONE
-    seconds: dict[int, float] = {}
-    rows = 1
+    if most < 2 or not _independent(model, feeds, min(most, 4)):  # noqa: PLR2004 (two rows are company)
+        seconds = {there: _time(model, feeds, clock)}
+        return Batching(1, seconds, _inline(model, seconds))
+    row = {name: array[:1] for name, array in feeds.items()}
+    seconds, rows = {}, 1
     while rows <= most:
-        together, deadline = join([row] * rows), clock() + BUDGET
-        runs = [_time(model, together, clock)]
-        while len(runs) < ROUNDS and clock() < deadline:
-            runs.append(_time(model, together, clock))
-        seconds[rows] = min(runs)
+        seconds[rows] = _time(model, join([row] * rows), clock)
         if seconds[rows] > SLOW:
             break
         rows = min(rows * 2, most) if rows < most else most + 1
     best = max(seconds, key=lambda count: count / seconds[count])
     gain = best / seconds[best] * seconds[1]
-    return Batching(best if gain >= WORTH else 1, seconds)
+    return Batching(best if gain >= WORTH else 1, seconds, _inline(model, seconds))
+
+
+def _inline(model: Model, seconds: Mapping[int, float]) -> int:
+    """Rows of the largest short run; none where the time of a run does not follow from its rows."""
+    if any(tensor.datatype == "BYTES" or min(tensor.shape[1:], default=1) < 1 for tensor in model.card.inputs):
+        return 0
+    return max((rows for rows, taken in seconds.items() if taken <= INLINE), default=0)
 
 
 def _time(model: Model, feeds: Feeds, clock: Callable[[], float]) -> float:
-    began = clock()
-    model.run(feeds)
-    return max(clock() - began, 1e-9)
+    """Seconds of the quickest of some runs."""
+    deadline, runs = clock() + BUDGET, list[float]()
+    while not runs or (len(runs) < ROUNDS and clock() < deadline):
+        began = clock()
+        model.run(feeds)
+        runs.append(max(clock() - began, 1e-9))
+    return min(runs)
 
 
 def _independent(model: Model, feeds: Feeds, count: int) -> bool:

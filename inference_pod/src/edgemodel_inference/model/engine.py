@@ -1,22 +1,30 @@
 """The engine: an active model and a resident backup, one atomic reference to both, one bounded inference thread.
 
 A request takes the active model once, at its start, and is answered with that one, whatever is flipped meanwhile.
+Runs that are known to be short are made on the event loop, where they hold up others for less time than it takes to
+hand them to the thread and back (docs/decisions/0018-short-runs-inline.md).
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from edgemodel_inference import logs
 from edgemodel_inference.errors import Unavailable
-from edgemodel_inference.model.models import Array, Model
-from edgemodel_inference.model.runner import Result, Runner
+from edgemodel_inference.model import batching
+from edgemodel_inference.model.batching import Feeds
+from edgemodel_inference.model.models import Model
+from edgemodel_inference.model.runner import Result, Runner, run_alone
 
 QUEUE_LIMIT = 128
 """Requests that may wait for the inference thread; one more is turned away."""
 DEADLINE = 30.0
 """Seconds until a request is given up, and until one inference counts as stuck."""
+OVERRUN = 0.02
+"""Seconds of the processor that no short run takes: a model that once did keeps the event loop busy no more."""
+
+log = logs.Log("edgemodel.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,6 @@ class Engine:
         """`batch_delay`: see `Runner`."""
         self._slots = Slots()
         self._runner = Runner(batch_delay)
-        self._waiting = 0
 
     @property
     def active(self) -> Model | None:
@@ -47,7 +54,7 @@ class Engine:
     @property
     def queue_length(self) -> int:
         """Requests that wait or run now."""
-        return self._waiting
+        return self._runner.waiting
 
     def stuck(self) -> bool:
         """Whether an inference has been running for longer than any may."""
@@ -75,32 +82,44 @@ class Engine:
         """Serve nothing."""
         self._slots = Slots()
 
-    async def infer(self, model: Model, feeds: Mapping[str, Array]) -> Result:
-        """Run `model` on the inference thread.
+    async def infer(self, model: Model, feeds: Feeds) -> Result:
+        """Run `model`, here and now where that is known to be short, else on the inference thread.
 
         Raises:
             Unavailable: too many requests wait, or this one took too long.
             Unprocessable: the model fails on these values.
         """
-        if self._waiting >= QUEUE_LIMIT:
+        rows = batching.rows_of(feeds)
+        if 0 < rows <= model.batching.inline:
+            return _run_inline(model, feeds)
+        if self._runner.waiting >= QUEUE_LIMIT:
             raise Unavailable(f"{QUEUE_LIMIT} requests are waiting; try again later")
-        self._waiting += 1
-        future = self._runner.submit(model, feeds)
-        future.add_done_callback(self._leave)
+        future = self._runner.submit(model, feeds, rows)
+        deadline = future.get_loop().call_later(DEADLINE, _give_up, future)
         try:
-            async with asyncio.timeout(DEADLINE):
-                return await asyncio.shield(future)
-        except TimeoutError as error:
-            raise Unavailable(f"no answer from the model within {DEADLINE:.0f} s") from error
+            return await future
+        finally:
+            deadline.cancel()
 
     def close(self) -> None:
         """Take no more work."""
         self._runner.close()
 
-    def _leave(self, future: "asyncio.Future[Result]") -> None:
-        self._waiting -= 1
-        if not future.cancelled():
-            future.exception()  # taken note of, also where the caller has given up
+
+def _give_up(future: "asyncio.Future[Result]") -> None:
+    if not future.done():
+        future.set_exception(Unavailable(f"no answer from the model within {DEADLINE:.0f} s"))
+
+
+def _run_inline(model: Model, feeds: Feeds) -> Result:
+    began, used = time.monotonic(), time.thread_time()
+    try:
+        return run_alone(model, feeds, began)
+    finally:
+        # Not by the clock on the wall: other processes, and the container's share of the processor, stop that too.
+        if time.monotonic() > began + OVERRUN and time.thread_time() > used + OVERRUN:
+            model.batching = replace(model.batching, inline=0)
+            log.warning("a run was much longer than was measured; the thread runs the model now", digest=model.digest)
 
 
 def await_users(model: Model, limit: float = 2.0) -> None:

@@ -47,6 +47,8 @@ class Batching:
 
     rows: int
     seconds: Mapping[int, float]
+    inline: int = 0
+    """Requests of up to so many rows are run on the event loop itself: that is quicker than to hand them over."""
 
 
 ALONE = Batching(1, {})
@@ -92,17 +94,28 @@ class Model:
 
         A row whose scores are not finite has confidence 0: nothing is less sure than NaN.
         """
-        probabilities = self.probabilities(outputs)
-        return None if probabilities is None else probabilities.max(axis=1)
+        scores = outputs[0]
+        if not self._are_of_classes(scores):
+            return None
+        if self.card.output_kind == "probabilities":
+            tops: Array = _finite(scores).max(axis=1)
+            return tops
+        with np.errstate(invalid="ignore", over="ignore"):
+            return _finite(1 / np.add.reduce(_below_top(scores), axis=1))  # the top class' share: exp(0) = 1
 
     def probabilities(self, outputs: list[Array]) -> Array | None:
         """Class probabilities (rows, classes), or None where the first output is no class scores."""
         scores = outputs[0]
-        if self.card.output_kind == "other" or scores.ndim != 2 or scores.dtype.kind != "f" or not scores.size:  # noqa: PLR2004 (rows, classes)
+        if not self._are_of_classes(scores):
             return None
         if self.card.output_kind == "probabilities":
-            return np.where(np.isfinite(scores), scores, 0.0)
-        return _softmax(scores)
+            return _finite(scores)
+        with np.errstate(invalid="ignore", over="ignore"):
+            shares = _below_top(scores)
+            return _finite(shares / shares.sum(axis=1, keepdims=True))
+
+    def _are_of_classes(self, scores: Array) -> bool:
+        return self.card.output_kind != "other" and scores.ndim == 2 and scores.dtype.kind == "f" and scores.size > 0  # noqa: PLR2004 (rows, classes)
 
 
 def open_model(folder: Path, artifact: Artifact, threads: int, device: Choice = PROCESSOR) -> Model:
@@ -170,8 +183,10 @@ def _compatible(card: tuple[int, ...], graph: list[int | str | None]) -> bool:
     )
 
 
-def _softmax(scores: Array) -> Array:
-    with np.errstate(invalid="ignore", over="ignore"):
-        shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
-    return np.where(np.isfinite(probabilities), probabilities, 0.0)
+def _below_top(scores: Array) -> Array:
+    """Softmax's numerators: how each score compares with its row's highest one."""
+    return np.exp(scores - np.maximum.reduce(scores, axis=1, keepdims=True))
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, values.dtype.type(0))

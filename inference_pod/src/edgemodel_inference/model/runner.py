@@ -49,16 +49,18 @@ class Runner:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._next: Job | None = None
         self._crowded = False
+        self.waiting = 0
+        """Requests that wait or run now, also those whose callers have given up; counted on the event loop."""
         self.running_since: float | None = None
         """When the present run began, on the monotonic clock."""
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
-    def submit(self, model: Model, feeds: Feeds) -> "asyncio.Future[Result]":
-        """Queue a request; called on the event loop, which also gets the result."""
+    def submit(self, model: Model, feeds: Feeds, rows: int) -> "asyncio.Future[Result]":
+        """Queue a request of `rows`; called on the event loop, which also gets the result."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        rows = batching.rows_of(feeds) if model.batching.rows > 1 else 0
-        self._jobs.put(Job(model, feeds, rows, future))
+        self.waiting += 1
+        self._jobs.put(Job(model, feeds, rows if model.batching.rows > 1 else 0, future))
         return future
 
     def close(self) -> None:
@@ -76,7 +78,17 @@ class Runner:
             finally:
                 self.running_since = None
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                job.future.get_loop().call_soon_threadsafe(_deliver, jobs, outcomes)
+                job.future.get_loop().call_soon_threadsafe(self._deliver, jobs, outcomes)
+
+    def _deliver(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+        self.waiting -= len(jobs)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.future.done():  # the caller has given up
+                continue
+            if isinstance(outcome, Exception):
+                job.future.set_exception(outcome)
+            else:
+                job.future.set_result(outcome)
 
     def _gather(self, first: Job) -> list[Job]:
         jobs, rows, most = [first], first.rows, first.model.batching.rows
@@ -109,34 +121,28 @@ class Runner:
 
 def _run(jobs: Sequence[Job], began: float) -> list[Outcome]:
     if len(jobs) == 1:
-        return [_run_alone(jobs[0], began)]
+        return [_try_alone(jobs[0], began)]
     model = jobs[0].model
     try:
         outputs = model.run(batching.join([job.feeds for job in jobs]))
     except RequestError:  # one of them is to blame: each by itself
-        return [_run_alone(job, began) for job in jobs]
+        return [_try_alone(job, began) for job in jobs]
     counts = [job.rows for job in jobs]
     if any(output.shape[:1] != (sum(counts),) for output in outputs):
-        return [_run_alone(job, began) for job in jobs]
+        return [_try_alone(job, began) for job in jobs]
     ended = time.monotonic()
     pieces = batching.split(outputs, counts)
     return [Result(piece, model.confidence(piece), began, ended) for piece in pieces]
 
 
-def _run_alone(job: Job, began: float) -> Outcome:
+def run_alone(model: Model, feeds: Feeds, began: float) -> Result:
+    """One request by itself; raises what `Model.run` raises."""
+    outputs = model.run(feeds)
+    return Result(outputs, model.confidence(outputs), began, time.monotonic())
+
+
+def _try_alone(job: Job, began: float) -> Outcome:
     try:
-        outputs = job.model.run(job.feeds)
-        ended = time.monotonic()
-        return Result(outputs, job.model.confidence(outputs), began, ended)
+        return run_alone(job.model, job.feeds, began)
     except Exception as error:  # noqa: BLE001 (whoever waits gets it, whatever it is)
         return error
-
-
-def _deliver(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        if job.future.done():  # the caller has given up
-            continue
-        if isinstance(outcome, Exception):
-            job.future.set_exception(outcome)
-        else:
-            job.future.set_result(outcome)

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from edgemodel.tally import Measure, Tally
 from edgemodel_inference.model.inference import Source
 from edgemodel_inference.model.models import Array
@@ -88,7 +86,7 @@ class Traffic:
             sums.by_cloud += source is Source.CLOUD
             if confidence is not None:
                 sums.rows += len(confidence)
-                sums.confidence += float(np.sum(confidence))
+                sums.confidence += sum(confidence.tolist())
 
     def failed(self, digest: str | None, queue: int) -> None:
         """A sound request got no answer: the model failed on it, or there was no room or time."""

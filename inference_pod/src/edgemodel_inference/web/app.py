@@ -41,6 +41,9 @@ OPEN = frozenset(
 )
 """Paths that need no token: probes of load balancers, and pages that hold nothing of the model."""
 
+ARRIVED = "edgemodel.arrived"
+"""In a scope, from our HTTP server: when the request was whole, on the monotonic clock."""
+
 JSON = (b"content-type", b"application/json")
 
 log = logs.Log("edgemodel.app")
@@ -156,7 +159,7 @@ class App:
         try:
             if self._tokens is not None and scope["path"] not in OPEN:
                 self._tokens.check(headers.get(b"authorization"))
-            body = await _read_body(headers, receive, taken)
+            body = await _read_body(scope, headers, receive, taken)
         except RequestError as error:
             # What is left of the body would be taken for the next request.
             await _send(send, error_response(error), [(b"connection", b"close")])
@@ -167,12 +170,12 @@ class App:
         if self.draining:
             extra.append((b"connection", b"close"))
         if scope["path"].startswith("/v2"):
-            request = Request(scope["method"], scope["path"], headers, body, model, time.monotonic())
+            request = Request(scope["method"], scope["path"], headers, body, model, _arrival(scope))
             response = await self._hot(request)
             taken.release()  # a caller that is slow to take the answer holds no room
             await _send(send, response, extra)
         else:
-            scope["state"] = {"model": model, "started": time.monotonic()}
+            scope["state"] = {"model": model, "started": _arrival(scope)}
             await self._people(scope, _replay(body, receive), _adding(send, extra))
 
 
@@ -192,27 +195,38 @@ class Later:
         await self._app(scope, receive, send)
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive, taken: Taken) -> bytes | None:
+async def _read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive, taken: Taken) -> bytes | None:
     """The whole body, or None where the caller has gone away."""
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > MAX_BODY:
         raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes, got {int(declared)}")
-    chunks: list[bytes] = []
-    size = 0
+    if ARRIVED in scope:
+        return await _collect(receive, taken)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while (message := await receive())["type"] == "http.request":
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes")
-                taken.grow(size)
-                if not message.get("more_body"):
-                    return b"".join((*chunks, chunk)) if chunks else chunk
-                chunks.append(chunk)
+            return await _collect(receive, taken)
     except TimeoutError as error:
         raise BodyTooSlow(f"body: want all of it within {BODY_SECONDS:.0f} s") from error
+
+
+async def _collect(receive: Receive, taken: Taken) -> bytes | None:
+    chunks: list[bytes] = []
+    size = 0
+    while (message := await receive())["type"] == "http.request":
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes")
+        taken.grow(size)
+        if not message.get("more_body"):
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)
     return None
+
+
+def _arrival(scope: Scope) -> float:
+    arrived: float = scope.get(ARRIVED) or time.monotonic()
+    return arrived
 
 
 async def _send(send: Send, response: Response, extra: Headers) -> None:

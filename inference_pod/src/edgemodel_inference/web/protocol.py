@@ -4,9 +4,12 @@ uvicorn by itself reads a head of any size, and waits for ever for the rest of o
 """
 
 import asyncio
+import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from edgemodel_inference.web.app import ARRIVED
 
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 30.0
@@ -66,6 +69,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A request is whole."""
         if self.cycle is not None:
+            self.scope[ARRIVED] = time.monotonic()  # type: ignore[typeddict-unknown-key]  # ours
             super().on_message_complete()
 
     def on_response_complete(self) -> None:

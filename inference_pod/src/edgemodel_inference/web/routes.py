@@ -32,6 +32,7 @@ class Routes:
     def __init__(self, name: str, inference: Inference) -> None:
         self._name = name
         self._inference = inference
+        self._infer_path = f"/v2/models/{name}/infer"
 
     async def __call__(self, request: Request) -> Response:
         try:
@@ -40,6 +41,8 @@ class Routes:
             return error_response(error)
 
     async def _answer(self, request: Request) -> Response:
+        if request.path == self._infer_path and request.method == "POST":  # nearly all of them
+            return await self._infer(request, self._inference.need(request.model))
         match request.path.rstrip("/").split("/")[2:]:
             case ["models", name, *rest]:
                 return await self._model(request, name, rest)
