@@ -185,7 +185,8 @@ def _compatible(card: tuple[int, ...], graph: list[int | str | None]) -> bool:
 
 def _below_top(scores: Array) -> Array:
     """Softmax's numerators: how each score compares with its row's highest one."""
-    return np.exp(scores - np.maximum.reduce(scores, axis=1, keepdims=True))
+    below: Array = np.exp(scores - np.maximum.reduce(scores, axis=1, keepdims=True))
+    return below
 
 
 def _finite(values: Array) -> Array:

@@ -69,7 +69,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A request is whole."""
         if self.cycle is not None:
-            self.scope[ARRIVED] = time.monotonic()  # type: ignore[typeddict-unknown-key]  # ours
+            scope: Any = self.scope
+            scope[ARRIVED] = time.monotonic()
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
