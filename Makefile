@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench-distill-teachers bench-distill-quick bench-distill
+.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench bench-distill-teachers bench-distill-quick bench-distill
 
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m edgemodel_operator.api.crd | cmp - crds/edgemodels.yaml
 	@cmp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
+	@cmp manifests/grafana-dashboard.json charts/edgemodel-operator/files/grafana-dashboard.json
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary | cmp - docs/status.md
 	@$(BIN)/python -m edgemodel_cli rules | cmp - manifests/prometheus-rules.yaml
 	@$(BIN)/python -m tests.contract.decisions_table | cmp - docs/decisions-table.md
@@ -87,9 +88,10 @@ bench-distill-quick: setup  ## distillation on Fashion-MNIST, one seed: 15 minut
 bench-distill: setup  ## the same with five seeds and long trainings: hours
 	@$(BIN)/python -m tests.bench.distillation
 
-generate: setup  ## write the CRD (and its copy in the chart) and docs/status.md from the models
+generate: setup  ## write the CRD and docs/status.md from the models, and the chart's copies
 	@$(BIN)/python -m edgemodel_operator.api.crd > crds/edgemodels.yaml
 	@cp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
+	@cp manifests/grafana-dashboard.json charts/edgemodel-operator/files/grafana-dashboard.json
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary > docs/status.md
 	@$(BIN)/python -m edgemodel_cli rules > manifests/prometheus-rules.yaml
 	@$(BIN)/python -m tests.contract.decisions_table > docs/decisions-table.md
@@ -102,3 +104,4 @@ lock: setup  ## resolve requirements/ anew
 	for device in cuda openvino; do $(BIN)/$(LOCK) --python-version 3.13 --constraint requirements/inference.txt \
 	  requirements/device-$$device.in -o requirements/device-$$device.txt || exit 1; done
 	$(BIN)/$(LOCK) --python-version 3.13 --excludes requirements/distill.exclude distill_job/pyproject.toml -o requirements/distill.txt
+	$(BIN)/$(LOCK) --python-version 3.13 distill_job/pyproject.toml -o requirements/distill-cuda.txt

@@ -1,6 +1,7 @@
 """The chart on a real API server: what is installed, what the operator may and may not do, what an upgrade keeps."""
 
 import base64
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -148,6 +149,14 @@ def test_an_operator_of_some_namespaces_has_no_rights_in_others(helm: Helm, kube
     helm.upgrade("--set=namespaces=null")
 
 
+def test_the_dashboard_is_where_grafanas_sidecar_looks(helm: Helm, kubectl: Kubectl) -> None:
+    helm.upgrade("--set=grafana.dashboard=true")
+    found = kubectl.get("configmap", f"{NAME}-dashboard", f"--namespace={NAMESPACE}")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(found["data"]["edgemodels.json"])["title"] == "EdgeModels"
+    helm.upgrade("--set=grafana.dashboard=false")
+
+
 def test_notes_say_where_alertmanager_finds_the_operator(helm: Helm) -> None:
     assert f"http://{NAME}.{NAMESPACE}:8088/alerts" in helm.upgrade()
 
@@ -161,6 +170,7 @@ def test_notes_say_where_alertmanager_finds_the_operator(helm: Helm) -> None:
         ("prometheus.url=prometheus:9090", "/prometheus/url"),
         ("image.repositori=x", "additional properties 'repositori'"),
         ("namespaces={Plant}", "/namespaces/0"),
+        ("grafana.dashboard=yes", "/grafana/dashboard"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(helm: Helm, setting: str, field: str) -> None:
