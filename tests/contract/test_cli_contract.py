@@ -17,7 +17,6 @@ SELF_EXPLAINING = {
     Reason.NOTHING_TO_HEAL,
     Reason.NOTHING_WAITS,
     Reason.STUDENT_ACCEPTED,
-    Reason.NEVER_DISTILLED,
     Reason.ROLLED_BACK,
     Reason.COMPLETE,
     Reason.FRESH,

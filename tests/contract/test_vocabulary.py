@@ -1,4 +1,4 @@
-"""The words of the status: all explained, all used, and the page that lists them is up to date."""
+"""The words of the status: all explained, all used, all seen by a test, and the page that lists them is up to date."""
 
 import re
 from pathlib import Path
@@ -26,3 +26,10 @@ def test_every_word_is_used(words: type[reasons.Reason]) -> None:
     text = "\n".join(path.read_text() for path in sources if path.name != "reasons.py")
     spelled = {word: rf'\b{words.__name__}\.{word.name}\b|"{word.value}"' for word in words}
     assert [word for word, way in spelled.items() if not re.search(way, text)] == []
+
+
+@pytest.mark.parametrize("words", [reasons.Reason, reasons.EventReason])
+def test_every_word_is_seen_by_a_test_of_the_operator(words: type[reasons.Reason]) -> None:
+    tests = (REPOSITORY / "tests" / folder for folder in ("unit/operator", "apiserver"))
+    text = "\n".join(path.read_text() for folder in tests for path in folder.glob("test_*.py"))
+    assert [word.value for word in words if not re.search(rf"""["' ]{word.value}["']""", text)] == []

@@ -67,7 +67,6 @@ ADVICE: Mapping[str, Advice] = {
         "nodes", "the operator's role has the permission that is named", "helm upgrade the operator's chart"
     ),
     # Degraded
-    "FaultActive": Advice("blame", "more nodes report it, or it goes away"),
     "VersionBlamed": Advice("blame", "the ladder's actions help, or a person rolls back", _BACK),
     "InputBlamed": Advice("blame", "the input is as before, or a student that copes with it serves"),
     "NodeBlamed": Advice("blame", "the node heals itself, or more nodes report it", "kubectl describe node NODE"),

@@ -24,7 +24,6 @@ BLAME = {
     "Input": "the backup shows it too, or a version that was good drifts everywhere",
     "Cloud": "it is about the cloud's answers, or an alert that no rule explains while the cloud fails on a quorum",
     "Telemetry": "the nodes that reported it do not report any more",
-    "Unknown": "too little is known to say",
 }
 
 

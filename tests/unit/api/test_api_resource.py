@@ -13,6 +13,7 @@ from edgemodel_operator.api.delivery import Gates
 from edgemodel_operator.api.reasons import ConditionType
 from edgemodel_operator.api.resource import EdgeModel, parse
 from edgemodel_operator.api.spec import Spec
+from edgemodel_operator.api.states import Blame
 from edgemodel_operator.api.status import Condition, FaultStatus, HealRecord, NodesStatus, Status
 from edgemodel_operator.errors import ApiError
 
@@ -270,7 +271,7 @@ def test_a_long_message_is_cut_rather_than_refused() -> None:
 
 
 def test_a_fault_on_many_nodes_names_the_first_hundred() -> None:
-    fault = FaultStatus(name="slow", since=NOW, nodes=tuple(f"n{i:03}" for i in range(500)))
+    fault = FaultStatus(name="slow", since=NOW, blame=Blame.NODE, nodes=tuple(f"n{i:03}" for i in range(500)))
     assert fault.nodes == tuple(f"n{i:03}" for i in range(100))
 
 

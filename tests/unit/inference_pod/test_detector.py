@@ -27,8 +27,16 @@ def test_nothing_is_known_before_the_window_is_full(watch: FaultWatch) -> None:
     assert feed(watch, [500]) is None
 
 
-def test_a_hit_that_has_not_fired_yet_is_no_fault(watch: FaultWatch) -> None:
-    assert feed(watch, [500, 500]) is False
+def test_a_hit_that_has_not_fired_yet_is_neither_a_fault_nor_none(watch: FaultWatch) -> None:
+    assert feed(watch, [500, 500]) is None
+
+
+def test_a_miss_says_that_there_is_no_fault(watch: FaultWatch) -> None:
+    assert feed(watch, [500, 500, 5]) is False
+
+
+def test_where_there_was_no_fault_a_hit_that_has_not_fired_yet_is_none(watch: FaultWatch) -> None:
+    assert feed(watch, [5, 5, 500]) is False
 
 
 def test_a_rule_that_fires_makes_its_fault_active(watch: FaultWatch) -> None:

@@ -39,7 +39,7 @@ class Edge:
     reason: str = ""
     fetching: tuple[str, int] = ("", 0)
     pending: tuple[Artifact, str] | None = None
-    """What waits for a signature, and the code."""
+    """What cannot be had, or taken, now, and the code."""
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By digest: version and reason."""
     answered: int = 0
@@ -200,8 +200,9 @@ class Edge:
         if target is None or (self.active is not None and self.active.digest == target.digest):
             self.fetching = ("", 0)
             return
-        if target.digest in unsigned:
-            self.pending = (target, unsigned[target.digest])
+        kept_from = unsigned.get(target.digest) or script.unreachable.get(target.digest)
+        if kept_from is not None:
+            self.pending = (target, kept_from)
             return
         digest, left = self.fetching if self.fetching[0] == target.digest else (target.digest, FETCH_STEPS)
         self.fetching = (digest, left - 1)

@@ -30,6 +30,8 @@ class Script:
     """By digest: the fault that this version shows."""
     broken: dict[str, str] = field(default_factory=dict)
     """By digest: the code with which nodes refuse it."""
+    unreachable: dict[str, str] = field(default_factory=dict)
+    """By digest: the code with which nodes cannot fetch it."""
     unsigned: dict[str, str] = field(default_factory=dict)
     """By digest: the code with which nodes wait for its signature, where the wish names trusted keys."""
     drift: str = ""

@@ -58,6 +58,8 @@ def test_one_scrape_target_that_is_down_is_no_fault_of_anything(world: World, li
     assert world.condition("Degraded")[0] != "True"
     assert world.condition("TelemetryFresh") == ("False", "Stale")
     assert world.state("v2") is VersionState.SERVING
+    world.script.lies.clear()
+    world.until(lambda w: w.condition("TelemetryFresh") == ("True", "Fresh"))
 
 
 def test_an_operator_that_starts_changes_nothing_before_it_has_looked(world: World) -> None:

@@ -174,6 +174,20 @@ def test_a_heal_without_traffic_is_not_called_proved(world: World) -> None:
     assert actions(world) == [(ActionType.SWITCH_MODEL, Verdict.UNPROVED)]
 
 
+def test_after_a_heal_that_nobody_could_judge_the_next_one_waits_and_says_so(world: World) -> None:
+    world.wish_for("v3")
+    world.until(lambda w: w.status.last_good == "v3")
+    world.edit(lambda spec: spec["healing"].update(cooldown="20m"))
+    turn_bad(world, 3)
+    world.until(lambda w: w.status.version == "v2")
+    world.script.requests = 0
+    world.until(lambda w: actions(w) == [(ActionType.SWITCH_MODEL, Verdict.UNPROVED)])
+    world.script.requests, world.script.heal_locally = 10, False
+    turn_bad(world, 2)
+    world.until(lambda w: w.condition("Healing") == ("False", "Unproved"))
+    world.until(lambda w: w.status.version == "v1", within=1200)
+
+
 @pytest.mark.shows("blame._proved_before")
 def test_drift_without_a_backup_blames_the_input_and_trains_a_successor(lone: World) -> None:
     lone.script.drift = "low-confidence"

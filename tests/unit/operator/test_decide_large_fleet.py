@@ -121,6 +121,37 @@ def test_a_fleet_that_is_cut_in_half_is_healed_by_halves_and_the_other_half_catc
     assert fleet.condition("Ready") == ("True", "Serving")
 
 
+def test_a_fleet_that_meets_it_all_at_once_ends_with_a_student_that_copes(
+    fleet: World, record_testsuite_property: Record
+) -> None:
+    away = list(fleet.edges.values())[: SIZE // 2]
+    with counted(fleet, "half cut off, bad version, drifting input, dead Prometheus", record_testsuite_property):
+        for edge in away:
+            edge.linked = False
+        fleet.script.bad[digest(3)] = "high-latency"
+        fleet.wish_for("v3")
+        fleet.until(lambda w: "v3" in w.serving())
+        fleet.script.drift, fleet.script.robust = FAULT, {student(1)}
+        fleet.until(lambda w: w.state("v3") is VersionState.QUARANTINED)
+
+        fleet.script.telemetry = False
+        fleet.until(lambda w: w.condition("TelemetryFresh") == ("False", "Absent"))
+        known, wish = fleet.status.versions, fleet.wish
+        fleet.run(300)
+        assert (fleet.status.versions, fleet.wish, fleet.jobs, fleet.told("HealProved")) == (known, wish, [], [])
+        fleet.script.telemetry = True
+
+        fleet.until(lambda w: w.status.version == "distilled-1", within=1200)
+        assert "distilled-1" not in {name for edge in away for name in edge.served}
+        for edge in away:
+            edge.linked = True
+        fleet.until(lambda w: w.serving() == {"distilled-1"}, within=60)
+    assert sum("v3" in edge.served for edge in fleet.edges.values()) == 1
+    assert [fleet.state(name) for name in ("v1", "v2")] == [VersionState.AVAILABLE] * 2
+    assert (len(fleet.jobs), fleet.status.last_good) == (1, "distilled-1")
+    assert fleet.condition("Ready") == ("True", "Serving")
+
+
 def test_deciding_costs_no_more_per_node_in_a_fleet_than_in_a_handful(
     good: World, record_testsuite_property: Record
 ) -> None:

@@ -98,6 +98,18 @@ def test_why_an_artifact_is_refused_and_what_to_do_is_said_in_words() -> None:
     assert "spec.serving.cacheSize" in found.message
 
 
+@pytest.mark.shows("findings.stalled")
+def test_an_artifact_that_no_node_can_fetch_is_named_and_taken_when_it_can() -> None:
+    world = World(size=2)
+    world.script.unreachable[digest(1)] = "Unreachable"
+    world.until(lambda w: w.condition("Stalled") == ("True", "ArtifactUnreachable"))
+    found = world.status.condition("Stalled")
+    assert found is not None
+    assert found.message.startswith("v1: oci://registry:5000/digits cannot be fetched by n1, n2 (Unreachable: ")
+    world.script.unreachable.clear()
+    world.until(lambda w: w.condition("Stalled") == ("", "") and w.serving() == {"v1"})
+
+
 def trusting() -> World:
     """Two nodes that serve v1, which nobody signed, when trusted keys come."""
     world = World(size=2)

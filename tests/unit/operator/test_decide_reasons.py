@@ -89,7 +89,6 @@ def test_a_student_that_fails_its_gates_is_told(world: World) -> None:
 @pytest.mark.shows("findings.degraded")
 def test_a_version_with_nothing_to_fall_back_to_is_blamed_by_name() -> None:
     world = World()
-    world.edit(lambda spec: spec["healing"].update(settle="2m"))  # so that the fault comes before anything is proved
     world.script.bad[digest(1)] = "high-latency"
     world.until(lambda w: w.condition("Degraded") == ("True", "VersionBlamed"))
 

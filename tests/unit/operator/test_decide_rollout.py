@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from edgemodel.ladder import Verdict
-from edgemodel_operator.api.states import VersionState
+from edgemodel_operator.api.states import RolloutWait, VersionState
 from tests.unit.operator.world import World, artifact, digest
 
 
@@ -50,6 +50,38 @@ def test_without_a_matching_node_the_model_says_so() -> None:
 @pytest.mark.shows("versions.confirm", "versions.remember_last_good")
 def test_a_version_that_answers_well_is_proved_good() -> None:
     world = World()
+    world.until(lambda w: w.status.last_good == "v1", within=60)
+
+
+@pytest.mark.shows("step._unjudged")
+def test_a_canary_is_held_until_its_rules_have_a_verdict(world: World) -> None:
+    world.edit(lambda spec: spec["health"].update(interval="10s"))
+    world.script.heal_locally, world.script.verdicts = False, False
+    world.script.bad[digest(2)] = "high-latency"
+    world.wish_for("v2")
+    world.until(lambda w: "v2" in w.serving())
+    world.run(75)  # (window + triggerCount) × interval is 80 s, hold 20 s
+    assert world.status.rollout is not None
+    assert world.status.rollout.reason == RolloutWait.EVIDENCE
+    world.script.verdicts = True
+    world.until(lambda w: w.state("v2") is VersionState.QUARANTINED)
+    assert sum("v2" in edge.served for edge in world.edges.values()) == 1
+
+
+def test_a_version_is_not_proved_good_before_its_rules_have_a_verdict() -> None:
+    world = World()
+    world.edit(lambda spec: spec["health"].update(interval="10s"))
+    world.script.bad[digest(1)], world.script.verdicts = "high-latency", False
+    world.until(lambda w: w.condition("Ready") == ("True", "Serving"))
+    world.run(75)  # (window + triggerCount) × interval is 80 s, settle 20 s
+    world.script.verdicts = True
+    world.until(lambda w: w.condition("Degraded") == ("True", "VersionBlamed"))
+    assert world.status.last_good is None
+
+
+def test_a_version_whose_rules_never_have_a_verdict_is_proved_good_once_they_could_have_fired() -> None:
+    world = World()
+    world.script.verdicts = False  # there is no such metric of this model
     world.until(lambda w: w.status.last_good == "v1", within=60)
 
 

@@ -316,6 +316,11 @@ def test_a_wish_that_says_something_else_gets_the_next_revision() -> None:
     assert next_revision(rendered(healing={}), present, 4).revision == 10
 
 
+def test_a_wish_older_than_the_one_that_was_decided_last_is_written_anew_though_it_says_the_same() -> None:
+    present = rendered().model_copy(update={"revision": 9})
+    assert next_revision(rendered(), present, 10).revision == 11
+
+
 def test_a_revision_that_was_remembered_is_never_given_twice() -> None:
     assert next_revision(rendered(), None, 12).revision == 13
 

@@ -2,8 +2,8 @@
 
 A fault is *active* from the moment its rule fires until the rule's judgement has been a miss `trigger_count`
 times in a row: as much evidence to end it as to begin it. Before the first judgement, and after a model switch
-until there are enough samples of the new version, nothing is known (None), which is neither active nor over. An
-absent sample changes nothing.
+until there are enough samples of the new version, nothing is known (None), which is neither active nor over; nor is
+it while the first judgements are hits that have not fired the rule yet. An absent sample changes nothing.
 """
 
 import threading
@@ -67,5 +67,6 @@ class FaultWatch:
             return
         misses = 0 if judgement.hit else self._misses.get(rule.name, 0) + 1
         self._misses[rule.name] = misses
-        was = self._active.get(rule.name, False)
-        self._active[rule.name] = fired or (was and misses < rule.trigger_count)
+        was = self._active.get(rule.name)
+        if was is not None or fired or not judgement.hit:
+            self._active[rule.name] = fired or (was is True and misses < rule.trigger_count)

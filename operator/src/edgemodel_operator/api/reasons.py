@@ -64,8 +64,6 @@ class Reason(StrEnum):
     """The operator's role lacks a permission; the message names it."""
 
     # Degraded
-    FAULT_ACTIVE = "FaultActive"
-    """A critical fault is active; the message names it and its evidence."""
     VERSION_BLAMED = "VersionBlamed"
     """Enough nodes that serve one version report one fault."""
     INPUT_BLAMED = "InputBlamed"
@@ -128,8 +126,6 @@ class Reason(StrEnum):
     """The student did not pass a gate; the message names it."""
     STUDENT_ACCEPTED = "StudentAccepted"
     """The last student passed its gates."""
-    NEVER_DISTILLED = "NeverDistilled"
-    """No Job ran yet."""
 
     # RollingOut
     CANARY = "Canary"

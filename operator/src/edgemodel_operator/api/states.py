@@ -38,8 +38,6 @@ class Blame(StrEnum):
     """It is about how often the cloud answers, or about what callers see while the cloud fails on enough nodes."""
     TELEMETRY = "Telemetry"
     """The nodes that reported it do not report any more: it is neither gone nor acted upon."""
-    UNKNOWN = "Unknown"
-    """Too little is known to say."""
 
 
 class RolloutSource(StrEnum):
@@ -59,7 +57,7 @@ class RolloutWait(StrEnum):
     HOLD = "Holding"
     """They serve it; the step's hold is not over."""
     EVIDENCE = "WaitingForEvidence"
-    """Fewer requests were answered than spec.rollout.judge.minSamples, or the fault to heal has no verdict yet."""
+    """Fewer requests were answered than spec.rollout.judge.minSamples, or a rule that could fire has no verdict yet."""
     INPUT = "InputDrifts"
     """The version before shows the same fault: the input changed, and the step says nothing about the version."""
     COMPARISON = "WaitingForComparison"

@@ -98,7 +98,7 @@ class FaultStatus(Document):
     name: Name = Field(description="Name of the rule.")
     nodes: ShownNodes = Field(default=(), description="Nodes that report it; the first 100.")
     since: Time = Field(description="When it was seen first.")
-    blame: Blame = Field(default=Blame.UNKNOWN, description="Whose fault it is.")
+    blame: Blame = Field(description="Whose fault it is.")
 
 
 class AlertStatus(Document):

@@ -79,7 +79,7 @@ def decide(observation: Observation, images: Images) -> Plan:
         draft = step(versions.forgive(observation, draft), draft)
     if observation.paused:
         return _plan(observation, draft, ())
-    wanted = _revised(observation, _wish(observation, draft), draft.status.wish_revision)
+    wanted = _revised(observation, draft)
     selector = ",".join(f"{key}={value}" for key, value in labels(observation.model.name, SERVING).items())
     draft = draft.set(wish_revision=wanted.revision, selector=selector)
     status = _fitting(draft)
@@ -121,10 +121,13 @@ def _wish(observation: Observation, draft: Draft) -> Wish:
     )
 
 
-def _revised(observation: Observation, wanted: Wish, remembered: int) -> Wish:
+def _revised(observation: Observation, draft: Draft) -> Wish:
     """The wish under its revision. One that something keeps from being written is tried again under the same one."""
+    wanted, remembered, before = _wish(observation, draft), draft.status.wish_revision, observation.model
     if observation.wish is None and observation.obstacle is not None and remembered:
-        return wanted.model_copy(update={"revision": remembered})
+        read = before.status.observed_generation == before.generation
+        if read and wanted == _wish(observation, Draft(status=before.status)):
+            return wanted.model_copy(update={"revision": remembered})
     return next_revision(wanted, observation.wish, remembered)
 
 

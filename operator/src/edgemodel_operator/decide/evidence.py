@@ -1,8 +1,9 @@
 """Who speaks for the fleet about a version, and what they say: gathered for `blame`, `heal` and `rollout`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from edgemodel.faults import Severity
 from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.draft import Draft
@@ -31,6 +32,23 @@ def quorum(voters: int, fleet: int) -> int:
     The second bound counts the silent ones too: the last node that reports does not speak for the others.
     """
     return max(-(-voters // 2), min(2, fleet))
+
+
+def silence(observation: Observation, reports: Sequence[Report]) -> float:
+    """Seconds of answering within which every rule would have fired that has no verdict yet; 0: all have one.
+
+    A rule has a verdict where as many of the nodes have one as could blame a version. Some never will: there may be no
+    such metric of the model.
+    """
+    health, enough = observation.model.spec.health, quorum(len(reports), len(reports))
+    samples = [
+        rule.window + rule.trigger_count
+        for rule in health.rules
+        if rule.severity is Severity.CRITICAL
+        and not rule.about_cloud
+        and sum(rule.name in report.faults for report in reports) < enough
+    ]
+    return health.interval * max(samples, default=0)
 
 
 def answered(observation: Observation, draft: Draft, fault: str) -> bool:

@@ -130,7 +130,6 @@ _WORDS = {
     Blame.NODE: "others that serve {1} do not report it; if it does not heal by itself, see edgemodel doctor {0}",
     Blame.CLOUD: "no version or node is; edges answer without it; see spec.cloud and edgemodel_cloud_requests_total",
     Blame.TELEMETRY: "they do not report any more, so nothing is done; see edgemodel doctor {0}",
-    Blame.UNKNOWN: "too little is known to do anything; see edgemodel doctor {0}",
 }
 """Why, and what to do: {0} is the EdgeModel, {1} the version that serves."""
 
@@ -141,15 +140,14 @@ _REASON_OF_BLAME = {
     Blame.NODE: Reason.NODE_BLAMED,
     Blame.CLOUD: Reason.CLOUD_BLAMED,
     Blame.TELEMETRY: Reason.TELEMETRY_BLAMED,
-    Blame.UNKNOWN: Reason.FAULT_ACTIVE,
 }
 
 
-def distilling(status: Status) -> Finding:
-    """Whether a successor is being trained, or how the last training ended."""
+def distilling(status: Status) -> Finding | None:
+    """Whether a successor is being trained, or how the last training ended; nothing where there was none."""
     distillation = status.distillation
     if distillation is None:
-        return ConditionType.DISTILLING, False, Reason.NEVER_DISTILLED, ""
+        return None
     details = f"{distillation.candidate}: {distillation.message or distillation.reason or distillation.job or ''}"
     reason = {
         DistillationPhase.WAITING_FOR_SAMPLES: Reason.WAITING_FOR_SAMPLES,

@@ -45,7 +45,7 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
         findings_people.paused(observation),
     ]
     old = {condition.type: condition for condition in draft.status.conditions}
-    conditions = [_condition(observation, finding, old.get(finding[0])) for finding in found]
+    conditions = [_condition(observation, finding, old.get(finding[0])) for finding in found if finding is not None]
     shown = tuple(condition for condition in conditions if condition is not None)
     for fault in draft.status.faults:
         step, _ = next_for(observation, draft, fault)

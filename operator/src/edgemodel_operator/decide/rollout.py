@@ -162,7 +162,7 @@ def _wait(view: StepView, draft: Draft, waiting: Waiting) -> Draft:
     if changed != rollout:
         draft = draft.set(rollout=changed)
     held_until = None if held_since is None else held_since + timedelta(seconds=view.hold)
-    for moment in (next_look, held_until, deadline(view.observation, changed)):
+    for moment in (next_look, held_until, view.judged_at, deadline(view.observation, changed)):
         draft = draft.wake_at(moment) if moment is not None and moment > now else draft
     return draft
 

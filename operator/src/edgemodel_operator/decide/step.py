@@ -6,6 +6,7 @@ is named, and the others decide.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from edgemodel.faults import Severity
 from edgemodel_operator.api.delivery import Judge
@@ -14,7 +15,7 @@ from edgemodel_operator.api.status import VersionStatus
 from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide import compare
 from edgemodel_operator.decide.compare import Comparison
-from edgemodel_operator.decide.evidence import quorum
+from edgemodel_operator.decide.evidence import quorum, silence
 from edgemodel_operator.model.observation import Observation, Report
 
 
@@ -38,6 +39,12 @@ class StepView:
     def serving(self) -> tuple[Report, ...]:
         """Of the nodes that have the version."""
         return tuple(report for report in self.reports if report.digest == self.target.digest)
+
+    @property
+    def judged_at(self) -> datetime | None:
+        """When its rules have a verdict of it, or could have fired; None: nodes of the step do not serve it yet."""
+        since = self.rollout.held_since
+        return None if since is None else since + timedelta(seconds=silence(self.observation, self.serving))
 
     @property
     def awaited(self) -> tuple[Report, ...]:
@@ -134,6 +141,13 @@ def _unproved(view: StepView) -> Outcome | None:
     return None
 
 
+def _unjudged(view: StepView) -> Outcome | None:
+    """A rule has no verdict of it yet, and could still fire."""
+    judged_at = view.judged_at
+    waits = judged_at is not None and view.observation.now < judged_at
+    return Waiting(RolloutWait.EVIDENCE, held=True) if waits else None
+
+
 def _drifting(view: StepView) -> Outcome | None:
     """It shows a fault that the version before shows as well."""
     return Waiting(RolloutWait.INPUT, held=True) if view.drifting else None
@@ -153,6 +167,7 @@ CHECKS: tuple[Callable[[StepView], Outcome | None], ...] = (
     _not_there,
     _holding,
     _unproved,
+    _unjudged,
     _drifting,
     _unclear,
 )

@@ -1,14 +1,15 @@
 """Which versions there are, and which of them may serve."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from edgemodel_operator.api.reasons import EventReason
+from edgemodel_operator.api.reasons import ConditionType, EventReason
 from edgemodel_operator.api.states import Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import VersionStatus
 from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.evidence import silence
 from edgemodel_operator.model.observation import Observation, Report
 
 BARRED = frozenset({VersionState.QUARANTINED, VersionState.REJECTED})
@@ -97,7 +98,7 @@ def bar(draft: Draft, version: VersionStatus, state: VersionState, observation: 
 
 
 def confirm(observation: Observation, draft: Draft) -> Draft:
-    """Call the serving version proved good once it has answered enough requests everywhere without a fault."""
+    """Call the serving version proved good: it answered enough requests, and its rules have found no fault."""
     serving = draft.version(draft.status.version)
     if serving is None or serving.proved_at is not None or draft.status.rollout is not None:
         return draft
@@ -109,7 +110,17 @@ def confirm(observation: Observation, draft: Draft) -> Draft:
     good = all(r.digest == serving.digest and not any(_own_faults(observation, r)) for r in reports)
     if not (reports and good and answered >= observation.model.spec.rollout.judge.min_samples):
         return draft
+    if observation.now < (due := _judged_at(observation, draft, serving, reports)):
+        return draft.wake_at(due)
     return draft.change_version(serving.name, proved_at=observation.now)
+
+
+def _judged_at(observation: Observation, draft: Draft, serving: VersionStatus, reports: Sequence[Report]) -> datetime:
+    """When its rules have a verdict, or could have fired since the nodes began to answer."""
+    ready = draft.status.condition(ConditionType.READY)
+    moments = (serving.since, None if ready is None else ready.last_transition_time)
+    began = max((moment for moment in moments if moment is not None), default=observation.now)
+    return began + timedelta(seconds=silence(observation, reports))
 
 
 def _own_faults(observation: Observation, report: Report) -> Iterator[str]:

@@ -66,10 +66,14 @@ def render_wish(  # noqa: PLR0913 (what was decided)
 
 
 def next_revision(wanted: Wish, present: Wish | None, remembered: int) -> Wish:
-    """`wanted` with the present revision if it says the same, else with the next one."""
-    if present is not None and wanted.model_copy(update={"revision": present.revision}) == present:
-        return present
-    return wanted.model_copy(update={"revision": max(present.revision if present is not None else 0, remembered) + 1})
+    """`wanted` with the present revision if it says the same, else with the next one.
+
+    A revision that is remembered and not there may have been written all the same, by a write whose answer was lost.
+    """
+    if present is None or present.revision < remembered:
+        return wanted.model_copy(update={"revision": remembered + 1})
+    same = wanted.model_copy(update={"revision": present.revision}) == present
+    return present if same else wanted.model_copy(update={"revision": present.revision + 1})
 
 
 def render_wish_config_map(model: EdgeModel, wanted: Wish) -> Object:
