@@ -204,6 +204,15 @@ def test_drift_without_a_backup_blames_the_input_and_trains_a_successor(lone: Wo
     assert lone.status.faults == ()
 
 
+def test_a_version_that_is_exonerated_and_serves_again_at_once_is_taken_by_nodes_that_had_left_it(world: World) -> None:
+    world.script.sick |= dict.fromkeys(("n1", "n2"), "high-latency")
+    world.until(lambda w: w.state("v2") is VersionState.QUARANTINED)
+    assert world.edges["n1"].refused.keys() == {digest(2)}
+    world.script.sick |= dict.fromkeys(("n3", "n4"), "low-confidence")
+    world.until(lambda w: w.state("v1") is VersionState.QUARANTINED)  # in the tick in which v2 is exonerated
+    world.until(lambda w: w.serving() == {"v2"}, within=60)
+
+
 def test_alerts_about_the_version_before_do_not_condemn_the_student_that_heals_it(lone: World) -> None:
     lone.script.drift = "low-confidence"
     lone.script.robust = {student(1)}

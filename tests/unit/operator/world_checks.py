@@ -27,7 +27,6 @@ class Checks:
         """One Job; what failed does not serve; what served once serves."""
         assert len(live_jobs) <= 1, f"two live Jobs: {live_jobs}"
         self.barred |= {version.digest for version in status.versions if version.state in BARRED}
-        self.barred -= {version.digest for version in status.versions if version.reason == "Exonerated"}
         self.barred -= {v.digest for v in status.versions if v.cleared_in and v.state not in BARRED}
         late = wish is not None and wish.revision < status.wish_revision  # its write was refused, and is tried again
         for assignment in [] if wish is None or late else [wish.default, *wish.exceptions.values()]:

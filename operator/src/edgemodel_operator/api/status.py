@@ -57,7 +57,7 @@ class VersionStatus(Document):
     )
     cleared_in: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Revision of the wish in which a person cleared it; what nodes refused before counts no more.",
+        description="Revision of the wish in which it was cleared; what nodes refused before counts no more.",
     )
     scores: Scores = Field(default={}, description="What was measured on the holdout, by name.")
 

@@ -9,7 +9,7 @@ from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt, waits_for_turn
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, bar, serve
+from edgemodel_operator.decide.versions import BARRED, EXONERATED, backup_of, bar, clear, serve
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Observation
 
@@ -109,7 +109,4 @@ def _exonerate(observation: Observation, draft: Draft, heal: HealRecord) -> Draf
     left = draft.version(heal.from_)
     if left is None or left.proved_at is None or left.state not in BARRED:
         return draft
-    for twin in draft.status.versions:
-        if twin.digest == left.digest:
-            draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, EXONERATED)
-    return draft
+    return clear(observation, draft, left, EXONERATED)

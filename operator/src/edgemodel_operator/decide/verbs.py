@@ -6,12 +6,12 @@ One function per verb; what cannot be done is answered with a message and change
 from edgemodel.verbs import Asked, Verb, asked
 from edgemodel_operator.api.answers import VerbAnswer
 from edgemodel_operator.api.reasons import EventReason
-from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, VerbResult, VersionState
+from edgemodel_operator.api.states import Decision, DistillationPhase, Gate, VerbResult
 from edgemodel_operator.api.status import VERBS_KEPT, DistillationStatus, VersionStatus
 from edgemodel_operator.decide import approval
 from edgemodel_operator.decide.distill import UNDER_WAY, next_attempt, waits_for_turn
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import BARRED, CLEARED, serve, stop_rollout
+from edgemodel_operator.decide.versions import BARRED, CLEARED, clear, serve, stop_rollout
 from edgemodel_operator.decide.wish import has_news, supersede
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Observation
@@ -86,13 +86,10 @@ def _clear_quarantine(observation: Observation, draft: Draft, version: VersionSt
     barred = version.state in BARRED
     if not barred and not refusing:
         return None, f"{version.name} is {version.state.value}: there is nothing to clear"
-    revision = max(draft.status.wish_revision, 0 if observation.wish is None else observation.wish.revision) + 1
+    draft = clear(observation, draft, version, CLEARED if barred else None)
     for twin in draft.status.versions:
-        if twin.digest == version.digest:
-            draft = draft.change_version(twin.name, cleared_in=revision)
-            if barred:  # what was proved of it before it failed proves nothing any more
-                draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, CLEARED)
-                draft = draft.change_version(twin.name, proved_at=None)
+        if barred and twin.digest == version.digest:  # what was proved of it before it failed proves nothing any more
+            draft = draft.change_version(twin.name, proved_at=None)
     message = f"{version.name} may serve again"
     wished = observation.model.spec.find_version(observation.model.spec.version)
     if not barred:

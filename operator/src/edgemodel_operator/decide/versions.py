@@ -97,6 +97,21 @@ def bar(draft: Draft, version: VersionStatus, state: VersionState, observation: 
     return draft
 
 
+def clear(observation: Observation, draft: Draft, version: VersionStatus, reason: str | None) -> Draft:
+    """Let an artifact serve again under all of its names, `reason` says why; None: it was barred by nodes only.
+
+    The revision of the next wish stays with it until it is barred again: by that, nodes know that what they refused
+    before counts no more, whenever they read it and whatever serves meanwhile.
+    """
+    revision = max(draft.status.wish_revision, 0 if observation.wish is None else observation.wish.revision) + 1
+    for twin in draft.status.versions:
+        if twin.digest == version.digest:
+            draft = draft.change_version(twin.name, cleared_in=revision)
+            if reason is not None:
+                draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, reason)
+    return draft
+
+
 def confirm(observation: Observation, draft: Draft) -> Draft:
     """Call the serving version proved good: it answered enough requests, and its rules have found no fault."""
     serving = draft.version(draft.status.version)
