@@ -81,8 +81,7 @@ async def test_what_waits_together_is_run_together_and_each_gets_its_own_answer(
     results = await busy.let(*(busy.engine.infer(model, each) for each in feeds))
     for result, want in zip(results, expected, strict=True):
         np.testing.assert_allclose(result.outputs[0], want, rtol=1e-4)
-        assert result.confidence is not None
-        assert len(result.confidence) == 1
+        assert len(result.outputs[0]) == 1
     assert busy.runs == [MOST]
 
 

@@ -16,6 +16,7 @@ from edgemodel_inference.errors import BadRequest, Unprocessable
 from edgemodel_inference.v2 import codec
 from edgemodel_inference.v2.codec import InferRequest, encode
 from edgemodel_inference.v2.datatypes import NAMES, NUMPY
+from edgemodel_inference.v2.heads import LONGEST_HEAD, MOST_HEADS, Heads
 
 FREE = {name: Tensor(name="x", datatype=name, shape=(-1, -1)) for name in NUMPY}
 MATRICES = st.sampled_from([dtype for dtype in NUMPY.values() if dtype.kind != "O"]).flatmap(
@@ -59,6 +60,43 @@ def test_binary_tensors_arrive_as_they_were_sent(array: Any) -> None:
     text = orjson.dumps(head)
     request = decode(text + array.tobytes(), len(text), [FREE[NAMES[array.dtype]]])
     np.testing.assert_array_equal(request.feeds["x"], array)
+
+
+def binary(array: Any, **other: Any) -> tuple[bytes, int]:
+    """A sound request for one matrix in binary, and the length of its JSON part."""
+    tensor = {"name": "x", "shape": list(array.shape), "datatype": NAMES[array.dtype]}
+    text = orjson.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": array.nbytes}}], **other})
+    return text + array.tobytes(), len(text)
+
+
+TWO = np.array([[1, 2]], dtype=np.float32)
+
+
+def test_a_head_that_was_read_before_is_read_no_more_and_what_follows_it_is() -> None:
+    heads: Heads = {}
+    for array in (TWO, TWO + 1):
+        request = codec.decode(*binary(array), [FREE["FP32"]], ["y"], heads)
+        np.testing.assert_array_equal(request.feeds["x"], array)
+    assert len(heads) == 1
+
+
+def test_the_bytes_after_a_known_head_are_looked_at_as_closely() -> None:
+    heads: Heads = {}
+    data, length = binary(TWO)
+    codec.decode(data, length, [FREE["FP32"]], ["y"], heads)
+    for wrong in (data[:-1], data + b"x", data[:-4] + np.float32("nan").tobytes()):
+        with pytest.raises(BadRequest):
+            codec.decode(wrong, length, [FREE["FP32"]], ["y"], heads)
+
+
+def test_heads_that_come_once_are_not_kept_and_no_more_than_some_are() -> None:
+    heads: Heads = {}
+    codec.decode(*binary(TWO, id="7"), [FREE["FP32"]], ["y"], heads)
+    codec.decode(*binary(TWO, parameters={"long": "x" * LONGEST_HEAD}), [FREE["FP32"]], ["y"], heads)
+    assert heads == {}
+    for number in range(3 * MOST_HEADS):
+        codec.decode(*binary(TWO, parameters={"number": number}), [FREE["FP32"]], ["y"], heads)
+    assert 0 < len(heads) <= MOST_HEADS
 
 
 @given(MATRICES)

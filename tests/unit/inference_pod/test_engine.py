@@ -138,8 +138,7 @@ def test_what_was_active_becomes_the_backup(two_models: tuple[Model, Model]) -> 
 
 def test_a_row_that_is_not_a_number_has_no_confidence(two_models: tuple[Model, Model]) -> None:
     logits = np.array([[np.nan, 1, 2], [0, 0, 0], [np.inf, 0, 0]], dtype=np.float32)
-    confidence = two_models[0].confidence([logits])
-    assert confidence is not None
+    confidence = two_models[0].confidence(logits)
     np.testing.assert_allclose(confidence, [0.0, 1 / 3, 0.0], rtol=1e-6)
 
 

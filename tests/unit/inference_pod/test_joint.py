@@ -83,7 +83,7 @@ class Edge:
     async def ask(self) -> Result | None:
         feeds = {"x": ONE}
         outputs = self.model.run(feeds)
-        return await self.joint.ask(self.model, feeds, Result(outputs, self.model.confidence(outputs)))
+        return await self.joint.ask(self.model, feeds, Result(outputs))
 
     async def close(self) -> None:
         for joint in self._joints:

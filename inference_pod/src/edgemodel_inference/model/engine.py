@@ -92,6 +92,9 @@ class Engine:
         rows = batching.rows_of(feeds)
         if 0 < rows <= model.batching.inline:
             return _run_inline(model, feeds)
+        return await self._hand_over(model, feeds, rows)
+
+    async def _hand_over(self, model: Model, feeds: Feeds, rows: int) -> Result:
         if self._runner.waiting >= QUEUE_LIMIT:
             raise Unavailable(f"{QUEUE_LIMIT} requests are waiting; try again later")
         future = self._runner.submit(model, feeds, rows)
@@ -116,7 +119,7 @@ def _run_inline(model: Model, feeds: Feeds) -> Result:
     try:
         return run_alone(model, feeds, began)
     finally:
-        # Not by the clock on the wall: other processes, and the container's share of the processor, stop that too.
+        # Both: the clock on the wall also goes on while others have the processor.
         if time.monotonic() > began + OVERRUN and time.thread_time() > used + OVERRUN:
             model.batching = replace(model.batching, inline=0)
             log.warning("a run was much longer than was measured; the thread runs the model now", digest=model.digest)

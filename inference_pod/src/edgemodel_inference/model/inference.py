@@ -1,7 +1,7 @@
 """One inference on behalf of a caller: run it, and write down how it went."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -26,8 +26,6 @@ class Source(StrEnum):
 class Answered:
     """How a request was answered well."""
 
-    result: Result
-    """Of the edge's own model, whoever answered: the cloud's speed and confidence say nothing of the version here."""
     seconds: float
     """It took without the cloud."""
     waited: float
@@ -41,8 +39,11 @@ class Answered:
 class Recorder(Protocol):
     """Takes note of requests; called on the event loop, so it has to be quick."""
 
-    def answered(self, model: Model, feeds: Mapping[str, Array], how: Answered) -> None:
-        """Answered well."""
+    def answered(self, model: Model, feeds: Mapping[str, Array], outputs: Sequence[Array], how: Answered) -> None:
+        """Answered well.
+
+        `outputs` are the edge's own, whoever answered: the cloud's confidence says nothing of the version here.
+        """
 
     def refused(self, model: Model | None, outcome: str, queue: int) -> None:
         """Not answered: ``invalid`` (the caller's fault), ``rejected`` (no room or time), ``error`` (the model's)."""
@@ -105,9 +106,9 @@ class Inference:
         try:
             result = await self._engine.infer(model, feeds)
             best, source, waited = result, None, 0.0
-            if (joint := self.joint) is not None and result.confidence is not None:
+            if (joint := self.joint) is not None and (scores := model.class_scores(result.outputs)) is not None:
                 source = Source.EDGE
-                if joint.unsure(model, result.confidence):
+                if joint.unsure(model, model.confidence(scores)):
                     asked = time.monotonic()
                     if (other := await joint.ask(model, feeds, result)) is not None:
                         best, source = other, Source.CLOUD
@@ -120,7 +121,7 @@ class Inference:
             trace.ran(started, result.began, result.ended)
             trace.attributes |= {"edgemodel.version": model.version, "edgemodel.digest": model.digest}
         seconds = time.monotonic() - started - waited
-        self._recorder.answered(model, feeds, Answered(result, seconds, waited, queue, source))
+        self._recorder.answered(model, feeds, result.outputs, Answered(seconds, waited, queue, source))
         return answer
 
 

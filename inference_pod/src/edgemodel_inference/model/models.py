@@ -1,7 +1,7 @@
 """Models in memory: a bundle's graph, opened by ONNX Runtime, with its card."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from edgemodel_inference.errors import Refused, TooMuchMemory, Unprocessable
 from edgemodel_inference.model.devices import PROCESSOR, Choice
 from edgemodel_inference.model.sessions import open_session
 from edgemodel_inference.v2.datatypes import ONNX
+from edgemodel_inference.v2.heads import Heads
 
 Array = NDArray[Any]
 
@@ -66,6 +67,8 @@ class Model:
     batching: Batching = ALONE
     device: Choice = PROCESSOR
     users: int = field(default=0)
+    heads: Heads = field(default_factory=dict)
+    """What requests in binary began with (event loop only)."""
 
     @property
     def version(self) -> str:
@@ -89,33 +92,34 @@ class Model:
             raise Unprocessable(f"the model fails on these values: {error!s:.300}") from error
         return outputs
 
-    def confidence(self, outputs: list[Array]) -> Array | None:
-        """Top class probability of each row, or None where the first output is no class scores.
+    def class_scores(self, outputs: Sequence[Array]) -> Array | None:
+        """The first output (rows, classes), where it is scores of classes."""
+        scores = outputs[0]
+        if self.card.output_kind == "other" or scores.ndim != 2 or scores.dtype.kind != "f" or not scores.size:  # noqa: PLR2004 (rows, classes)
+            return None
+        return scores
+
+    def confidence(self, scores: Array) -> Array:
+        """Top class probability of each row of `class_scores`.
 
         A row whose scores are not finite has confidence 0: nothing is less sure than NaN.
         """
-        scores = outputs[0]
-        if not self._are_of_classes(scores):
-            return None
         if self.card.output_kind == "probabilities":
             tops: Array = _finite(scores).max(axis=1)
             return tops
         with np.errstate(invalid="ignore", over="ignore"):
             return _finite(1 / np.add.reduce(_below_top(scores), axis=1))  # the top class' share: exp(0) = 1
 
-    def probabilities(self, outputs: list[Array]) -> Array | None:
+    def probabilities(self, outputs: Sequence[Array]) -> Array | None:
         """Class probabilities (rows, classes), or None where the first output is no class scores."""
-        scores = outputs[0]
-        if not self._are_of_classes(scores):
+        scores = self.class_scores(outputs)
+        if scores is None:
             return None
         if self.card.output_kind == "probabilities":
             return _finite(scores)
         with np.errstate(invalid="ignore", over="ignore"):
             shares = _below_top(scores)
             return _finite(shares / shares.sum(axis=1, keepdims=True))
-
-    def _are_of_classes(self, scores: Array) -> bool:
-        return self.card.output_kind != "other" and scores.ndim == 2 and scores.dtype.kind == "f" and scores.size > 0  # noqa: PLR2004 (rows, classes)
 
 
 def open_model(folder: Path, artifact: Artifact, threads: int, device: Choice = PROCESSOR) -> Model:

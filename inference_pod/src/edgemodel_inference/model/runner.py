@@ -16,10 +16,9 @@ from edgemodel_inference.model.models import Array, Model
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All outputs, each row's top class probability where there is such a thing, and when the model ran."""
+    """All outputs, and when the model ran."""
 
     outputs: list[Array]
-    confidence: Array | None
     began: float = 0.0
     ended: float = 0.0
 
@@ -132,13 +131,12 @@ def _run(jobs: Sequence[Job], began: float) -> list[Outcome]:
         return [_try_alone(job, began) for job in jobs]
     ended = time.monotonic()
     pieces = batching.split(outputs, counts)
-    return [Result(piece, model.confidence(piece), began, ended) for piece in pieces]
+    return [Result(piece, began, ended) for piece in pieces]
 
 
 def run_alone(model: Model, feeds: Feeds, began: float) -> Result:
     """One request by itself; raises what `Model.run` raises."""
-    outputs = model.run(feeds)
-    return Result(outputs, model.confidence(outputs), began, time.monotonic())
+    return Result(model.run(feeds), began, time.monotonic())
 
 
 def _try_alone(job: Job, began: float) -> Outcome:

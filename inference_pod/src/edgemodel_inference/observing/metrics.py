@@ -1,11 +1,14 @@
 """The exposition: every series that this pod exports, with the names and labels of `edgemodel.series`."""
 
-import threading
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
 from edgemodel import series
 from edgemodel.cloud import CloudOutcome
@@ -62,36 +65,23 @@ class Metrics:
     def __init__(self, identity: Mapping[str, str], read: Callable[[], Readings]) -> None:
         self._identity = dict(identity)
         self._read = read
+        self._requests: Counter[str] = Counter()
+        self._durations = [0] * (len(BUCKETS) + 1)
+        self._seconds = 0.0
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            series.REQUESTS_TOTAL.removesuffix("_total"),
-            "Answered inference requests.",
-            [*self._identity, "outcome"],
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            series.INFERENCE_SECONDS,
-            "Time from a request's last byte to its result.",
-            list(self._identity),
-            buckets=BUCKETS,
-            registry=self._registry,
-        )
-        self._lock = threading.Lock()
-        self._children: dict[str, Counter] = {}
-        self._timer = self._seconds.labels(*self._identity.values())
         self._registry.register(self)
+        self.settle: Callable[[], None] = lambda: None
+        """Called before anything is read: whoever enters answers may have some left."""
 
     def answered(self, seconds: float) -> None:
-        """A request was answered well."""
-        self.count("ok")
-        self._timer.observe(seconds)
+        """A request was answered well; called by one thread at a time."""
+        self._requests["ok"] += 1
+        self._durations[bisect_left(BUCKETS, seconds)] += 1
+        self._seconds += seconds
 
     def count(self, outcome: str) -> None:
-        """A request ended in `outcome`."""
-        child = self._children.get(outcome)
-        if child is None:
-            child = self._children[outcome] = self._requests.labels(*self._identity.values(), outcome)
-        child.inc()
+        """A request ended in `outcome`, which is not ``ok``; called on the event loop."""
+        self._requests[outcome] += 1
 
     def samples(self) -> Iterable[tuple[str, Mapping[str, str], float]]:
         """Name, labels and value of each series as of now."""
@@ -109,7 +99,10 @@ class Metrics:
 
     def collect(self) -> Iterable[Metric]:
         """The readings as metric families; called by the registry."""
+        self.settle()
         now = self._read()
+        yield self._counter(series.REQUESTS_TOTAL, ["outcome"], {(o,): n for o, n in dict(self._requests).items()})
+        yield self._histogram()
         yield self._gauge(series.SERVING_INFO, ["version", "digest", "reason"], _one(now.serving))
         yield self._gauge(series.WISH_REVISION, [], {(): now.revision})
         yield self._gauge(series.FAULT_ACTIVE, ["fault"], {(f,): int(active) for f, active in now.faults.items()})
@@ -154,6 +147,15 @@ class Metrics:
 
     def _counter(self, name: str, labels: list[str], values: Mapping[tuple[str, ...], int]) -> Metric:
         return self._fill(CounterMetricFamily(name, _help(name), labels=[*self._identity, *labels]), values)
+
+    def _histogram(self) -> Metric:
+        family = HistogramMetricFamily(
+            series.INFERENCE_SECONDS, "Time from a request's last byte to its result.", labels=list(self._identity)
+        )
+        edges = map(floatToGoString, (*BUCKETS, float("inf")))
+        counts = map(float, accumulate(self._durations))
+        family.add_metric(list(self._identity.values()), list(zip(edges, counts, strict=True)), self._seconds)
+        return family
 
     def _fill(self, family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[tuple[str, ...], float]) -> Metric:
         for labels, value in values.items():

@@ -30,7 +30,7 @@ class Kept:
 
 
 class HardSamples:
-    """Offered on the event loop, taken by the thread that pushes."""
+    """Offered by any thread, taken by the one that pushes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,9 +59,13 @@ class HardSamples:
             self._kept.clear()
             self._easiest.clear()
 
+    def wants(self, digest: str) -> bool:
+        """Whether inputs that version `digest` answered may be kept."""
+        return self._limit > 0 and digest == self._digest
+
     def offer(self, batch: Array, confidence: Array, of: str, now: float | None = None) -> None:
         """Keep copies of the hardest rows of a float32 batch (rows, …); `confidence` is version `of`'s for each row."""
-        if not self._limit or batch.dtype != np.float32 or of != self._digest:
+        if batch.dtype != np.float32 or not self.wants(of):
             return
         now = time.monotonic() if now is None else now
         with self._lock:

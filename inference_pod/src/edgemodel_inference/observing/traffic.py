@@ -49,19 +49,24 @@ class Traffic:
         self._digest: str | None = None
         self._since_switch = 0
         self._tally = Tally(began=wall_clock())
+        self.settle: Callable[[], None] = lambda: None
+        """Called before anything is read: whoever enters answers may have some left."""
 
     @property
     def answered_since_switch(self) -> int:
         """Requests answered well since the active model was last flipped, or since the start."""
+        self.settle()
         return self._since_switch
 
     def tally(self, digest: str) -> Tally | None:
         """The whole intervals since `digest` became active; None where another one is."""
+        self.settle()
         with self._lock:
             return self._tally if digest == self._digest else None
 
     def switched(self, digest: str | None) -> None:
         """Another version answers from now on."""
+        self.settle()
         with self._lock:
             self._digest, self._sums, self._since_switch = digest, _Sums(), 0
             self._tally = Tally(began=self._wall_clock())
@@ -97,6 +102,7 @@ class Traffic:
 
     def take(self, elapsed: float) -> dict[str, float | None]:
         """The samples of the interval of `elapsed` seconds that ends now; None where nothing was measured."""
+        self.settle()
         with self._lock:
             sums, self._sums = self._sums, _Sums()
             moments = dict(self._tally.moments)

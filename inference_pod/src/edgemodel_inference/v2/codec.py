@@ -16,26 +16,9 @@ import orjson
 from edgemodel.bundle import Tensor
 from edgemodel_inference.errors import BadRequest, Unprocessable
 from edgemodel_inference.v2.datatypes import NAMES
-from edgemodel_inference.v2.tensors import (
-    MAX_TENSORS,
-    NO_CLASSES,
-    from_bytes,
-    from_values,
-    need_all,
-    need_output,
-    need_shape,
-    need_tensor,
-    to_bytes,
-)
+from edgemodel_inference.v2.heads import Heads, Part, Wanted, read_head, read_object, read_parts, recall
+from edgemodel_inference.v2.tensors import from_bytes, from_values, to_bytes
 from edgemodel_inference.v2.values import Array, not_finite
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An output that the caller named, and whether it is to come as binary."""
-
-    name: str
-    binary: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +31,13 @@ class InferRequest:
     binary: bool
 
 
-def decode(body: bytes, json_length: int | None, inputs: Sequence[Tensor], outputs: Collection[str]) -> InferRequest:
+def decode(
+    body: bytes,
+    json_length: int | None,
+    inputs: Sequence[Tensor],
+    outputs: Collection[str],
+    heads: Heads | None = None,
+) -> InferRequest:
     """Read an infer body.
 
     Args:
@@ -56,24 +45,19 @@ def decode(body: bytes, json_length: int | None, inputs: Sequence[Tensor], outpu
         json_length: value of the header ``Inference-Header-Content-Length``; binary tensors follow so many bytes.
         inputs: what the model eats; every one must be there, in its datatype and a shape that fits.
         outputs: names of what it answers.
+        heads: of earlier requests to the same model; taken from and added to.
 
     Raises:
         BadRequest: says what was expected.
     """
-    if json_length is not None and not 0 <= json_length <= len(body):
+    if json_length is None:
+        head, rest = read_head(body, inputs, outputs), memoryview(b"")
+    elif not 0 <= json_length <= len(body):
         raise BadRequest(f"Inference-Header-Content-Length: want 0 to {len(body)}, the body's size, got {json_length}")
-    document = _object(body if json_length is None else body[:json_length])
-    rest = b"" if json_length is None else memoryview(body)[json_length:]
-    identity = document.get("id")
-    if identity is not None and not isinstance(identity, str):
-        raise BadRequest("id: want a string")
-    parameters = _parameters(document, "request")
-    return InferRequest(
-        identity,
-        _tensors(document.get("inputs"), rest, inputs, "inputs"),
-        _wanted(document.get("outputs"), outputs, parameters.get("binary_data_output") is True),
-        parameters.get("binary_data_output") is True,
-    )
+    else:
+        head = recall({} if heads is None else heads, body[:json_length], inputs, outputs)
+        rest = memoryview(body)[json_length:]
+    return InferRequest(head.id, _fill(head.parts, rest, "inputs"), head.outputs, head.binary)
 
 
 def encode(
@@ -125,9 +109,9 @@ def decode_outputs(body: bytes, json_length: int | None, outputs: Sequence[Tenso
     Raises:
         BadRequest: says what was expected.
     """
-    document = _object(body if json_length is None else body[:json_length])
-    rest = b"" if json_length is None else memoryview(body)[json_length:]
-    return _tensors(document.get("outputs"), rest, outputs, "outputs")
+    document = read_object(body if json_length is None else body[:json_length])
+    rest = memoryview(b"" if json_length is None else body[json_length:])
+    return _fill(read_parts(document.get("outputs"), outputs, "outputs"), rest, "outputs")
 
 
 def _as_json(array: Array) -> list[Any] | Array:
@@ -135,73 +119,27 @@ def _as_json(array: Array) -> list[Any] | Array:
     return flat.tolist() if array.dtype.kind == "O" else flat
 
 
-def _object(data: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"body: want JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise BadRequest('body: want a JSON object like {"inputs": [{"name", "shape", "datatype", "data"}]}')
-    return document
-
-
-def _parameters(owner: Mapping[str, Any], where: str) -> dict[str, Any]:
-    parameters = owner.get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise BadRequest(f"{where}.parameters: want an object")
-    return parameters
-
-
-def _items(value: object, where: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or len(value) > MAX_TENSORS or not all(isinstance(i, dict) for i in value):
-        raise BadRequest(f"{where}: want a list of at most {MAX_TENSORS} objects")
-    return value
-
-
-def _tensors(value: object, rest: "bytes | memoryview", known: Sequence[Tensor], what: str) -> dict[str, Array]:
-    tensors = {tensor.name: tensor for tensor in known}
+def _fill(parts: Sequence[Part], rest: memoryview, what: str) -> dict[str, Array]:
     feeds: dict[str, Array] = {}
     offset = 0
-    for index, item in enumerate(_items(value, what)):
-        where = f"{what}[{index}]"
-        tensor = need_tensor(item.get("name"), tensors, feeds, where)
-        shape = need_shape(item.get("datatype"), item.get("shape"), tensor, where)
-        size = _parameters(item, where).get("binary_data_size")
-        if size is None:
-            feeds[tensor.name] = _from_json(item, tensor, shape, where)
+    for part in parts:
+        if part.size is None:
+            feeds[part.tensor.name] = _from_json(part.data, part.tensor, part.shape, part.where)
             continue
-        if type(size) is not int or size < 0:
-            raise BadRequest(f"{where}.parameters.binary_data_size: want a number of bytes, got {size!r:.80}")
-        if len(rest) < offset + size:
-            raise BadRequest(f"{where}: want {size} bytes of binary data, got {len(rest) - offset}")
-        feeds[tensor.name] = from_bytes(rest[offset : offset + size], tensor, shape, where)
-        offset += size
-    need_all(tensors, feeds, what)
+        end = offset + part.size
+        if len(rest) < end:
+            raise BadRequest(f"{part.where}: want {part.size} bytes of binary data, got {len(rest) - offset}")
+        feeds[part.tensor.name] = from_bytes(rest[offset:end], part.tensor, part.shape, part.where)
+        offset = end
     if offset != len(rest):
         raise BadRequest(f"body: want {offset} bytes of binary tensors, as the {what} say, got {len(rest)}")
     return feeds
 
 
-def _from_json(item: Mapping[str, Any], tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
-    data = item.get("data")
+def _from_json(data: object, tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
     if not isinstance(data, list):
         raise BadRequest(f"{where}.data: want a list of values")
     return from_values(data, tensor, shape, f"{where}.data")
-
-
-def _wanted(value: object, known: Collection[str], binary: bool) -> tuple[Wanted, ...] | None:
-    if value is None:
-        return None
-    wanted = []
-    for index, item in enumerate(_items(value, "outputs")):
-        where = f"outputs[{index}]"
-        name = need_output(item.get("name"), known, where)
-        parameters = _parameters(item, where)
-        if parameters.get("classification"):
-            raise BadRequest(f"{where}.parameters.classification: {NO_CLASSES}")
-        chosen = parameters.get("binary_data", binary)
-        wanted.append(Wanted(name, chosen is True))
-    return tuple(wanted)
 
 
 def _choose(arrays: Sequence[tuple[str, Array]], request: InferRequest) -> list[tuple[str, Array, bool]]:

@@ -51,9 +51,9 @@ def need_shape(datatype: object, shape: object, tensor: Tensor, where: str) -> t
     return tuple(shape)
 
 
-def need_all(tensors: Mapping[str, Tensor], feeds: Mapping[str, Array], what: str = "inputs") -> None:
+def need_all(tensors: Mapping[str, Tensor], feeds: Mapping[str, object], what: str = "inputs") -> None:
     """Refuse `feeds` in which one of `tensors` is missing."""
-    if missing := tensors.keys() - feeds.keys():
+    if len(tensors) > len(feeds) and (missing := tensors.keys() - feeds.keys()):
         raise BadRequest(f"{what}: {sorted(missing)} missing")
 
 

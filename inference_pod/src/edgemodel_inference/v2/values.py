@@ -38,9 +38,10 @@ def array_of(data: list[Any], dtype: "np.dtype[Any]", where: str) -> Array:
 
 def not_finite(flat: Array) -> int | None:
     """Index of the first value that is NaN or infinite."""
-    if flat.dtype.kind != "f" or (finite := np.isfinite(flat)).all():
+    if flat.dtype.kind != "f":
         return None
-    return int(finite.argmin())
+    index = np.isfinite(flat).tobytes().find(0)
+    return index if index >= 0 else None
 
 
 def need_finite(flat: Array, where: str) -> None:

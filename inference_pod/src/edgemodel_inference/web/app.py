@@ -150,7 +150,8 @@ class App:
         try:
             await self._answer(scope, receive, send, model, taken)
         finally:
-            taken.release()
+            if taken.size:
+                taken.release()
             if model is not None:
                 model.users -= 1
 
@@ -172,7 +173,8 @@ class App:
         if scope["path"].startswith("/v2"):
             request = Request(scope["method"], scope["path"], headers, body, model, _arrival(scope))
             response = await self._hot(request)
-            taken.release()  # a caller that is slow to take the answer holds no room
+            if taken.size:
+                taken.release()  # a caller that is slow to take the answer holds no room
             await _send(send, response, extra)
         else:
             scope["state"] = {"model": model, "started": _arrival(scope)}
@@ -200,8 +202,11 @@ async def _read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > MAX_BODY:
         raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes, got {int(declared)}")
-    if ARRIVED in scope:
-        return await _collect(receive, taken)
+    if ARRIVED in scope:  # whole: nothing to wait for
+        message = await receive()
+        body: bytes | None = message.get("body")
+        taken.grow(len(body or b""))
+        return body
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await _collect(receive, taken)

@@ -5,6 +5,7 @@ uvicorn by itself reads a head of any size, and waits for ever for the rest of o
 
 import asyncio
 import time
+from itertools import chain
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -56,7 +57,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._head_size = 0
         self._stop_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+        if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > MAX_HEAD:
             self._refuse()
         else:
             super().on_headers_complete()

@@ -80,7 +80,7 @@ class Routes:
     async def _infer(self, request: Request, model: Model) -> Response:
         try:
             _need_plain(request)
-            wanted = decode(request.body, _json_length(request), model.card.inputs, model.output_names)
+            wanted = decode(request.body, _json_length(request), model.card.inputs, model.output_names, model.heads)
         except BadRequest:
             self._inference.invalid(model)
             raise
