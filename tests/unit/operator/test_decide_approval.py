@@ -52,6 +52,20 @@ def tried(plant: World) -> list[tuple[ActionType, Verdict | None]]:
     return [(heal.action, heal.verdict) for heal in plant.status.heals]
 
 
+def test_a_student_that_fails_under_another_name_while_it_waits_for_a_person_does_not_hold_up_healing() -> None:
+    plant = lone("BeforePromote")
+    plant.wish_for("v2")
+    plant.until(lambda w: w.status.last_good == "v2")
+    plant.script.outcomes[1] = Outcome(code="Accepted", digest=digest(1))  # v1's very bytes, which serve by then
+    plant.script.heal_locally, plant.script.drift = False, FAULT
+    plant.until(lambda w: w.condition("AwaitingApproval") == ("True", "BeforePromote"))
+    plant.script.sick |= dict.fromkeys(plant.edges, "high-latency")
+    plant.until(lambda w: w.state("distilled-1") is VersionState.QUARANTINED)
+    plant.script.sick.clear()
+    plant.until(lambda w: (ActionType.ALERT, None) in tried(w), within=600)
+    assert (ActionType.REDISTILL, Verdict.FAILED) in tried(plant)
+
+
 @pytest.mark.shows("findings_people.awaiting_approval")
 def test_training_waits_for_a_person_and_the_condition_says_how_to_answer() -> None:
     plant = drifting("BeforeRedistill")

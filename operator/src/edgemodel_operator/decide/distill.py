@@ -41,6 +41,9 @@ def follow(observation: Observation, draft: Draft) -> Draft:
         return _gather(observation, draft, distillation)
     if distillation.phase in RUNNING:
         return _watch(observation, draft, distillation)
+    student = draft.version(distillation.candidate)
+    if student is not None and student.state in BARRED:  # it may have failed under another of its names meanwhile
+        return _close(observation, draft, distillation)
     asked = approval.find(draft, Gate.PROMOTE, distillation.candidate or "") is not None
     if asked or waits_for_turn(draft, distillation):
         return _promote(observation, draft, distillation)
