@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgemodel import ladder
+from edgemodel.activity import Activity
 from edgemodel.faults import Detector, Firing, Rule
 from edgemodel.ladder import Act, ActionType, Attempt, Close, Evidence, Hold, Rest, Verdict, Wait
 from edgemodel_cli.recording import Moment, Recording, Row
@@ -69,8 +70,7 @@ class _Fault:
 
     rule: Rule
     actions: list[ActionType]
-    active: bool | None = None
-    misses: int = 0
+    activity: Activity = field(default_factory=Activity)
     answered: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
     said: str = ""
@@ -98,20 +98,18 @@ def rehearse(rules: Rules, recording: Recording) -> Rehearsal:
 
 
 def _note(fault: _Fault, detector: Detector, row: Row, *, fired: bool, seconds: float) -> None:
-    """As nodes do it: active from the firing until as many misses in a row as it takes hits to fire."""
+    """As nodes do it."""
     fault.answered += (row.samples.get(REQUESTS) or 0.0) * seconds
-    if row.samples.get(fault.rule.metric) is None:
-        return
-    judgement = detector.judgement(fault.rule)
-    if judgement is not None:
-        fault.misses = 0 if judgement.hit else fault.misses + 1
-        fault.active = fired or (fault.active is True and fault.misses < fault.rule.trigger_count)
+    if row.samples.get(fault.rule.metric) is not None:
+        fault.activity.note(fault.rule, detector.judgement(fault.rule), fired=fired)
 
 
 def _ask(fault: _Fault, rules: Rules, recording: Recording, now: float) -> str:
     """What the ladder says now; attempts are kept in `fault`. Where nobody recorded requests there were enough."""
     counted = REQUESTS in recording.metrics
-    evidence = Evidence(active=fault.active, samples=int(fault.answered) if counted else rules.limits.min_samples)
+    evidence = Evidence(
+        active=fault.activity.active, samples=int(fault.answered) if counted else rules.limits.min_samples
+    )
     match ladder.next_step(fault.actions, fault.attempts, evidence, rules.limits, now):
         case Act(index):
             fault.attempts.append(Attempt(action=fault.actions[index], at=now))
