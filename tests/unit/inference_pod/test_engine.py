@@ -72,6 +72,17 @@ class Watched:
         return [np.zeros((len(feeds["x"]), 3), np.float32)]
 
 
+class Asleep:
+    """A session that takes its time without the processor."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def run(self, *_: object) -> list[Array]:
+        threading.Event().wait(self._seconds)
+        return [np.zeros((1, 3), np.float32)]
+
+
 @pytest.fixture
 def quick(tmp_path: Path) -> Model:
     """A model whose runs of one row were found to be short."""
@@ -92,12 +103,20 @@ async def test_a_run_of_more_rows_than_are_known_to_be_short_is_made_on_the_thre
     assert session.threads != [threading.current_thread()]
 
 
-async def test_a_model_that_was_once_not_short_at_all_is_run_on_the_thread_from_then_on(quick: Model) -> None:
+async def test_a_model_that_was_twice_not_short_at_all_is_run_on_the_thread_from_then_on(quick: Model) -> None:
     quick.session = session = Watched(busy=2 * module.OVERRUN)
     engine = Engine()
-    for _ in range(2):
+    for _ in range(3):
         await engine.infer(quick, {"x": ONE})
-    assert [thread is threading.current_thread() for thread in session.threads] == [True, False]
+    assert [thread is threading.current_thread() for thread in session.threads] == [True, True, False]
+
+
+async def test_a_run_that_was_long_because_others_had_the_processor_is_no_reason(quick: Model) -> None:
+    quick.session = Asleep(2 * module.OVERRUN)
+    engine = Engine()
+    for _ in range(3):
+        await engine.infer(quick, {"x": ONE})
+    assert quick.batching.inline == 1
 
 
 async def test_whoever_waits_for_too_long_is_told_and_the_run_still_counts_until_it_ends(

@@ -22,7 +22,9 @@ QUEUE_LIMIT = 128
 DEADLINE = 30.0
 """Seconds until a request is given up, and until one inference counts as stuck."""
 OVERRUN = 0.02
-"""Seconds of the processor that no short run takes: a model that once did keeps the event loop busy no more."""
+"""Seconds of the processor that no short run takes: a model that did so twice keeps the event loop busy no more."""
+SUSPICION = 1000
+"""Short runs whose use of the processor is looked at after one that was long."""
 
 log = logs.Log("edgemodel.engine")
 
@@ -42,6 +44,7 @@ class Engine:
         """`batch_delay`: see `Runner`."""
         self._slots = Slots()
         self._runner = Runner(batch_delay)
+        self._suspicious = 0
 
     @property
     def active(self) -> Model | None:
@@ -91,7 +94,7 @@ class Engine:
         """
         rows = batching.rows_of(feeds)
         if 0 < rows <= model.batching.inline:
-            return _run_inline(model, feeds)
+            return self._run_inline(model, feeds)
         return await self._hand_over(model, feeds, rows)
 
     async def _hand_over(self, model: Model, feeds: Feeds, rows: int) -> Result:
@@ -104,6 +107,28 @@ class Engine:
         finally:
             deadline.cancel()
 
+    def _run_inline(self, model: Model, feeds: Feeds) -> Result:
+        used = time.thread_time() if self._suspicious else None
+        began = time.monotonic()
+        try:
+            return run_alone(model, feeds, began)
+        finally:
+            if used is not None:
+                self._suspicious -= 1
+            if time.monotonic() > began + OVERRUN:
+                self._doubt(model, used)
+
+    def _doubt(self, model: Model, used: float | None) -> None:
+        """A run was long by the clock on the wall, which also goes on while others have the processor.
+
+        The processor's own time tells, but to ask for it takes as long as a short run: it is asked for from now on.
+        """
+        if used is None:
+            self._suspicious = SUSPICION
+        elif time.thread_time() > used + OVERRUN:
+            model.batching = replace(model.batching, inline=0)
+            log.warning("a run was much longer than was measured; the thread runs the model now", digest=model.digest)
+
     def close(self) -> None:
         """Take no more work."""
         self._runner.close()
@@ -112,17 +137,6 @@ class Engine:
 def _give_up(future: "asyncio.Future[Result]") -> None:
     if not future.done():
         future.set_exception(Unavailable(f"no answer from the model within {DEADLINE:.0f} s"))
-
-
-def _run_inline(model: Model, feeds: Feeds) -> Result:
-    began, used = time.monotonic(), time.thread_time()
-    try:
-        return run_alone(model, feeds, began)
-    finally:
-        # Both: the clock on the wall also goes on while others have the processor.
-        if time.monotonic() > began + OVERRUN and time.thread_time() > used + OVERRUN:
-            model.batching = replace(model.batching, inline=0)
-            log.warning("a run was much longer than was measured; the thread runs the model now", digest=model.digest)
 
 
 def await_users(model: Model, limit: float = 2.0) -> None:
