@@ -110,7 +110,7 @@ def test_columns_tell_the_story_at_a_glance(kubectl: Kubectl) -> None:
         "shortDigest": "aaaaaaaaaaaa",
         "nodes": {"summary": "1/2"},
         "conditions": [ready],
-        "faults": [{"name": "high-latency", "since": now}, {"name": "memory-leak", "since": now}],
+        "faults": [{"name": name, "since": now, "blame": "Node"} for name in ("high-latency", "memory-leak")],
     }
     patch = json.dumps({"status": status})
     patched = kubectl.run("patch", "em", "columns", "--subresource=status", "--type=merge", f"--patch={patch}")
