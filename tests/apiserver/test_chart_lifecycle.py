@@ -68,6 +68,12 @@ def operator(plane: ControlPlane, space: Space, operators: Nursery, tmp_path: Pa
     operator.kill()
 
 
+def may(space: Space, verb: str, resource: str) -> bool:
+    """Whether the operator's service account may do it: the API server hears of a new role a moment later."""
+    answer = space.kubectl.run("auth", "can-i", verb, resource, f"--as={ACCOUNT}", f"--namespace={space.name}")
+    return answer.stdout.strip() == "yes"
+
+
 def test_an_operator_that_is_uninstalled_and_installed_again_goes_on_and_rewrites_nothing(
     space: Space, operator: Operator, helm: Helm
 ) -> None:
@@ -85,6 +91,7 @@ def test_an_operator_that_is_uninstalled_and_installed_again_goes_on_and_rewrite
     operator.stop()
     assert space.versions(EVERYTHING) == before
     helm.upgrade()
+    wait_for("its rights", lambda: may(space, "watch", "edgemodels") and may(space, "watch", "nodes"))
     operator.start()
     wait_for("ticks", lambda: operator.ticks > 2, say=lambda: operator.log[-3000:])
 
