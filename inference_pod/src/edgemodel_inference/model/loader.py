@@ -5,7 +5,7 @@ from collections.abc import Callable
 import onnxruntime
 
 from edgemodel.wish import Artifact
-from edgemodel_inference import logs
+from edgemodel_inference import heap, logs
 from edgemodel_inference.disk.store import Store
 from edgemodel_inference.errors import DeviceUnusable, Refused, Unprocessable
 from edgemodel_inference.model import batching, golden
@@ -81,6 +81,7 @@ class Loader:
             return self._open_warm(artifact)
         finally:
             self._opening(None)
+            heap.give_back()
 
     def _open_warm(self, artifact: Artifact) -> Model:
         choice = self._choose(artifact)

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from edgemodel_inference import logs
+from edgemodel_inference import heap, logs
 from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError, Unauthorized, Unavailable
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.models import Model
@@ -194,6 +194,7 @@ class Later:
             async with self._lock:
                 if self._app is None:
                     self._app = await asyncio.to_thread(self._build)
+                    heap.give_back()
         await self._app(scope, receive, send)
 
 

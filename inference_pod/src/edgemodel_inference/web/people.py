@@ -22,6 +22,7 @@ from edgemodel_inference.v2.values import Array, array_of
 from edgemodel_inference.web import pages
 from edgemodel_inference.web.forms import Answer, Answers, Guess, Health, ModelCard, One, Prediction, Several
 from edgemodel_inference.web.openapi import FORM, MAX_FILES, PICTURES, REFUSALS, describe
+from edgemodel_inference.web.picture_layout import eats_pictures
 from edgemodel_inference.web.uploads import Uploads
 
 TOP = 5
@@ -95,13 +96,12 @@ class _Desk:
     async def card(self, request: Request) -> ModelCard:
         """What the model is: its inputs, labels, scores and lineage, as its bundle says."""
         model = self._inference.need(request.scope["state"]["model"])
-        pictures = False
-        if len(model.card.inputs) == 1:
-            from edgemodel_inference.web.pictures import eats_pictures  # noqa: PLC0415 (see _read_one)
-
-            pictures = eats_pictures(model.card)
         return ModelCard(
-            model=self._name, version=model.version, digest=model.digest, pictures=pictures, card=model.card
+            model=self._name,
+            version=model.version,
+            digest=model.digest,
+            pictures=eats_pictures(model.card),
+            card=model.card,
         )
 
     async def _answer(

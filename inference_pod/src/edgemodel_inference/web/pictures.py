@@ -9,10 +9,11 @@ import math
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgemodel.bundle import Card, Tensor
+from edgemodel.bundle import Card
 from edgemodel_inference.errors import BadRequest
 from edgemodel_inference.v2.datatypes import NUMPY
 from edgemodel_inference.v2.values import Array
+from edgemodel_inference.web.picture_layout import layout
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 """Media type → Pillow's name. No other decoder is ever tried."""
@@ -35,38 +36,13 @@ def picture_to_input(data: bytes, kind: str, card: Card, where: str = "body") ->
         BadRequest: it is no such picture, too large, or the model eats no pictures.
     """
     (tensor,) = card.inputs
-    height, width, channels, first = _layout(tensor)
+    height, width, channels, first = layout(tensor)
     pixels = _decode(data, kind, channels, (width, height), where)
     rows = np.asarray(pixels).reshape(pixels.height, pixels.width, channels)
     values = rows.transpose(2, 0, 1) if first else rows
     dtype = NUMPY[tensor.datatype]
     scaled = values if math.isclose(card.input_scale, 1.0) else values / np.float32(card.input_scale)
     return np.ascontiguousarray(scaled[np.newaxis], dtype=dtype)
-
-
-def eats_pictures(card: Card) -> bool:
-    """Whether a picture can be made into this model's input."""
-    try:
-        _layout(card.inputs[0])
-    except BadRequest:
-        return False
-    return len(card.inputs) == 1
-
-
-def _layout(tensor: Tensor) -> tuple[int, int, int, bool]:
-    """Height, width (−1: any), channels, and whether the channels come first."""
-    match tensor.shape:
-        case (-1 | 1, (1 | 3) as channels, height, width):
-            first = True
-        case (-1 | 1, height, width, (1 | 3) as channels):
-            first = False
-        case _:
-            raise BadRequest(
-                f"this model eats no pictures: its input is {list(tensor.shape)}, not [n, 1 or 3, height, width]"
-            )
-    if NUMPY[tensor.datatype].kind not in "fu":
-        raise BadRequest(f"this model eats no pictures: its input is {tensor.datatype}, not floats or bytes")
-    return height, width, channels, first
 
 
 def _decode(data: bytes, kind: str, channels: int, size: tuple[int, int], where: str) -> Image.Image:

@@ -40,6 +40,7 @@ class Agent:
         self._store = store
         self._serving = serving
         self._refusals = refusals
+        self._second: Artifact | None = None
         self._listeners: list[Callable[[Wish], None]] = []
         self._chores: list[Callable[[float], None]] = []
         self._passing: dict[str, float] = {}
@@ -82,14 +83,19 @@ class Agent:
         self._chores.append(chore)
 
     def restore(self) -> None:
-        """Serve from the disk what is wished, or else what was served before; no network."""
+        """Serve from the disk what is wished, or else what was served before; no network. `run` adds the backup."""
         self._take_news()
         last, target = self._serving.last(), self._target()
         first = [target.active] if target is not None else []
         for artifact in (*first, last.active, last.backup):
             if artifact is not None and self._serving.active is None:
                 self._reopen(artifact, lambda model: self._serving.activate(model, lambda: True))
-        second = target.backup if target is not None else last.backup
+
+        self._second = target.backup if target is not None else last.backup
+
+    def restore_backup(self) -> None:
+        """Have at hand from the disk what stood by when `restore` was called, or was to; once, and no network."""
+        second, self._second = self._second, None
         active = self._serving.active
         if second is not None and active is not None and second.digest != active.digest:
             self._reopen(second, self._serving.stand_by)
@@ -97,12 +103,14 @@ class Agent:
     def run(self, stop: threading.Event) -> None:
         """Follow the wish until `stop`."""
         self._stop = stop
-        while not stop.wait(POLL):
+        while not stop.is_set():
             try:
+                self.restore_backup()
                 self.step(time.monotonic())
             except OSError as error:  # the disk; the next pass looks again
                 log.warning("disk trouble", error=str(error))
                 stop.wait(LONGEST_PAUSE / 10)
+            stop.wait(POLL)
 
     def step(self, now: float) -> None:
         """One pass."""
@@ -165,7 +173,7 @@ class Agent:
         model = resident if self._loader.has_at_hand(resident) else self._obtain(artifact, now, resident)
         if model is None:
             return False
-        return self._serving.activate(model, lambda: self._is_active_target(artifact))
+        return self._serving.activate(model, lambda: (t := self._target()) is not None and t.active == artifact)
 
     def _reach_backup(self, target: Target, now: float) -> bool:
         wish, active, backup = self.wish, self._serving.active, self._serving.backup
@@ -178,11 +186,9 @@ class Agent:
         resident = backup if backup is not None and backup.artifact == target.backup else None
         if self._loader.has_at_hand(resident):
             return True
-        model = self._obtain(target.backup, now, resident)
-        if model is None:
-            return False
-        self._serving.stand_by(model)
-        return True
+        if (model := self._obtain(target.backup, now, resident)) is not None:
+            self._serving.stand_by(model)
+        return model is not None
 
     def _serve_nothing_refused(self) -> None:
         """The wish leaves nothing to serve: what answers goes on, unless it is refused itself."""
@@ -193,10 +199,6 @@ class Agent:
             self._serving.activate(backup, lambda: True)
         else:
             self._serving.unload()
-
-    def _is_active_target(self, artifact: Artifact) -> bool:
-        target = self._target()
-        return target is not None and target.active == artifact
 
     def _obtain(self, artifact: Artifact, now: float, resident: Model | None) -> Model | None:
         last = self.pending if self.pending is not None and self.pending.artifact == artifact else None
@@ -226,12 +228,10 @@ class Agent:
         if artifact.digest in self._refusals or (wish is not None and artifact.digest in wish.refused):
             return
         try:
-            model = self._loader.reopen(artifact)
+            if (model := self._loader.reopen(artifact)) is not None:
+                use(model)
         except Refused as error:
             self._refusals.add(artifact.digest, artifact.name, error.code, str(error), lasting=error.lasting)
-            return
-        if model is not None:
-            use(model)
 
     def _forgive(self, now: float) -> None:
         for digest, when in list(self._passing.items()):
