@@ -82,7 +82,6 @@ def decide(observation: Observation, images: Images) -> Plan:
     wanted = _revised(observation, draft)
     selector = ",".join(f"{key}={value}" for key, value in labels(observation.model.name, SERVING).items())
     draft = draft.set(wish_revision=wanted.revision, selector=selector)
-    status = _fitting(draft)
     children = [
         render_wish_config_map(observation.model, wanted),
         render_workload(observation.model, images.inference),
@@ -91,7 +90,7 @@ def decide(observation: Observation, images: Images) -> Plan:
     actions: list[Action] = list(_ensure(observation, children))
     if (kind := placement.retired(observation)) is not None:
         actions.append(Delete(kind, observation.model.name))
-    actions += _jobs(observation, status, images.distill)
+    actions += _jobs(observation, draft.status, images.distill)
     pods = (*observation.pods, *observation.leaving)
     actions += [Nudge(pod.name, wanted.revision) for pod in pods if pod.revision != str(wanted.revision)]
     actions += _alert_rules(observation)  # last: nothing waits for them
@@ -99,8 +98,9 @@ def decide(observation: Observation, images: Images) -> Plan:
 
 
 def _plan(observation: Observation, draft: Draft, children: Iterable[Action]) -> Plan:
-    status = _fitting(draft)
-    first = (WriteStatus(status),) if status != observation.model.status else ()
+    before = observation.model.status
+    same = draft.status == before or (status := _fitting(draft)) == before
+    first = () if same else (WriteStatus(status),)
     return Plan(actions=(*first, *children), events=draft.events, wake=min(draft.wakes) if draft.wakes else None)
 
 
