@@ -23,7 +23,6 @@ class Edge:
         """Another process on the same disk."""
         self.node = Node(self._settings, {}, lambda _: None, lambda _: None)
         self.node.restore()
-        self.agent.restore_backup()
 
     @property
     def agent(self) -> Agent:

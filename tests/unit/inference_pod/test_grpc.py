@@ -29,7 +29,7 @@ from edgemodel_inference.rpc.messages import MESSAGES
 from edgemodel_inference.rpc.server import RpcServer
 from edgemodel_inference.rpc.service import Service
 from edgemodel_inference.web.access import Tokens
-from edgemodel_inference.web.app import MAX_BODY, SMALL_BODY, Room
+from edgemodel_inference.web.bodies import MAX_BODY, SMALL_BODY, Room
 from tests.unit.inference_pod.certificates import write_pair
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.echo import VALUES, echo_bundle

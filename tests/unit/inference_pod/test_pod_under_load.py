@@ -3,7 +3,9 @@
 import contextlib
 import http.client
 import os
+import re
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -123,3 +125,19 @@ def test_a_restarted_container_serves_from_its_disk_when_the_origin_is_gone(pod:
     pod.start()
     pod.await_version("v1")
     assert pod.ready()
+
+
+def test_requests_that_are_sent_without_waiting_are_answered_in_their_order(pod: Pod, origin: Path) -> None:
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_version("v1")
+    bodies = [BODY.replace('{"inputs"', f'{{"id": "{number}", "inputs"').encode() for number in range(5)]
+    head = f"POST {INFER} HTTP/1.1\r\nhost: pod\r\ncontent-length: "
+    requests = [head.encode() + b"%d\r\n\r\n" % len(body) + body for body in bodies]
+    requests[-1] = requests[-1].replace(b"host: pod", b"host: pod\r\nconnection: close")
+    with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as caller, caller.makefile("rb") as answers:
+        caller.sendall(b"".join(requests))
+        said = answers.read()
+    assert said.count(b"HTTP/1.1 200 OK") == len(bodies)
+    assert re.findall(rb'"id":"(\d)"', said) == [b"0", b"1", b"2", b"3", b"4"]
+    assert said.count(b"connection: close") == 1

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from edgemodel.bundle import Card, Tensor
 from edgemodel_inference.model.models import Model, open_model
-from edgemodel_inference.web import app as application
+from edgemodel_inference.web import bodies
 from tests.unit.inference_pod.asgi import call
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.tiny_bundles import ONE, bundle
@@ -42,7 +42,7 @@ async def test_an_answer_carries_id_version_and_digest(desk: Desk, tiny_model: M
 
 async def test_an_answer_is_what_onnx_runtime_says(desk: Desk, tiny_model: Model) -> None:
     reply = await call(desk.app, "POST", INFER, infer_body())
-    (expected,) = tiny_model.session.run(None, {"x": ONE})
+    (expected,) = tiny_model.session.run(["logits"], {"x": ONE})
     np.testing.assert_allclose(reply.json["outputs"][0]["data"], expected[0], rtol=1e-6)
 
 
@@ -109,12 +109,12 @@ async def test_a_wrong_request_is_told_what_was_expected(desk: Desk, what: str) 
 
 
 async def test_a_declared_body_beyond_the_cap_is_refused_unread(desk: Desk) -> None:
-    reply = await call(desk.app, "POST", INFER, [], content_length=str(application.MAX_BODY + 1))
+    reply = await call(desk.app, "POST", INFER, [], content_length=str(bodies.MAX_BODY + 1))
     assert (reply.status, reply.headers["connection"]) == (413, "close")
 
 
 async def test_an_undeclared_body_is_refused_as_soon_as_it_passes_the_cap(desk: Desk) -> None:
-    piece = bytes(application.MAX_BODY // 2 + 1)
+    piece = bytes(bodies.MAX_BODY // 2 + 1)
     reply = await call(desk.app, "POST", INFER, [piece, piece, b"never read"])
     assert reply.status == 413
 
@@ -122,12 +122,12 @@ async def test_an_undeclared_body_is_refused_as_soon_as_it_passes_the_cap(desk: 
 async def test_large_bodies_share_their_memory_and_small_ones_always_have_room(
     desk: Desk,
 ) -> None:
-    desk.app.room.free = 3 * application.SMALL_BODY
-    half = bytes(2 * application.SMALL_BODY)
+    desk.app.room.free = 3 * bodies.SMALL_BODY
+    half = bytes(2 * bodies.SMALL_BODY)
     reply = await call(desk.app, "POST", INFER, [half, half])
     assert (reply.status, reply.headers["connection"]) == (503, "close")
     assert reply.headers["retry-after"] == "1"
-    assert desk.app.room.free == 3 * application.SMALL_BODY, "what was taken is given back"
+    assert desk.app.room.free == 3 * bodies.SMALL_BODY, "what was taken is given back"
     assert (await call(desk.app, "POST", INFER, half)).status == 400, "there is room for one"
     desk.app.room.free = 0
     assert (await call(desk.app, "POST", INFER, infer_body())).status == 200

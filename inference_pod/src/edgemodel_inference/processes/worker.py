@@ -1,8 +1,7 @@
 """The worker process: everything that serves, wired together.
 
-Started by the supervisor with inherited sockets, the conversation and the listeners. It first opens what is to serve
-and on the disk, then accepts connections, then waits for the word to lead before it follows the wish; the backup is
-opened then.
+Started by the supervisor with inherited sockets, the conversation and the listeners. It first opens what the
+disk has, then accepts connections, then waits for the word to lead before it follows the wish.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from edgemodel_inference.errors import BadRequest, BodyTooLarge, RequestError
-from edgemodel_inference.web.app import MAX_BODY, Taken
+from edgemodel_inference.web.bodies import MAX_BODY, Taken
 
 _PREFIX = struct.Struct(">BI")
 """Whether the message is compressed, and its length."""

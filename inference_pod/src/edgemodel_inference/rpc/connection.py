@@ -20,7 +20,7 @@ from edgemodel_inference import logs
 from edgemodel_inference.errors import BodyTooSlow, RequestError
 from edgemodel_inference.rpc import calls
 from edgemodel_inference.rpc.calls import Call, Desk, Headers
-from edgemodel_inference.web.app import BODY_SECONDS, Room, Taken
+from edgemodel_inference.web.bodies import BODY_SECONDS, Room, Taken
 from edgemodel_inference.web.protocol import ANSWER_SECONDS, HEAD_SECONDS, MAX_HEAD
 from edgemodel_inference.web.timers import Timer
 

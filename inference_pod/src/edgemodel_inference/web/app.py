@@ -6,29 +6,19 @@ which version answered, and turns every `RequestError` into its answer.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
 from edgemodel_inference import heap, logs
-from edgemodel_inference.errors import BodyTooLarge, BodyTooSlow, RequestError, Unauthorized, Unavailable
+from edgemodel_inference.errors import RequestError, Unauthorized
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.models import Model
 from edgemodel_inference.observing.traces import Tracer
 from edgemodel_inference.web.access import Tokens
+from edgemodel_inference.web.bodies import ARRIVED, MAX_BODIES, Message, Receive, Room, Scope, Taken, read_body
 
-MAX_BODY = 16 * 1024 * 1024
-MAX_BODIES = 64 * 1024 * 1024
-"""Bytes of all large bodies together: slow senders of a few large ones must not fill the pod's memory."""
-SMALL_BODY = 64 * 1024
-"""A body up to this size always has room."""
-BODY_SECONDS = 30.0
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
@@ -41,8 +31,8 @@ OPEN = frozenset(
 )
 """Paths that need no token: probes of load balancers, and pages that hold nothing of the model."""
 
-ARRIVED = "edgemodel.arrived"
-"""In a scope, from our HTTP server: when the request was whole, on the monotonic clock."""
+ANSWER = "edgemodel.answer"
+"""In a scope, from our HTTP server: sends a whole answer to a POST in one piece, where it can."""
 
 JSON = (b"content-type", b"application/json")
 
@@ -89,40 +79,6 @@ def error_response(error: RequestError) -> Response:
 Route = Callable[[Request], Awaitable[Response]]
 
 
-@dataclass(slots=True)
-class Room:
-    """Bytes that the large bodies of all requests may still take."""
-
-    free: int
-
-
-@dataclass(slots=True)
-class Taken:
-    """What one request's body takes of the room."""
-
-    room: Room
-    size: int = 0
-
-    def grow(self, size: int) -> None:
-        """The body has `size` bytes now.
-
-        Raises:
-            Unavailable: there is no room for that many.
-        """
-        more = size - self.size
-        if size <= SMALL_BODY:
-            return
-        if more > self.room.free:
-            raise Unavailable("body: those of other requests leave no room for it now")
-        self.room.free -= more
-        self.size = size
-
-    def release(self) -> None:
-        """The body is not needed any more."""
-        self.room.free += self.size
-        self.size = 0
-
-
 class App:
     """`hot` answers paths under /v2; everything else goes to `people`, an ASGI application."""
 
@@ -142,7 +98,9 @@ class App:
         if scope["type"] != "http":
             return
         if self.tracer is not None and scope["path"] not in OPEN:
-            send = self.tracer.follow(scope, send)
+            plain, send = send, self.tracer.follow(scope, send)
+            if send is not plain:
+                scope.pop(ANSWER, None)
         model = self._engine.active
         if model is not None:
             model.users += 1
@@ -160,25 +118,30 @@ class App:
         try:
             if self._tokens is not None and scope["path"] not in OPEN:
                 self._tokens.check(headers.get(b"authorization"))
-            body = await _read_body(scope, headers, receive, taken)
+            body = await read_body(scope, headers, receive, taken)
         except RequestError as error:
             # What is left of the body would be taken for the next request.
             await _send(send, error_response(error), [(b"connection", b"close")])
             return
         if body is None:
             return
-        extra: list[tuple[bytes, bytes]] = [*model.headers] if model is not None else []
-        if self.draining:
-            extra.append((b"connection", b"close"))
+        extra = model.headers if model is not None else ()
         if scope["path"].startswith("/v2"):
             request = Request(scope["method"], scope["path"], headers, body, model, _arrival(scope))
             response = await self._hot(request)
             if taken.size:
                 taken.release()  # a caller that is slow to take the answer holds no room
-            await _send(send, response, extra)
+            whole = scope.get(ANSWER) if request.method == "POST" else None
+            if whole is None or not whole(
+                response.status, (*response.headers, *extra), response.body, closing=self.draining
+            ):
+                await _send(send, response, (*extra, *self._farewell()))
         else:
             scope["state"] = {"model": model, "started": _arrival(scope)}
-            await self._people(scope, _replay(body, receive), _adding(send, extra))
+            await self._people(scope, _replay(body, receive), _adding(send, (*extra, *self._farewell())))
+
+    def _farewell(self) -> Headers:
+        return ((b"connection", b"close"),) if self.draining else ()
 
 
 class Later:
@@ -196,38 +159,6 @@ class Later:
                     self._app = await asyncio.to_thread(self._build)
                     heap.give_back()
         await self._app(scope, receive, send)
-
-
-async def _read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive, taken: Taken) -> bytes | None:
-    """The whole body, or None where the caller has gone away."""
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > MAX_BODY:
-        raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes, got {int(declared)}")
-    if ARRIVED in scope:  # whole: nothing to wait for
-        message = await receive()
-        body: bytes | None = message.get("body")
-        taken.grow(len(body or b""))
-        return body
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _collect(receive, taken)
-    except TimeoutError as error:
-        raise BodyTooSlow(f"body: want all of it within {BODY_SECONDS:.0f} s") from error
-
-
-async def _collect(receive: Receive, taken: Taken) -> bytes | None:
-    chunks: list[bytes] = []
-    size = 0
-    while (message := await receive())["type"] == "http.request":
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise BodyTooLarge(f"body: want at most {MAX_BODY} bytes")
-        taken.grow(size)
-        if not message.get("more_body"):
-            return b"".join((*chunks, chunk)) if chunks else chunk
-        chunks.append(chunk)
-    return None
 
 
 def _arrival(scope: Scope) -> float:

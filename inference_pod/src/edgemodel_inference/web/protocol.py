@@ -5,12 +5,14 @@ uvicorn by itself reads a head of any size, and waits for ever for the rest of o
 
 import asyncio
 import time
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from edgemodel_inference.web.app import ARRIVED
+from edgemodel_inference.web.app import ANSWER
+from edgemodel_inference.web.bodies import ARRIVED
 
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 30.0
@@ -61,6 +63,8 @@ class Protocol(HttpToolsProtocol):
             self._refuse()
         else:
             super().on_headers_complete()
+            scope: Any = self.scope
+            scope[ANSWER] = self._answer
 
     def on_body(self, body: bytes) -> None:
         """A part of a body; of no interest where the head was refused."""
@@ -73,6 +77,30 @@ class Protocol(HttpToolsProtocol):
             scope: Any = self.scope
             scope[ARRIVED] = time.monotonic()
             super().on_message_complete()
+
+    def _answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, *, closing: bool) -> bool:
+        """Send the answer to a POST in one piece; False where that cannot be done now, and nothing was sent.
+
+        `headers` are our own: uvicorn would look at each of them for what no header may hold. `closing`: it is the
+        connection's last one.
+        """
+        cycle = self.cycle
+        if self.pipeline or cycle.response_started or cycle.disconnected or self.flow.write_paused:
+            return False
+        lines = [STATUS_LINE[status], b"content-length: %d\r\n" % len(body)]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        cycle.keep_alive = cycle.keep_alive and not closing
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines += (b"\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        self.transport.write(b"".join(lines))
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def on_response_complete(self) -> None:
         """An answer was sent: the next head may come."""

@@ -40,7 +40,6 @@ class Agent:
         self._store = store
         self._serving = serving
         self._refusals = refusals
-        self._second: Artifact | None = None
         self._listeners: list[Callable[[Wish], None]] = []
         self._chores: list[Callable[[float], None]] = []
         self._passing: dict[str, float] = {}
@@ -83,7 +82,10 @@ class Agent:
         self._chores.append(chore)
 
     def restore(self) -> None:
-        """Serve from the disk what is wished, or else what was served before; no network. `run` adds the backup."""
+        """Serve from the disk what is wished, or else what was served before; no network.
+
+        Before connections are accepted, the backup too: who dies early has one version to blame, not two.
+        """
         self._take_news()
         last, target = self._serving.last(), self._target()
         first = [target.active] if target is not None else []
@@ -91,11 +93,7 @@ class Agent:
             if artifact is not None and self._serving.active is None:
                 self._reopen(artifact, lambda model: self._serving.activate(model, lambda: True))
 
-        self._second = target.backup if target is not None else last.backup
-
-    def restore_backup(self) -> None:
-        """Have at hand from the disk what stood by when `restore` was called, or was to; once, and no network."""
-        second, self._second = self._second, None
+        second = target.backup if target is not None else last.backup
         active = self._serving.active
         if second is not None and active is not None and second.digest != active.digest:
             self._reopen(second, self._serving.stand_by)
@@ -105,7 +103,6 @@ class Agent:
         self._stop = stop
         while not stop.is_set():
             try:
-                self.restore_backup()
                 self.step(time.monotonic())
             except OSError as error:  # the disk; the next pass looks again
                 log.warning("disk trouble", error=str(error))
