@@ -91,31 +91,27 @@ def quick(tmp_path: Path) -> Model:
     return model
 
 
-async def test_a_short_run_is_made_where_it_is_asked_for(quick: Model) -> None:
+def test_a_short_run_is_made_where_it_is_asked_for(quick: Model) -> None:
     quick.session = session = Watched()
-    await Engine().infer(quick, {"x": ONE})
+    assert Engine().infer_now(quick, {"x": ONE}) is not None
     assert session.threads == [threading.current_thread()]
 
 
-async def test_a_run_of_more_rows_than_are_known_to_be_short_is_made_on_the_thread(quick: Model) -> None:
-    quick.session = session = Watched()
-    await Engine().infer(quick, {"x": np.concatenate([ONE, ONE])})
-    assert session.threads != [threading.current_thread()]
+def test_a_run_of_more_rows_than_are_known_to_be_short_is_left_to_the_thread(quick: Model) -> None:
+    assert Engine().infer_now(quick, {"x": np.concatenate([ONE, ONE])}) is None
 
 
-async def test_a_model_that_was_twice_not_short_at_all_is_run_on_the_thread_from_then_on(quick: Model) -> None:
-    quick.session = session = Watched(busy=2 * module.OVERRUN)
+def test_a_model_that_was_twice_not_short_at_all_is_left_to_the_thread_from_then_on(quick: Model) -> None:
+    quick.session = Watched(busy=2 * module.OVERRUN)
     engine = Engine()
-    for _ in range(3):
-        await engine.infer(quick, {"x": ONE})
-    assert [thread is threading.current_thread() for thread in session.threads] == [True, True, False]
+    assert [engine.infer_now(quick, {"x": ONE}) is not None for _ in range(3)] == [True, True, False]
 
 
-async def test_a_run_that_was_long_because_others_had_the_processor_is_no_reason(quick: Model) -> None:
+def test_a_run_that_was_long_because_others_had_the_processor_is_no_reason(quick: Model) -> None:
     quick.session = Asleep(2 * module.OVERRUN)
     engine = Engine()
     for _ in range(3):
-        await engine.infer(quick, {"x": ONE})
+        engine.infer_now(quick, {"x": ONE})
     assert quick.batching.inline == 1
 
 

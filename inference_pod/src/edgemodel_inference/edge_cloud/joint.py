@@ -9,7 +9,6 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import replace
 
 from edgemodel.bundle import Tensor
 from edgemodel.cloud import Adaptive, Cloud, CloudOutcome
@@ -108,7 +107,7 @@ class Joint:
             self._asked -= 1
             self.breaker.abandon()  # changes nothing where success or failure was noted
         self._worked()
-        return replace(result, outputs=outputs)
+        return result._replace(outputs=outputs)
 
     async def _try_often(self, feeds: Mapping[str, Array], expected: list[Tensor]) -> list[Array]:
         for attempt in range(self.settings.retries + 1):

@@ -4,6 +4,7 @@ Whether it pays is measured when a model is opened, on the processor that is to 
 fits the caches gains nothing from company; a layer whose weights do not fit them is read once for all rows.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,7 +19,7 @@ INLINE = 2e-4
 """Seconds of a run that is shorter than what it costs to hand it to the inference thread and its result back."""
 BUDGET, SLOW = 0.05, 0.1
 """Seconds for the runs of one size, and beyond which a run would hold others up for too long to try a larger one."""
-ROUNDS = 7
+ROUNDS = 20
 RTOL, ATOL = 1e-3, 1e-4
 """Kernels for more rows add in another order; int8 models round once more."""
 
@@ -59,18 +60,17 @@ def measure(model: Model, feeds: Feeds, most: int, clock: Callable[[], float] = 
     if there < 1:
         return ALONE
     if most < 2 or not _independent(model, feeds, min(most, 4)):  # noqa: PLR2004 (two rows are company)
-        seconds = {there: _time(model, feeds, clock)}
+        seconds = _time(model, {there: feeds}, clock)
         return Batching(1, seconds, _inline(model, seconds))
     row = {name: array[:1] for name, array in feeds.items()}
-    seconds, rows = {}, 1
-    while rows <= most:
-        seconds[rows] = _time(model, join([row] * rows), clock)
-        if seconds[rows] > SLOW:
-            break
-        rows = min(rows * 2, most) if rows < most else most + 1
+    seconds = _time(model, {rows: join([row] * rows) for rows in _sizes(most)}, clock)
     best = max(seconds, key=lambda count: count / seconds[count])
     gain = best / seconds[best] * seconds[1]
     return Batching(best if gain >= WORTH else 1, seconds, _inline(model, seconds))
+
+
+def _sizes(most: int) -> list[int]:
+    return [*itertools.takewhile(lambda rows: rows < most, (2**power for power in itertools.count())), most]
 
 
 def _inline(model: Model, seconds: Mapping[int, float]) -> int:
@@ -80,14 +80,25 @@ def _inline(model: Model, seconds: Mapping[int, float]) -> int:
     return max((rows for rows, taken in seconds.items() if taken <= INLINE), default=0)
 
 
-def _time(model: Model, feeds: Feeds, clock: Callable[[], float]) -> float:
-    """Seconds of the quickest of some runs."""
-    deadline, runs = clock() + BUDGET, list[float]()
-    while not runs or (len(runs) < ROUNDS and clock() < deadline):
-        began = clock()
-        model.run(feeds)
-        runs.append(max(clock() - began, 1e-9))
-    return min(runs)
+def _time(model: Model, feeds: Mapping[int, Feeds], clock: Callable[[], float]) -> dict[int, float]:
+    """Seconds of the quickest of some runs of each size, in turns: what disturbs one disturbs all."""
+    seconds: dict[int, float] = {}
+    for rows, each in feeds.items():
+        seconds[rows] = _time_once(model, each, clock)
+        if seconds[rows] > SLOW:
+            break
+    deadline = clock() + BUDGET * len(seconds)
+    for _ in range(ROUNDS):
+        for rows, least in seconds.items():
+            if clock() < deadline:
+                seconds[rows] = min(least, _time_once(model, feeds[rows], clock))
+    return seconds
+
+
+def _time_once(model: Model, feeds: Feeds, clock: Callable[[], float]) -> float:
+    began = clock()
+    model.run(feeds)
+    return max(clock() - began, 1e-9)
 
 
 def _independent(model: Model, feeds: Feeds, count: int) -> bool:

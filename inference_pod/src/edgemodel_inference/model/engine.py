@@ -85,22 +85,24 @@ class Engine:
         """Serve nothing."""
         self._slots = Slots()
 
+    def infer_now(self, model: Model, feeds: Feeds) -> Result | None:
+        """Run `model` here and now where that is known to be short; None where it is not.
+
+        Raises:
+            Unprocessable: the model fails on these values.
+        """
+        return self._run_inline(model, feeds) if 0 < batching.rows_of(feeds) <= model.batching.inline else None
+
     async def infer(self, model: Model, feeds: Feeds) -> Result:
-        """Run `model`, here and now where that is known to be short, else on the inference thread.
+        """Run `model` on the inference thread.
 
         Raises:
             Unavailable: too many requests wait, or this one took too long.
             Unprocessable: the model fails on these values.
         """
-        rows = batching.rows_of(feeds)
-        if 0 < rows <= model.batching.inline:
-            return self._run_inline(model, feeds)
-        return await self._hand_over(model, feeds, rows)
-
-    async def _hand_over(self, model: Model, feeds: Feeds, rows: int) -> Result:
         if self._runner.waiting >= QUEUE_LIMIT:
             raise Unavailable(f"{QUEUE_LIMIT} requests are waiting; try again later")
-        future = self._runner.submit(model, feeds, rows)
+        future = self._runner.submit(model, feeds, batching.rows_of(feeds))
         deadline = future.get_loop().call_later(DEADLINE, _give_up, future)
         try:
             return await future

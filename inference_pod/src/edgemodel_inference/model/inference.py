@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from edgemodel_inference.errors import BadRequest, RequestError, Unavailable, Unprocessable
 from edgemodel_inference.model.engine import Engine
@@ -22,8 +21,7 @@ class Source(StrEnum):
     CLOUD = "cloud"
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """How a request was answered well."""
 
     seconds: float
@@ -104,7 +102,7 @@ class Inference:
         """
         queue = self._engine.queue_length
         try:
-            result = await self._engine.infer(model, feeds)
+            result = self._engine.infer_now(model, feeds) or await self._engine.infer(model, feeds)
             best, source, waited = result, None, 0.0
             if (joint := self.joint) is not None and (scores := model.class_scores(result.outputs)) is not None:
                 source = Source.EDGE

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgemodel_inference.errors import RequestError
 from edgemodel_inference.model import batching
@@ -14,8 +15,7 @@ from edgemodel_inference.model.batching import Feeds
 from edgemodel_inference.model.models import Array, Model
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """All outputs, and when the model ran."""
 
     outputs: list[Array]

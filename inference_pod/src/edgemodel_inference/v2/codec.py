@@ -7,8 +7,7 @@ binary: JSON has no others, and one NaN from a caller would look like a model th
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -21,8 +20,7 @@ from edgemodel_inference.v2.tensors import from_bytes, from_values, to_bytes
 from edgemodel_inference.v2.values import Array, not_finite
 
 
-@dataclass(frozen=True, slots=True)
-class InferRequest:
+class InferRequest(NamedTuple):
     """A decoded request. `outputs` None: all of them, each binary or not as `binary` says."""
 
     id: str | None

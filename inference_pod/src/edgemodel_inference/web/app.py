@@ -7,7 +7,7 @@ which version answered, and turns every `RequestError` into its answer.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
@@ -39,8 +39,7 @@ JSON = (b"content-type", b"application/json")
 log = logs.Log("edgemodel.app")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request with its whole body, and the model that is to answer it."""
 
     method: str
@@ -52,13 +51,12 @@ class Request:
     """When its body was there, on the monotonic clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer."""
 
     status: int
     body: bytes
-    headers: Headers = field(default=(JSON,))
+    headers: Headers = (JSON,)
 
 
 def json_response(document: object, status: int = 200) -> Response:

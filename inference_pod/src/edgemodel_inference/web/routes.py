@@ -36,13 +36,13 @@ class Routes:
 
     async def __call__(self, request: Request) -> Response:
         try:
+            if request.path == self._infer_path and request.method == "POST":  # nearly all of them
+                return await self._infer(request, self._inference.need(request.model))
             return await self._answer(request)
         except RequestError as error:
             return error_response(error)
 
     async def _answer(self, request: Request) -> Response:
-        if request.path == self._infer_path and request.method == "POST":  # nearly all of them
-            return await self._infer(request, self._inference.need(request.model))
         match request.path.rstrip("/").split("/")[2:]:
             case ["models", name, *rest]:
                 return await self._model(request, name, rest)
