@@ -24,7 +24,7 @@ from edgemodel.distillation import ORDER_VARIABLE, Order, OrderError
 from edgemodel.outcome import Outcome
 from edgemodel_distill import heartbeat, result
 from edgemodel_distill.config import Settings
-from edgemodel_distill.errors import BadOrder, InternalError, NoProgress, Terminated, classify
+from edgemodel_distill.errors import BadOrder, BadSettings, InternalError, NoProgress, Terminated, classify
 from edgemodel_distill.stopping import STOP
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _run_config(file: Path) -> Outcome:
     if wanted.signing_key is not None:
         settings = replace(settings, signing_key=folder / wanted.signing_key)
     # Not a temporary folder: what an interrupted run left is used by the next one.
-    work = (settings.work or folder / WORK_FOLDER / file.stem).resolve()
+    work = _writable((settings.work or folder / WORK_FOLDER / file.stem).resolve())
     order = local.order_of(wanted, folder, work / "given", _client(settings))
     with launch.helpers(order, wanted.workers, work) as post:
         outcome = _distil(order, replace(settings, post=post), work)
@@ -184,11 +184,21 @@ def _result_file() -> Path | None:
 @contextmanager
 def _work_folder(settings: Settings) -> Iterator[Path]:
     if settings.work is not None:
-        settings.work.mkdir(parents=True, exist_ok=True)
-        yield settings.work
+        yield _writable(settings.work)
     else:
         with tempfile.TemporaryDirectory(prefix="edgemodel-distill-") as folder:
             yield Path(folder)
+
+
+def _writable(work: Path) -> Path:
+    """Raises BadSettings where nothing can be kept in this folder."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=work).close()
+    except OSError as error:
+        wanted = "EDGEMODEL_WORK: want a writable folder for the work in progress"
+        raise BadSettings(f"{wanted}, got {work}: {os.strerror(error.errno or 0)}") from error
+    return work
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

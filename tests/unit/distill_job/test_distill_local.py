@@ -163,6 +163,18 @@ def test_the_example_in_the_help_is_a_valid_file(tmp_path: Path, capsys: pytest.
     assert "teacher: teacher.onnx" in capsys.readouterr().out
 
 
+def test_a_folder_that_cannot_be_written_is_named(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (desk / "distill.yaml").write_text(yaml.safe_dump(CONFIG))
+    monkeypatch.setenv("EDGEMODEL_WORK", "/proc/work")  # where root may not make one either
+    assert main(["--config", str(desk / "distill.yaml")]) == 1
+    outcome = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert outcome["code"] == "BadSettings"
+    assert "EDGEMODEL_WORK: want a writable folder" in outcome["message"]
+    assert "/proc/work" in outcome["message"]
+
+
 def test_a_terminal_shows_gates_and_not_json(
     distil: Distil, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -259,6 +259,13 @@ def test_one_worker_is_a_plain_job_with_no_word_of_workers() -> None:
     assert "workers" not in order_of(job).dump()
 
 
+def test_a_job_works_in_a_volume_and_its_outcome_is_the_containers_termination_message() -> None:
+    container = WORKLOADS["job"]["spec"]["template"]["spec"]["containers"][0]
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert environment["EDGEMODEL_WORK"] in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert environment["EDGEMODEL_RESULT"] == container["terminationMessagePath"]
+
+
 def test_several_workers_are_an_indexed_job_whose_result_is_that_of_index_0() -> None:
     spec = WORKLOADS["crew"]["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)

@@ -13,6 +13,7 @@ from edgemodel_operator.render.children import child
 from edgemodel_operator.render.pod import (
     SCRAPED,
     SECURITY_CONTEXT,
+    STATE,
     pod_spec,
     registry_access,
     resources,
@@ -24,6 +25,8 @@ KEPT_SECONDS = 24 * 3600
 """How long a finished Job stays for people to look at; its result is in the status by then."""
 DEADLINE_SECONDS = 7 * 24 * 3600
 """The last resort: a Job that makes no progress ends itself long before."""
+RESULT = "/dev/termination-log"
+"""Where the Outcome is written, and the kubelet looks for it."""
 LABEL_ATTEMPT = "edgemodel.dev/attempt"
 
 
@@ -56,12 +59,15 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
         "ports": [{"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
         "env": [
             {"name": distillation.ORDER_VARIABLE, "value": order.dump()},
+            {"name": "EDGEMODEL_WORK", "value": STATE},
+            {"name": "EDGEMODEL_RESULT", "value": RESULT},
             *_identity(model),
             *environment,
             *key_environment,
         ],
         "volumeMounts": [*registry_mounts, *key_mounts, *mounts],
         "securityContext": SECURITY_CONTEXT,
+        "terminationMessagePath": RESULT,
         "terminationMessagePolicy": "File",
     }
     if several:
