@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from edgemodel.bundle import CONFIG, MANIFEST, Blob, BundleError, Manifest, digest_of, parse_manifest
 from edgemodel.document import DIGEST_PATTERN
@@ -14,10 +14,12 @@ from edgemodel_registry.download import PARTIAL, fetch, is_whole, need_room, wri
 from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing, DigestMismatch, SettingsInvalid, TooLarge
 from edgemodel_registry.folder import check_folder
 from edgemodel_registry.login import read_login
-from edgemodel_registry.oci import Repository
-from edgemodel_registry.session import Session, speaks_tls
 from edgemodel_registry.signatures import Signatures, attach, own_envelope
-from edgemodel_registry.source import HttpsFolder, LocalFolder, Source
+from edgemodel_registry.source import LocalFolder, Source
+
+if TYPE_CHECKING:
+    from edgemodel_registry.oci import Repository
+    from edgemodel_registry.session import Session
 
 Progress = Callable[[int, int], None]
 """Gets the bytes that are there, and the bytes that are wanted."""
@@ -165,6 +167,8 @@ class Client:
                 with self._repository(address) as repository:
                     yield repository
             case "https":
+                from edgemodel_registry.https_folder import HttpsFolder  # noqa: PLC0415 (an HTTP library: see the package)
+
                 with self._session(plain_http=False) as session:
                     yield HttpsFolder(address, session)
             case "file":
@@ -173,7 +177,10 @@ class Client:
                 assert_never(address.scheme)
 
     @contextmanager
-    def _repository(self, address: Address) -> Iterator[Repository]:
+    def _repository(self, address: Address) -> "Iterator[Repository]":
+        from edgemodel_registry.oci import Repository  # noqa: PLC0415 (as above)
+        from edgemodel_registry.session import speaks_tls  # noqa: PLC0415 (as above)
+
         if address.scheme != "oci":
             raise SettingsInvalid(f"{address}: only an oci:// registry takes pushes and has tags")
         login = read_login(self._docker_config, address.host) if self._docker_config is not None else None
@@ -181,7 +188,9 @@ class Client:
         with self._session(plain_http=plain_http) as session:
             yield Repository(address, session, login)
 
-    def _session(self, *, plain_http: bool) -> Session:
+    def _session(self, *, plain_http: bool) -> "Session":
+        from edgemodel_registry.session import Session  # noqa: PLC0415 (as above)
+
         return Session(timeout=self._timeout, ca_file=self._ca_file, plain_http=plain_http, bandwidth=self._bandwidth)
 
 

@@ -13,10 +13,11 @@ import requests
 from edgemodel.bundle import TYPE_MANIFEST, Blob
 from edgemodel_registry.address import Address
 from edgemodel_registry.errors import ArtifactMissing, Refused, Unauthorised
+from edgemodel_registry.https_folder import part_of, range_headers
 from edgemodel_registry.login import Login
 from edgemodel_registry.session import Session, check_status, read_capped
 from edgemodel_registry.signatures import TYPE_INDEX, Signatures, find
-from edgemodel_registry.source import MANIFEST_LIMIT, Part, part_of, range_headers
+from edgemodel_registry.source import MANIFEST_LIMIT, Part
 
 _CHUNKED_FROM = 16 * 1024 * 1024
 """Bytes from which a blob goes up in pieces instead of at once from memory."""

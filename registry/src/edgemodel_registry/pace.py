@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+CHUNK = 64 * 1024
+"""Bytes that are read at a time."""
 SLACK = 0.05
 """Seconds of traffic that may come at once; shorter waits are not worth a system call."""
 

@@ -24,9 +24,7 @@ from edgemodel_registry.errors import (
     Unauthorised,
     Unreachable,
 )
-from edgemodel_registry.pace import Pace
-
-CHUNK = 64 * 1024
+from edgemodel_registry.pace import CHUNK, Pace
 
 _LATER = frozenset({408, 425, 429})
 

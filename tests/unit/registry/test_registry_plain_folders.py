@@ -2,6 +2,8 @@
 
 import os
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -136,6 +138,16 @@ def test_a_token_service_is_asked_only_where_the_login_is_safe(
 def test_a_folder_on_this_machine_is_pulled_like_a_registry(bundle: Path, tmp_path: Path) -> None:
     Client().pull(bundle.as_uri(), digest_in(bundle), tmp_path / "p")
     assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_a_pull_from_a_folder_on_this_machine_imports_no_http_library(bundle: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from edgemodel_registry import Client; "
+        f"Client().pull({bundle.as_uri()!r}, {digest_in(bundle)!r}, Path({str(tmp_path / 'p')!r})); "
+        "print({'requests', 'oras', 'urllib3'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_a_folder_that_holds_another_artifact_is_refused(bundle: Path, tmp_path: Path) -> None:
