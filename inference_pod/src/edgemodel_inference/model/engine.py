@@ -21,7 +21,7 @@ QUEUE_LIMIT = 128
 """Requests that may wait for the inference thread; one more is turned away."""
 DEADLINE = 30.0
 """Seconds until a request is given up, and until one inference counts as stuck."""
-OVERRUN = 0.02
+OVERRUN = 0.1
 """Seconds of the processor that no short run takes: a model that did so twice keeps the event loop busy no more."""
 SUSPICION = 1000
 """Short runs whose use of the processor is looked at after one that was long."""
