@@ -81,14 +81,15 @@ def _run(ground: Ground, wanted: Sequence[str], seeds: Sequence[int]) -> None:
         if scene == "compressed":
             report |= _compressed(ground, seeds)
         else:
-            report[scene] = _summarise(scene, [getattr(scenes, scene)(ground, seed) for seed in seeds])
+            report[scene] = summarise(scene, [getattr(scenes, scene)(ground, seed) for seed in seeds])
         report.setdefault("seconds", {})[scene] = round(time.monotonic() - began)
         RESULT.parent.mkdir(parents=True, exist_ok=True)
         RESULT.write_text(json.dumps(report, indent=1) + "\n")
         print(f"{scene}: {report['seconds'][scene]} s", flush=True)
 
 
-def _summarise(scene: str, runs: Sequence[Mapping[str, Right]]) -> Figures:
+def summarise(scene: str, runs: Sequence[Mapping[str, Right]]) -> Figures:
+    """A scene's figures by name, from one run for each seed."""
     rights = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
     figures: Figures = {name: _rounded(right.mean()) for name, right in rights.items()}
     match scene:
