@@ -22,6 +22,8 @@ from edgemodel_distill.train import predict
 from tests.bench.distillation import fashion
 
 HELD_OUT = 5_000
+EPOCHS, RATE = 12, 0.2
+HARDENING_EPOCHS, HARDENING_RATE = 2, 0.05
 BATCH, MOMENTUM, DECAY = 128, 0.9, 5e-4
 WARM_UP = 0.2
 SHIFT = 2
@@ -129,7 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("onnx", type=Path)
     parser.add_argument("--drifted-from", type=Path, metavar="SAFETENSORS")
-    parser.add_argument("--epochs", type=int, help="default: 12, to harden 3")
+    parser.add_argument("--epochs", type=int, help=f"default: {EPOCHS}, to harden {HARDENING_EPOCHS}")
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
@@ -137,11 +139,11 @@ def main() -> int:
     student = network().to(memory_format=torch.channels_last)
     known, checkpoint = fashion.train_set(), asked.onnx.with_suffix(".safetensors")
     ours = np.arange(len(known)) < len(known) - HELD_OUT
-    lesson = Lesson(known.where(ours), asked.epochs or 12, rate=0.2)
+    lesson = Lesson(known.where(ours), asked.epochs or EPOCHS, rate=RATE)
     if asked.drifted_from is not None:
         student.load_state_dict(safetensors.torch.load_file(asked.drifted_from))
         drifted = fashion.drift(lesson.data.inputs, seed=1)
-        lesson = Lesson(lesson.data, asked.epochs or 3, rate=0.05, drifted=drifted)
+        lesson = Lesson(lesson.data, asked.epochs or HARDENING_EPOCHS, rate=HARDENING_RATE, drifted=drifted)
     train(student, lesson, known.where(~ours), checkpoint)
     asked.onnx.write_bytes(export.to_onnx(student.to(memory_format=torch.contiguous_format), fashion.SHAPE))
     test = fashion.test_set()
