@@ -26,6 +26,8 @@ class Buildah:
         """Build one image into the store. Raises LabError that quotes the end of the build's log."""
         self._ensure_base()
         command = ["build", "--layers", "--isolation", "chroot", "--network", "host", "--pull-never"]
+        # Debian's buildah leaves out a stage that only an argument's default names.
+        command += ["--build-arg", "DEVICE=cpu"]
         command += ["--build-arg", f"BASE={BASE}", "--file", str(dockerfile), "--tag", reference]
         if HOST_CERTIFICATES.exists():
             command += ["--volume", f"{HOST_CERTIFICATES}:{CERTIFICATES_INSIDE}:ro"]
