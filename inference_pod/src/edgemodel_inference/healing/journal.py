@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 from pydantic import ValidationError
 
@@ -22,6 +22,14 @@ KEEP = 1000
 """Entries kept; the file is rewritten when it has twice as many."""
 
 log = logs.Log("edgemodel.journal")
+
+
+class _Stamp(TypedDict):
+    """When something was noted."""
+
+    at: str
+    clock: float
+    boot: str
 
 
 class Entry(Document):
@@ -108,9 +116,7 @@ class Journal:
 
     def note_assignment(self, now: float, to: str, *, cleared: int, adopted: bool = False) -> None:
         """The wished version is active."""
-        self._append(
-            Entry(kind="Assignment", at=_wall(), clock=now, boot=self._boot, to=to, cleared=cleared, adopted=adopted)
-        )
+        self._append(Entry(kind="Assignment", to=to, cleared=cleared, adopted=adopted, **self._stamp(now)))
 
     def note_attempt(  # noqa: PLR0913, PLR0917 (an entry's fields)
         self,
@@ -122,35 +128,21 @@ class Journal:
         to: str | None = None,
     ) -> None:
         """`action` is about to be taken; durable when this returns."""
-        self._append(
-            Entry(
-                kind="Attempt",
-                at=_wall(),
-                clock=now,
-                boot=self._boot,
-                fault=fault,
-                action=action,
-                evidence=evidence,
-                left=left,
-                to=to,
-            )
+        what = Entry(
+            kind="Attempt", fault=fault, action=action, evidence=evidence, left=left, to=to, **self._stamp(now)
         )
+        self._append(what)
 
     def note_verdict(self, now: float, fault: str, action: ActionType, verdict: Verdict, evidence: str) -> None:
         """The open attempt about `fault` has ended."""
-        self._append(
-            Entry(
-                kind="Verdict",
-                at=_wall(),
-                clock=now,
-                boot=self._boot,
-                fault=fault,
-                action=action,
-                verdict=verdict,
-                evidence=evidence,
-            )
+        ended = Entry(
+            kind="Verdict", fault=fault, action=action, verdict=verdict, evidence=evidence, **self._stamp(now)
         )
+        self._append(ended)
         self.heals[_key(fault, action, verdict)] += 1
+
+    def _stamp(self, now: float) -> _Stamp:
+        return _Stamp(at=datetime.now(UTC).isoformat(timespec="milliseconds"), clock=now, boot=self._boot)
 
     def _append(self, entry: Entry) -> None:
         log.info("journal", **entry.model_dump(exclude={"at", "clock", "boot"}, exclude_defaults=True))
@@ -186,10 +178,6 @@ def _seconds(at: str) -> float:
         return datetime.fromisoformat(at).timestamp()
     except ValueError:
         return 0.0
-
-
-def _wall() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _read(path: Path) -> list[Entry]:
