@@ -292,8 +292,9 @@ def test_a_pod_that_was_nudged_counts_as_nudged_before_its_watch_shows_it() -> N
     known = world(Node=nodes_index(node()), Pod={KEY: [trim_pod(_versioned(before))]})
     nudged = _versioned(before | {"resourceVersion": "7"})
     nudged["metadata"]["annotations"] = {naming.ANNOTATION_REVISION: "3"}
-    known.nudged(nudged)
-    assert [seen.revision for seen in observe(known).pods] == ["3"]
+    known.nudged(nudged, NOW)
+    (seen,) = observe(known).pods
+    assert (seen.revision, seen.again, seen.nudged_at) == (3, 0, NOW)
 
 
 def test_what_a_pod_s_watch_shows_later_wins_over_what_the_nudge_returned() -> None:
@@ -301,8 +302,8 @@ def test_what_a_pod_s_watch_shows_later_wins_over_what_the_nudge_returned() -> N
     nudged["metadata"]["annotations"] = {naming.ANNOTATION_REVISION: "3"}
     for metadata in ({"uid": "p-1", "resourceVersion": "8"}, {"uid": "p-2", "resourceVersion": "6"}):
         known = world(Node=nodes_index(node()), Pod={KEY: [trim_pod(_versioned(metadata))]})
-        known.nudged(nudged)
-        assert [seen.revision for seen in observe(known).pods] == [""]
+        known.nudged(nudged, NOW)
+        assert [seen.revision for seen in observe(known).pods] == [0]
 
 
 def _versioned(metadata: Body) -> Body:

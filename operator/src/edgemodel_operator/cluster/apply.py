@@ -10,7 +10,7 @@ from edgemodel_operator.cluster.client import Cluster
 from edgemodel_operator.cluster.ownership import is_ending, is_left, is_ours
 from edgemodel_operator.cluster.world import World
 from edgemodel_operator.errors import Conflict, NameTaken, Unavailable
-from edgemodel_operator.model.naming import ANNOTATION_REVISION
+from edgemodel_operator.model.naming import ANNOTATION_REVISION, nudge_text
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Event, Nudge, Object, WriteStatus
 
 CONTROLLER = "edgemodel.dev/operator"
@@ -46,8 +46,9 @@ async def carry_out(hands: Hands, model: EdgeModel, body: Mapping[str, Any], act
         case Delete(kind, name):
             await cluster.delete(kind, namespace, name)
             world.deleted(kind, namespace, name)
-        case Nudge(pod, revision):
-            world.nudged(await cluster.annotate("Pod", namespace, pod, {ANNOTATION_REVISION: str(revision)}))
+        case Nudge(pod, revision, again):
+            text = nudge_text(revision, again)
+            world.nudged(await cluster.annotate("Pod", namespace, pod, {ANNOTATION_REVISION: text}), hands.now)
         case _:
             assert_never(action)
 

@@ -51,7 +51,7 @@ def trim_pod(body: Body) -> dict[str, Any]:
         "index": metadata.get("annotations", {}).get(ANNOTATION_INDEX, LEADER),
         "created": metadata.get("creationTimestamp", ""),
         "deleting": "deletionTimestamp" in metadata,
-        "revision": metadata.get("annotations", {}).get(ANNOTATION_REVISION, ""),
+        "nudge": metadata.get("annotations", {}).get(ANNOTATION_REVISION, ""),
         "node": body.get("spec", {}).get("nodeName", ""),
         "address": status.get("podIP", ""),
         "phase": status.get("phase", ""),

@@ -28,6 +28,8 @@ Body = Mapping[str, Any]
 Index = Mapping[Any, Iterable[Body]]
 CHILD_KINDS = ("ConfigMap", "Service", "DaemonSet", "Deployment", "Job", "PrometheusRule")
 
+LATELY = timedelta(minutes=2)
+"""How long it matters when a pod was nudged; longer than a report stays fresh."""
 WATCH_LAG = timedelta(seconds=10)
 """How long a child that was written may be missing from the watch before it counts as gone."""
 
@@ -60,6 +62,7 @@ class World:
         self._indexes: dict[str, Index] = {}
         self._written: dict[tuple[str, str, str], tuple[Body, datetime]] = {}
         self._nudged: dict[str, Body] = {}  # pods by uid
+        self._nudged_at: dict[str, datetime] = {}  # the same
         self._obstacles: dict[Key, tuple[Reason, str]] = {}
         self.complete = asyncio.Event()
         """Set once the indexes hold all there is; handlers are called only then."""
@@ -89,9 +92,11 @@ class World:
         metadata = body["metadata"]
         self._written[body["kind"], metadata["namespace"], metadata["name"]] = (body, now)
 
-    def nudged(self, body: Body) -> None:
-        """Remember what nudging a pod returned until the watch has caught up, so that it is nudged once."""
-        self._nudged[body["metadata"]["uid"]] = trim_pod(body)
+    def nudged(self, body: Body, now: datetime) -> None:
+        """Remember what nudging a pod returned until the watch has caught up, so that it is nudged once, and when."""
+        uid = body["metadata"]["uid"]
+        self._nudged[uid] = trim_pod(body)
+        self._nudged_at = {pod: at for pod, at in self._nudged_at.items() if now - at < LATELY} | {uid: now}
 
     def deleted(self, kind: str, namespace: str, name: str) -> None:
         """An object is gone: what was written to it is of no interest any more."""
@@ -171,22 +176,25 @@ class World:
     def _pod(self, pod: Body, mode: str) -> Pod:
         node = next(iter(self._indexes.get("Node", {}).get(pod["node"], ())), None)
         in_sight = node is not None and node["ready"] is not None
+        revision, again = naming.parse_nudge(self._nudge(pod))
         return Pod(
             name=pod["name"],
             node=unit_of(pod, mode),
             ready=pod["ready"] if in_sight else None,
-            revision=self._revision(pod),
+            revision=revision,
+            again=again,
+            nudged_at=self._nudged_at.get(pod["uid"]),
             address=pod["address"],
             waiting=pod["waiting"],
         )
 
-    def _revision(self, seen: Body) -> str:
-        """The wish revision that a pod was nudged for, as the watch shows it or as we wrote it since."""
+    def _nudge(self, seen: Body) -> str:
+        """What a pod was nudged with, as the watch shows it or as we wrote it since."""
         nudged = self._nudged.get(seen["uid"], seen)
         if int(seen["version"]) >= int(nudged["version"]):
             self._nudged.pop(seen["uid"], None)
-            return str(seen["revision"])
-        return str(nudged["revision"])
+            return str(seen["nudge"])
+        return str(nudged["nudge"])
 
 
 def _version(body: Body) -> int:

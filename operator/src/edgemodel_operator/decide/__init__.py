@@ -17,6 +17,7 @@ from edgemodel_operator.decide import (
     distill,
     guard,
     heal,
+    nudge,
     placement,
     report,
     rollout,
@@ -27,7 +28,7 @@ from edgemodel_operator.decide import (
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import DISTILLING, LABEL_COMPONENT, SERVING, labels
 from edgemodel_operator.model.observation import Observation
-from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Nudge, Object, Plan, WriteStatus
+from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Object, Plan, WriteStatus
 from edgemodel_operator.render.alerting import PROMETHEUS_RULE, render_prometheus_rule
 from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
@@ -91,10 +92,9 @@ def decide(observation: Observation, images: Images) -> Plan:
     if (kind := placement.retired(observation)) is not None:
         actions.append(Delete(kind, observation.model.name))
     actions += _jobs(observation, draft.status, images.distill)
-    pods = (*observation.pods, *observation.leaving)
-    actions += [Nudge(pod.name, wanted.revision) for pod in pods if pod.revision != str(wanted.revision)]
+    actions += nudge.nudges(observation, wanted)
     actions += _alert_rules(observation)  # last: nothing waits for them
-    return _plan(observation, draft, actions)
+    return _plan(observation, nudge.look_again(observation, wanted, draft), actions)
 
 
 def _plan(observation: Observation, draft: Draft, children: Iterable[Action]) -> Plan:

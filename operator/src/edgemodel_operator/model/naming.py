@@ -11,7 +11,7 @@ LABEL_JOB = "batch.kubernetes.io/job-name"
 """On a Job's pods, put there by Kubernetes."""
 LABEL_MANAGED = "app.kubernetes.io/managed-by"
 ANNOTATION_REVISION = "edgemodel.dev/wish-revision"
-"""On pods: the nudge. The kubelet refreshes a pod's volumes when its annotations change."""
+"""On pods: the nudge, as `nudge_text` writes it. The kubelet refreshes a pod's volumes when its annotations change."""
 
 ANNOTATION_INDEX = "batch.kubernetes.io/job-completion-index"
 """On the pods of a Job with several workers, put there by Kubernetes."""
@@ -67,3 +67,14 @@ def job(name: str, uid: str, attempt: int) -> str:
     keeps a re-created EdgeModel from meeting the Jobs of its predecessor.
     """
     return f"{name[:40].rstrip('-')}-{uid[:8]}-d{attempt}"
+
+
+def nudge_text(revision: int, again: int) -> str:
+    """The nudge for a wish: its revision, and how often it is repeated where it is: `7`, `7.1`, `7.2`."""
+    return f"{revision}.{again}" if again else str(revision)
+
+
+def parse_nudge(text: str) -> tuple[int, int]:
+    """Revision and repetition; zeros where it is no nudge of ours."""
+    revision, _, again = text.partition(".")
+    return (int(revision), int(again or "0")) if f"{revision}{again}".isdecimal() and revision else (0, 0)

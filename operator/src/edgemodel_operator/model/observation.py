@@ -42,8 +42,12 @@ class Pod:
     name: str
     node: str
     ready: bool | None
-    revision: str
-    """The wish revision it was last nudged for."""
+    revision: int
+    """The wish revision it was last nudged for; 0: for none."""
+    again: int = 0
+    """How often it was nudged for that once more."""
+    nudged_at: datetime | None = None
+    """When it was nudged last, if that was lately and by this process."""
     address: str
     waiting: str = ""
     """Why its container does not run: ContainerCreating, ImagePullBackOff and so on."""

@@ -54,6 +54,8 @@ class Nudge:
 
     pod: str
     revision: int
+    again: int = 0
+    """How often it was nudged for this revision before."""
 
 
 Action = WriteStatus | Ensure | Create | Delete | Nudge
