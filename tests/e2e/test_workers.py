@@ -13,11 +13,7 @@ from lab.demo.story import Story
 from lab.progress import Progress
 from lab.shell import until
 
-pytestmark = [
-    pytest.mark.e2e,
-    # Not in `make test`: one run of three hung after its second epoch, between two nodes, and nobody knows yet why.
-    pytest.mark.long,
-]
+pytestmark = pytest.mark.e2e
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +23,17 @@ from typing import TYPE_CHECKING, NoReturn
 from edgemodel import distillation
 from edgemodel.distillation import ORDER_VARIABLE, Order, OrderError
 from edgemodel.outcome import Outcome
-from edgemodel_distill import heartbeat, result
+from edgemodel_distill import heartbeat, result, stopping
 from edgemodel_distill.config import Settings
-from edgemodel_distill.errors import BadOrder, BadSettings, InternalError, NoProgress, Terminated, classify
+from edgemodel_distill.errors import (
+    BadOrder,
+    BadSettings,
+    DistillError,
+    InternalError,
+    NoProgress,
+    Terminated,
+    classify,
+)
 from edgemodel_distill.stopping import STOP
 
 if TYPE_CHECKING:
@@ -54,8 +63,12 @@ output: student              # becomes the student's bundle; or push: oci://host
 # signingKey: plant.key      # signs the student: edgemodel key create makes one
 """
 
+TERMINATED = Outcome(code="Terminated", message="SIGTERM came before the end")
+
 GRACE_S = 4
 """Seconds after SIGTERM until the process ends whatever it is doing."""
+_TELLING_S = 1
+"""Seconds to leave a note for the other workers; where the link is cut it takes for ever."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,16 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # PyTorch's C++ prints its stack whenever a worker is waited for or gone, which has a message of its own here.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     result_file = _result_file()
-    try:
-        outcome = _run_config(asked.config) if asked.config is not None else _run_order(asked.order)
-    except Terminated:
-        outcome = Outcome(code="Terminated", message="SIGTERM came before the end")
-    except Exception as error:  # noqa: BLE001 (the process's edge: whatever it is must reach the Outcome)
-        known = classify(error)
-        if isinstance(known, InternalError):
-            traceback.print_exc()
-        outcome = Outcome(code=known.code, message=str(known))
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and the Outcome must be whole
+    with stopping.in_time(GRACE_S, lambda: _end(TERMINATED)):
+        outcome = _outcome(asked)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and the Outcome must be whole
     for_people = asked.config is not None and sys.stdout.isatty()
     sys.stdout.write((result.describe(outcome) if for_people else result.render(outcome)) + "\n")
     sys.stdout.flush()
@@ -85,6 +91,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if outcome.code in {"Rejected", "TeacherUnfit"}:
         return 0 if asked.config is None else REFUSED
     return 0 if outcome.code == "Accepted" else 1
+
+
+def _outcome(asked: argparse.Namespace) -> Outcome:
+    try:
+        return _run_config(asked.config) if asked.config is not None else _run_order(asked.order)
+    except Terminated:
+        return TERMINATED
+    except Exception as error:  # noqa: BLE001 (the process's edge: whatever it is must reach the Outcome)
+        known = classify(error)
+        if isinstance(known, InternalError):
+            traceback.print_exc()
+        return Outcome(code=known.code, message=str(known))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -132,9 +150,10 @@ def _distil(order: Order, settings: Settings, work: Path) -> Outcome:
 
     key = trust.signing_key(order, settings) if settings.post.rank == 0 else None
     watch = progress.watch_for(sys.stdout)
+    hung = NoProgress(f"nothing was done for {settings.patience} seconds; where it hangs is in the log")
     with (
-        meeting.meet(settings.post, settings.patience) as workers,
-        heartbeat.watched(settings.patience, lambda: _give_up(settings.patience, workers)),
+        meeting.meet(settings.post, settings.patience, _give_up) as workers,
+        heartbeat.watched(settings.patience, lambda: _give_up(hung, workers)),
         metrics.served(watch, order.name, settings) as told,
     ):
         if not workers.leads:
@@ -149,14 +168,20 @@ def _help(order: Order, settings: Settings, work: Path, watch: "Watch", workers:
     return Outcome(code=HELPED, message=f"worker {workers.rank} of {workers.size}; worker 0 has the result")
 
 
-def _give_up(patience: int, workers: "Crew") -> None:
+def _give_up(error: DistillError, workers: "Crew") -> None:
+    """End with `error`, and let the other workers know if they can be reached."""
+    telling = threading.Thread(target=workers.tell, args=(error.code, str(error)), daemon=True)
+    telling.start()
+    telling.join(_TELLING_S)
+    _end(Outcome(code=error.code, message=str(error)))
+
+
+def _end(outcome: Outcome) -> None:
     """The main thread hangs, maybe in a library's code: nothing but the process's end gets it out of there."""
-    hung = NoProgress(f"nothing was done for {patience} seconds; where it hangs is in the log")
     faulthandler.dump_traceback()
-    workers.tell(hung.code, str(hung))
     file = _result_file()
     if file is not None:
-        result.write(file, Outcome(code=hung.code, message=str(hung)))
+        result.write(file, outcome)
     os._exit(1)
 
 
@@ -203,14 +228,16 @@ def _writable(work: Path) -> Path:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    faulthandler.dump_traceback_later(GRACE_S, exit=True)
     if not STOP.gently:
         raise Terminated
     STOP.asked = True
 
 
 def command() -> NoReturn:
-    """Run the process's arguments and leave at once: PyTorch takes a second of computing to be taken down tidily."""
+    """Run the process's arguments and leave at once.
+
+    PyTorch takes a second of computing to be taken down tidily, and its threads may crash the process meanwhile.
+    """
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -22,8 +22,8 @@ from edgemodel_distill.config import Post
 from edgemodel_distill.errors import Terminated, WorkerLost, of_code
 from edgemodel_distill.heartbeat import HEART
 
-PIECE = 64 * 1024**2
-"""Bytes that are handed out at a time: each piece is a sign of life."""
+PIECE = 8 * 1024**2
+"""Bytes that are handed out at a time: each piece is progress, also where the link is slow."""
 
 TICK = 0.1
 """Seconds between two looks at the store, or for the leader."""
@@ -40,6 +40,10 @@ class Crew:
         """Without a store: a worker alone. Others are waited for `patience` seconds."""
         self._post, self._store, self._patience = post, store, patience
         self._round = 0
+        self._parted = False
+        self._lent: dict[tuple[torch.device, torch.dtype, torch.Size], Tensor] = {}
+        self.sums = 0
+        """Twice the exchanges with all others so far, and one more during one."""
 
     @property
     def rank(self) -> int:
@@ -55,6 +59,11 @@ class Crew:
     def leads(self) -> bool:
         """Whether this worker fetches, examines, saves and ships; the others only train."""
         return self.rank == 0
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether this worker cannot go on alone: the leader can, once the student is trained."""
+        return not (self.leads and self._parted)
 
     def part(self, count: int) -> slice:
         """Which of `count` rows are this worker's; all parts are nearly equal."""
@@ -72,8 +81,9 @@ class Crew:
     def add_up(self, tensor: Tensor) -> None:
         """Replace `tensor` by the sum of all workers'."""
         if self.size > 1:
-            with self._together():
-                distributed.all_reduce(tensor)
+            with self._exchange(tensor) as lent:
+                distributed.all_reduce(lent)
+            tensor.copy_(lent)
 
     def add_gradients(self, network: nn.Module) -> None:
         """Add up the gradients of all workers."""
@@ -86,46 +96,38 @@ class Crew:
 
     def anyone(self, *, flag: bool) -> bool:
         """Whether any worker's flag is up."""
-        if self.size == 1:
-            return flag
         flags = torch.tensor([float(flag)])
         self.add_up(flags)
         return bool(flags.item())
 
     def follow(self, network: nn.Module) -> None:
         """Take over the leader's weights."""
-        if self.size > 1:
-            with self._together():
-                for tensor in network.state_dict().values():
-                    distributed.broadcast(tensor, 0)
+        for tensor in network.state_dict().values() if self.size > 1 else ():
+            self._broadcast(tensor)
 
     def hear(self, *, flag: bool) -> bool:
         """What the leader says."""
         if self.size == 1:
             return flag
         said = torch.tensor([int(flag)])
-        with self._together():
-            distributed.broadcast(said, 0)
+        self._broadcast(said)
         return bool(said.item())
 
     def hand_out(self, data: bytes = b"") -> bytes:
         """The leader's `data`, at every worker."""
         if self.size == 1:
             return data
-        size = torch.tensor([len(data)])
-        with self._together():
-            distributed.broadcast(size, 0)
-            whole = np.frombuffer(data, np.uint8).copy() if self.leads else np.empty(int(size.item()), np.uint8)
-            for piece in torch.split(torch.from_numpy(whole), PIECE) if len(whole) else ():
-                distributed.broadcast(piece, 0)
-                HEART.beat()
+        self._broadcast(size := torch.tensor([len(data)]))
+        whole = np.frombuffer(data, np.uint8).copy() if self.leads else np.empty(int(size.item()), np.uint8)
+        for piece in torch.split(torch.from_numpy(whole), PIECE) if len(whole) else ():
+            self._broadcast(piece)
+            HEART.beat()
         return data if self.leads else whole.tobytes()
 
     def hand_out_file(self, path: Path) -> None:
         """The leader's file, at every worker; an empty one where the leader has none."""
         if self.size > 1:
-            text = path.read_bytes() if self.leads and path.exists() else b""
-            text = self.hand_out(text)
+            text = self.hand_out(path.read_bytes() if self.leads and path.exists() else b"")
             if not self.leads:
                 path.write_bytes(text)
 
@@ -143,9 +145,14 @@ class Crew:
     def regroup(self) -> None:
         """Begin once more with a new group, after a failure that all workers know of."""
         if self._store is not None:
-            leave_group()
+            _leave_group()
             self._round += 1
             self._form(self._store)
+
+    def part_ways(self) -> None:
+        """The training is over, or has failed: who still waits for this worker's numbers gets an error."""
+        self._parted = True
+        _leave_group()
 
     def await_end(self) -> None:
         """Wait until the leader is done; raise what it ended with if that is an error.
@@ -172,15 +179,19 @@ class Crew:
             raise of_code(note["code"])(f"worker {note['rank']}: {note['message']}")
 
     def _form(self, store: Store) -> None:
-        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        with self._together():
+        with self._exchange(torch.empty(0)):
             distributed.init_process_group(
-                backend,
+                "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
                 store=PrefixStore(key("group", self._round), store),
                 rank=self.rank,
                 world_size=self.size,
                 timeout=timedelta(seconds=2 * self._patience),  # longer than the leader waits, who then says why
             )
+
+    def _broadcast(self, tensor: Tensor) -> None:
+        with self._exchange(tensor) as lent:
+            distributed.broadcast(lent, 0)
+        tensor.copy_(lent)
 
     def _await_word(self, store: Store, word: str) -> bool:
         """Wait for the leader's `word`: true; or for its end: false."""
@@ -191,6 +202,22 @@ class Crew:
                     return False
                 time.sleep(TICK)
         return True
+
+    @contextmanager
+    def _exchange(self, tensor: Tensor) -> Iterator[Tensor]:
+        """Give and take numbers, in which every worker waits for all; with a copy of `tensor`, which is kept.
+
+        Else a thread of gloo's may be the last to let go of it, and want the interpreter's lock for that, which whoever
+        destroys the group has while it waits for the thread: pytorch/pytorch issue 56297.
+        """
+        lent = self._lent.setdefault((tensor.device, tensor.dtype, tensor.shape), torch.empty_like(tensor))
+        lent.copy_(tensor)
+        self.sums += 1
+        try:
+            with self._together():
+                yield lent
+        finally:
+            self.sums += 1
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -213,8 +240,7 @@ class Crew:
 ALONE = Crew(Post(), None, 0)
 
 
-def leave_group() -> None:
-    """The training is over, or has failed: who still waits for this worker's numbers gets an error."""
+def _leave_group() -> None:
     if distributed.is_initialized():
         distributed.destroy_process_group()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from edgemodel.distillation import Order
 from edgemodel_distill import handout
 from edgemodel_distill.config import Recipe
-from edgemodel_distill.crew import Crew, leave_group
+from edgemodel_distill.crew import Crew
 from edgemodel_distill.progress import Watch
 from edgemodel_distill.teach import Lesson, teach
 
@@ -23,5 +23,5 @@ def run(order: Order, work: Path, watch: Watch, threads: int, crew: Crew) -> Non
         watch.stage("Training")
         work.mkdir(parents=True, exist_ok=True)
         teach(Lesson(order=order, recipe=recipe, given=given, work=work, watch=watch, crew=crew))
-        leave_group()
+        crew.part_ways()
         crew.await_end()

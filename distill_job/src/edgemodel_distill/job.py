@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgemodel.bundle import MODEL
+from edgemodel.bundle import MODEL, Card
 from edgemodel.distillation import Order
 from edgemodel.outcome import Choice, Gate, Outcome
 from edgemodel_distill import compress, handout, publish, report, students
-from edgemodel_distill.candidates import choose, compare
+from edgemodel_distill.candidates import Candidate, choose, compare
 from edgemodel_distill.config import Recipe
-from edgemodel_distill.crew import ALONE, Crew, leave_group
+from edgemodel_distill.crew import ALONE, Crew
 from edgemodel_distill.examine import Examiner
 from edgemodel_distill.fetch import TEACHER, Ingredients, fetch
 from edgemodel_distill.gates import judge_teacher
@@ -34,16 +34,10 @@ def run(  # noqa: PLR0913 (what, with what, where, for whom)
     key: SigningKey | None = None,
     crew: Crew = ALONE,
 ) -> Outcome:
-    """Distil what `order` asks for, and push it if the gates let it.
+    """Distil what `order` asks for, and push it, signed with `key`, if the gates let it.
 
-    Args:
-        order: what to train, from what.
-        client: reaches the registries.
-        work: folder for downloads and the candidate.
-        watch: is told the progress.
-        threads: of training and of every measurement.
-        key: signs the student that is pushed.
-        crew: trains together; this process leads it.
+    `work` takes downloads and the candidate; `threads` are those of the training and of every measurement; of `crew`,
+    which trains together, this process is the leader.
 
     Returns:
         Accepted with the pushed digest; Rejected, or TeacherUnfit before any training, with nothing pushed. All with
@@ -61,11 +55,28 @@ def run(  # noqa: PLR0913 (what, with what, where, for whom)
     if not all(gate.passed for gate in teacher_gates):
         return _unfit(Result(things, teacher_gates, scores))
 
-    given = Handout(things.teacher, examiner.training, examiner.edge_training, things.edge.digests)
-    lesson = Lesson(
+    taught = _teach(_lesson(order, recipe, things, examiner, work, watch, crew))
+
+    watch.stage("Measuring")
+    card = publish.describe(order, taught.recipe, things.teacher, things.edge.digests)
+    best, choice = _measure(taught, card, examiner, order, threads)
+    scores |= {**examiner.scores(best.classifier), "warmStart": float(taught.warm)}
+    result = Result(things, (*teacher_gates, *best.gates), scores, choice)
+    digest = _pack(work / CANDIDATE, card, taught, best, examiner, result)
+    if not best.passed:
+        return _rejected(result)
+    watch.stage("Publishing")
+    publish.publish(work / CANDIDATE, digest, order.push, client, key)
+    return _accepted(digest, result)
+
+
+def _lesson(  # noqa: PLR0913, PLR0917 (what is trained on what, where, by whom, and who is told)
+    order: Order, recipe: Recipe, things: Ingredients, examiner: Examiner, work: Path, watch: Watch, crew: Crew
+) -> Lesson:
+    return Lesson(
         order=order,
         recipe=recipe,
-        given=given,
+        given=Handout(things.teacher, examiner.training, examiner.edge_training, things.edge.digests),
         validation=examiner.validation,
         weights=things.parent.weights if things.parent is not None else None,
         examine=examiner.report,
@@ -73,36 +84,6 @@ def run(  # noqa: PLR0913 (what, with what, where, for whom)
         watch=watch,
         crew=crew,
     )
-    taught = _teach(lesson)
-
-    watch.stage("Measuring")
-    card = publish.describe(order, taught.recipe, things.teacher, things.edge.digests)
-    networks = {"": taught.student} | ({"pruned-": taught.pruned} if taught.pruned is not None else {})
-    families = [
-        compress.family(name, network, things.teacher.input_shape, order.compress.quantize, examiner.calibration())
-        for name, network in networks.items()
-    ]
-    best, choice = choose(compare(families, card, examiner, order.gates, threads))
-    scores |= {**examiner.scores(best.classifier), "warmStart": float(taught.warm)}
-    result = Result(things, (*teacher_gates, *best.gates), scores, choice)
-
-    card = publish.complete(card, best.name, examiner.card_scores(best.measured))
-    story = Story(
-        card,
-        examiner.data_report(),
-        taught.epochs,
-        result.gates,
-        choice,
-        examiner.confusion(best.classifier),
-        examiner.drift(),
-    )
-    exported = publish.Exported(best.model, students.weights(taught.student), report.files(story))
-    digest = publish.pack(work / CANDIDATE, card, exported, examiner.holdout.inputs)
-    if not best.passed:
-        return _rejected(result)
-    watch.stage("Publishing")
-    publish.publish(work / CANDIDATE, digest, order.push, client, key)
-    return _accepted(digest, result)
 
 
 def _teach(lesson: Lesson) -> Taught:
@@ -113,8 +94,39 @@ def _teach(lesson: Lesson) -> Taught:
         model = (lesson.work / TEACHER / MODEL).read_bytes()
         handout.give(crew, lesson.given, model, lesson.order, lesson.recipe)
     taught = teach(lesson)
-    leave_group()
+    crew.part_ways()
     return taught
+
+
+def _measure(
+    taught: Taught, card: Card, examiner: Examiner, order: Order, threads: int
+) -> tuple[Candidate, tuple[Choice, ...]]:
+    """The form that ships if its gates let it, and the table of all forms."""
+    networks = {"": taught.student} | ({"pruned-": taught.pruned} if taught.pruned is not None else {})
+    shape, calibration = card.inputs[0].shape[1:], examiner.calibration()
+    families = [
+        compress.family(name, network, shape, order.compress.quantize, calibration)
+        for name, network in networks.items()
+    ]
+    return choose(compare(families, card, examiner, order.gates, threads))
+
+
+def _pack(  # noqa: PLR0913, PLR0917 (all that a bundle and its report tell)
+    folder: Path, card: Card, taught: Taught, best: Candidate, examiner: Examiner, result: "Result"
+) -> str:
+    """Write the candidate's bundle with its report; its digest."""
+    card = publish.complete(card, best.name, examiner.card_scores(best.measured))
+    story = Story(
+        card,
+        examiner.data_report(),
+        taught.epochs,
+        result.gates,
+        result.choice,
+        examiner.confusion(best.classifier),
+        examiner.drift(),
+    )
+    exported = publish.Exported(best.model, students.weights(taught.student), report.files(story))
+    return publish.pack(folder, card, exported, examiner.holdout.inputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,30 @@
 """How the workers of one training find each other, and how they part."""
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]  # torch does not list what it exports
 
 from edgemodel_distill.config import Post
-from edgemodel_distill.crew import ALONE, OVER, TICK, Crew, key, leave_group
-from edgemodel_distill.errors import Terminated, WorkerLost, WorkersMissing, classify
-from edgemodel_distill.heartbeat import HEART
+from edgemodel_distill.crew import ALONE, OVER, TICK, Crew, key
+from edgemodel_distill.errors import DistillError, Terminated, WorkerLost, WorkersMissing, classify
+from edgemodel_distill.life import signs_of_life
 
 _HERE = "127.0.0.1"
 """The leader's own address to itself: its name may not be known yet."""
 
-_BEAT = 1.0
-"""Seconds between two signs of life of the leader."""
 _FAREWELL = 2.0
 """Seconds that the leader keeps the store open at its end, for the others to read how it was."""
-_BEATS, _LEFT = "beats", "left"
+_LEFT = "left"
 
 
 @contextmanager
-def meet(post: Post, patience: float) -> Iterator[Crew]:
+def meet(post: Post, patience: float, give_up: Callable[[DistillError, Crew], None]) -> Iterator[Crew]:
     """The crew that `post` belongs to, for as long as this lasts; what is raised in here ends all of it.
+
+    `give_up` is called, in a thread of its own, where the main thread may wait for another worker for ever.
 
     Raises:
         WorkersMissing: some are not there within `patience` seconds.
@@ -35,12 +34,19 @@ def meet(post: Post, patience: float) -> Iterator[Crew]:
         return
     store = _store(post, _HERE, leads=True) if post.rank == 0 else _join(post, patience)
     crew = Crew(post, store, patience)
+    own = _store(post, _HERE, leads=False) if crew.leads else _find(post, time.monotonic())
+    with signs_of_life(crew, own, patience, lambda lost: give_up(lost, crew)), _farewell(crew, store):
+        if crew.leads:
+            _await_all(crew, store, patience)
+        yield crew
+
+
+@contextmanager
+def _farewell(crew: Crew, store: Store) -> Iterator[None]:
+    """Let the others know how this worker ends."""
     done = False
     try:
-        with _signs_of_life(post):
-            if crew.leads:
-                _await_all(crew, store, patience)
-            yield crew
+        yield
         done = True
     except Terminated:
         crew.tell(Terminated.__name__, "")
@@ -50,7 +56,7 @@ def meet(post: Post, patience: float) -> Iterator[Crew]:
         crew.tell(known.code, str(known))
         raise
     finally:
-        leave_group()
+        crew.part_ways()
         _say_goodbye(crew, store, done=done)
 
 
@@ -115,32 +121,3 @@ def _store(post: Post, address: str, *, leads: bool) -> Store:
     )
     store.set_timeout(timedelta(seconds=30))
     return store
-
-
-@contextmanager
-def _signs_of_life(post: Post) -> Iterator[None]:
-    """The leader's beats are everyone's: who waits for it while it works does not hang."""
-    over = threading.Event()
-    # A store of its own: only one thread at a time may wait in one.
-    own = _store(post, _HERE, leads=False) if post.rank == 0 else _find(post, time.monotonic())
-    thread = threading.Thread(target=_tell if post.rank == 0 else _hear, args=(own, over), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def _tell(store: Store, over: threading.Event) -> None:
-    with suppress(RuntimeError):  # the store is gone: so is the training
-        while not over.wait(_BEAT):
-            store.set(_BEATS, str(HEART.beats))
-
-
-def _hear(store: Store, over: threading.Event) -> None:
-    heard = b""
-    with suppress(RuntimeError):  # the leader is gone, and the training notices by itself
-        while not over.wait(_BEAT):
-            if store.check([_BEATS]) and (beats := store.get(_BEATS)) != heard:
-                heard = beats
-                HEART.beat()

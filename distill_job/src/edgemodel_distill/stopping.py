@@ -1,6 +1,9 @@
 """SIGTERM: ends the process at once where nothing would be lost, and after the step at hand in a training."""
 
-from collections.abc import Iterator
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,3 +28,30 @@ def gently() -> Iterator[Stop]:
         yield STOP
     finally:
         STOP.gently = False
+
+
+@contextmanager
+def in_time(seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
+    """Call `give_up`, in a thread of its own, when this has not ended `seconds` after a SIGTERM.
+
+    A handler in Python runs once the main thread is back from a library's code, where it may wait for another worker.
+    What the interpreter itself does at once is to write a byte.
+    """
+    ears, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    over = threading.Event()
+
+    def wait() -> None:
+        with ears:
+            while heard := ears.recv(1):
+                if heard[0] == signal.SIGTERM and not over.wait(seconds):
+                    give_up()
+
+    threading.Thread(target=wait, name="end in time", daemon=True).start()
+    before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(before)
+        mouth.close()

@@ -1,7 +1,7 @@
 """What one of several workers does in the tests, as a process of its own: `python -m … FOLDER`, placed by RANK and all.
 
-Trains the same students as `student`, then one that takes more memory than the last worker has, then one that diverges;
-leaves weights and what it was told in FOLDER.
+Trains the same students as `student`, one of real digits, one that takes more memory than the last worker has, and one
+that diverges; leaves weights and what it was told in FOLDER.
 """
 
 import json
@@ -13,20 +13,22 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from edgemodel_distill import meeting, students, zoo
+from edgemodel_distill import measure, meeting, students, zoo
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Post, Recipe
 from edgemodel_distill.crew import ALONE, Crew
-from edgemodel_distill.data import Labelled
-from edgemodel_distill.errors import NanLoss, TeacherInvalid
+from edgemodel_distill.data import Floats, Labelled
+from edgemodel_distill.errors import DistillError, NanLoss, TeacherInvalid
 from edgemodel_distill.handout import Handout
 from edgemodel_distill.teach import Lesson, teach
-from edgemodel_distill.train import EpochLosses, seed_everything, train
+from edgemodel_distill.train import EpochLosses, predict, seed_everything, train
 from edgemodel_distill.views import Material
 from edgemodel_registry.folder import read_card
+from lab import digits
 from tests.unit.distill_job.test_distill_resume import METHODS, RECIPE, material
 from tests.unit.distill_job.tiny_world import Quiet, World
 
+DIGITS = replace(RECIPE, architecture="tiny-cnn", width=8, epochs=8, batch_size=64)
 PLAIN = replace(RECIPE, architecture="normed", epochs=2)
 RECIPES = {
     "average": replace(PLAIN, method=METHODS["average"]),
@@ -62,6 +64,21 @@ def student(recipe: Recipe, crew: Crew = ALONE, given: Material | None = None) -
     return students.weights(network)
 
 
+def digits_student(crew: Crew = ALONE) -> float:
+    """The accuracy on unseen images of a student with dropout, taught by an unsure nearest-mean classifier."""
+    images = digits.divide()
+    labelled, exam = images.labelled, images.exam
+    means = np.stack([labelled.inputs[labelled.labels == number].mean(axis=0).ravel() for number in range(10)])
+
+    def teacher(view: Floats) -> Floats:
+        return -np.square(view.reshape(len(view), 1, -1) - means).sum(axis=2)
+
+    seed_everything(DIGITS)
+    network = students.build(DIGITS.architecture, DIGITS.width, digits.SHAPE, digits.CLASSES)
+    train(network, Material(labelled, images.traffic.inputs, teacher), DIGITS, _ignore, crew=crew)
+    return measure.accuracy(predict(network, exam.inputs), exam.labels)
+
+
 def hungry(folder: Path, crew: Crew, world: World) -> list[str]:
     """What is told when the last worker's memory runs out."""
     zoo.ZOO["hungry"] = lambda _, shape, classes: Hungry(nn.Linear(shape[0], classes))
@@ -81,10 +98,11 @@ def hungry(folder: Path, crew: Crew, world: World) -> list[str]:
 def main(folder: Path) -> None:
     told: dict[str, object] = {}
     world = World(folder, None, json.loads((folder / "order.json").read_text()))
-    with meeting.meet(Post.read(os.environ), 60) as crew:
+    with meeting.meet(Post.read(os.environ), 600, _give_up) as crew:
         crew.assemble()
         for name, recipe in RECIPES.items():
             (folder / f"{name}-{crew.rank}").write_bytes(student(recipe, crew))
+        told["accuracy"] = digits_student(crew)
         told["notes"] = hungry(folder, crew, world)
         broken = material()
         broken.labelled.inputs[0] = np.nan  # in a part of the batch that only one of them sees
@@ -93,6 +111,11 @@ def main(folder: Path) -> None:
         except NanLoss as error:
             told["nan"] = error.code
     (folder / f"told-{crew.rank}").write_text(json.dumps(told))
+
+
+def _give_up(error: DistillError, _crew: Crew) -> None:
+    sys.stderr.write(f"{error.code}: {error}\n")
+    os._exit(1)
 
 
 def _ignore(_losses: EpochLosses, _network: nn.Module) -> None:
