@@ -60,6 +60,14 @@ def test_its_heal_is_told_once_though_nobody_reports_for_a_while(world: World) -
     assert (len(world.told("Adopted")), len(world.status.heals)) == (1, 1)
 
 
+def test_its_heal_is_told_once_though_it_leaves_the_fleet_while_its_last_report_counts(world: World) -> None:
+    world.until(adopted)
+    world.script.telemetry = False
+    world.remove_node("n3")
+    world.run(120)
+    assert (len(world.told("Adopted")), len(world.status.heals)) == (1, 1)
+
+
 def test_a_node_whose_own_heal_is_proved_degrades_nothing(world: World) -> None:
     world.until(adopted)
     world.run(60)

@@ -210,6 +210,11 @@ def test_reports_count_for_three_intervals_and_not_longer(board: Board) -> None:
     assert board.telemetry(NOW + timedelta(seconds=31)) is False
 
 
+def test_a_clock_that_is_set_back_makes_no_report_count_for_longer(board: Board) -> None:
+    assert board.reports(KEY, NOW - timedelta(hours=1)) == {}
+    assert board.telemetry(NOW - timedelta(hours=1)) is False
+
+
 def test_a_node_that_is_missing_from_an_answer_is_absent(board: Board) -> None:
     board.take([], NOW)
     assert board.reports(KEY, NOW) == {}

@@ -67,9 +67,8 @@ def adopt(observation: Observation, draft: Draft) -> Draft:
     """Write down the nodes whose own heal is proved, each once; those of a rollout were told what they serve."""
     told = draft.status.rollout.nodes if draft.status.rollout is not None else ()
     exceptions = {entry.name: entry for entry in draft.status.nodes.exceptions}
-    differ = [name for name in sorted(observation.reports) if observation.reports[name].digest != draft.status.digest]
     fresh: dict[tuple[str, str | None], list[str]] = {}
-    for name in differ[:NAMES_SHOWN]:  # more are not remembered
+    for name in _remembered(observation, draft.status):
         report = observation.reports[name]
         fault = healed(observation, draft, report)
         known = exceptions.get(name)
@@ -85,6 +84,17 @@ def adopt(observation: Observation, draft: Draft) -> Draft:
     for (fault, version), names in fresh.items():
         draft = _tell(observation, draft, fault, version, names)
     return draft
+
+
+def _remembered(observation: Observation, status: Status) -> list[str]:
+    """Nodes that do not serve what is to serve, of which the status will still tell in the next tick.
+
+    Not one that has left the fleet and is still heard of, and no more than there is room for beside the silent ones.
+    """
+    fleet = {node.name for node in observation.nodes}
+    differ = {name for name in fleet & observation.reports.keys() if observation.reports[name].digest != status.digest}
+    silent = {entry.name for entry in status.nodes.exceptions if entry.adopted} & (fleet - observation.reports.keys())
+    return [name for name in sorted(differ | silent)[:NAMES_SHOWN] if name in differ]
 
 
 def healed(observation: Observation, draft: Draft, report: Report) -> str | None:

@@ -67,12 +67,16 @@ class Board:
 
     def telemetry(self, now: datetime) -> bool:
         """Whether the source answered lately."""
-        return self._answered is not None and now - self._answered <= self._lifetime
+        return self._answered is not None and self._is_fresh(self._answered, now)
 
     def reports(self, key: Key, now: datetime) -> Mapping[str, Report]:
         """Fresh reports by node."""
         known = self._reports.get(key, {})
-        return {node: report for node, report in known.items() if now - report.at <= self._lifetime}
+        return {node: report for node, report in known.items() if self._is_fresh(report.at, now)}
+
+    def _is_fresh(self, at: datetime, now: datetime) -> bool:
+        """Not what lies far ahead either: after a clock was set back it would count for as long as that was."""
+        return abs(now - at) <= self._lifetime
 
     def training(self, key: Key) -> Training | None:
         """How far the distillation Job said that it is."""
