@@ -187,6 +187,7 @@ class World(View):
     def _run_operator(self) -> None:
         self.operator.advance(self.now, STEP)
         if self.down:
+            self.checks.denied.clear()  # meanwhile nodes come and go unseen
             self.down -= 1
             if not self.down:
                 self.restart()
