@@ -82,17 +82,14 @@ class Agent:
         self._chores.append(chore)
 
     def restore(self) -> None:
-        """Serve from the disk what is wished, or else what was served before; no network.
-
-        Before connections are accepted, the backup too: who dies early has one version to blame, not two.
-        """
+        """Serve from the disk what is wished, or else what was served before; no network."""
         self._take_news()
         last, target = self._serving.last(), self._target()
         first = [target.active] if target is not None else []
         for artifact in (*first, last.active, last.backup):
             if artifact is not None and self._serving.active is None:
                 self._reopen(artifact, lambda model: self._serving.activate(model, lambda: True))
-
+        # The backup too, before connections are accepted: who dies early has one version to blame, not two.
         second = target.backup if target is not None else last.backup
         active = self._serving.active
         if second is not None and active is not None and second.digest != active.digest:
@@ -170,7 +167,7 @@ class Agent:
         model = resident if self._loader.has_at_hand(resident) else self._obtain(artifact, now, resident)
         if model is None:
             return False
-        return self._serving.activate(model, lambda: (t := self._target()) is not None and t.active == artifact)
+        return self._serving.activate(model, lambda: self._is_active_target(artifact))
 
     def _reach_backup(self, target: Target, now: float) -> bool:
         wish, active, backup = self.wish, self._serving.active, self._serving.backup
@@ -183,9 +180,11 @@ class Agent:
         resident = backup if backup is not None and backup.artifact == target.backup else None
         if self._loader.has_at_hand(resident):
             return True
-        if (model := self._obtain(target.backup, now, resident)) is not None:
-            self._serving.stand_by(model)
-        return model is not None
+        model = self._obtain(target.backup, now, resident)
+        if model is None:
+            return False
+        self._serving.stand_by(model)
+        return True
 
     def _serve_nothing_refused(self) -> None:
         """The wish leaves nothing to serve: what answers goes on, unless it is refused itself."""
@@ -196,6 +195,10 @@ class Agent:
             self._serving.activate(backup, lambda: True)
         else:
             self._serving.unload()
+
+    def _is_active_target(self, artifact: Artifact) -> bool:
+        target = self._target()
+        return target is not None and target.active == artifact
 
     def _obtain(self, artifact: Artifact, now: float, resident: Model | None) -> Model | None:
         last = self.pending if self.pending is not None and self.pending.artifact == artifact else None
@@ -225,10 +228,12 @@ class Agent:
         if artifact.digest in self._refusals or (wish is not None and artifact.digest in wish.refused):
             return
         try:
-            if (model := self._loader.reopen(artifact)) is not None:
-                use(model)
+            model = self._loader.reopen(artifact)
         except Refused as error:
             self._refusals.add(artifact.digest, artifact.name, error.code, str(error), lasting=error.lasting)
+            return
+        if model is not None:
+            use(model)
 
     def _forgive(self, now: float) -> None:
         for digest, when in list(self._passing.items()):
