@@ -28,6 +28,13 @@ def api_server() -> Iterator[ControlPlane]:
         yield plane
 
 
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """An API server of a module's own, for what belongs to the whole cluster: the chart, which brings the CRD."""
+    with ControlPlane() as plane:
+        yield plane
+
+
 @pytest.fixture(scope="session")
 def kubectl(api_server: ControlPlane) -> Kubectl:
     """Kubectl as the administrator."""

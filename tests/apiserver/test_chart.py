@@ -3,7 +3,6 @@
 import base64
 import json
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,13 +14,6 @@ from tests.apiserver.kubectl import Kubectl
 pytestmark = pytest.mark.apiserver
 
 NAME = "demo-edgemodel-operator"
-
-
-@pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    """An API server of its own: the chart brings the CRD, so it must not be there before."""
-    with ControlPlane() as plane:
-        yield plane
 
 
 @pytest.fixture(scope="module")

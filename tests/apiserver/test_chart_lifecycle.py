@@ -24,13 +24,6 @@ EVERYTHING = ("em/digits", *CHILDREN, *(f"pod/digits-{pod.node}" for pod in PODS
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    """An API server of its own: the chart brings the CRD."""
-    with ControlPlane() as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
 def helm(plane: ControlPlane) -> Helm:
     """The chart on it, and two nodes that nobody runs."""
     kubectl, helm = Kubectl(plane.kubeconfig), Helm(plane)
