@@ -77,7 +77,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 bench: setup  ## our server beside KServe, MLServer and FastAPI: 15 minutes on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
 
-bench-distill-teachers: setup  ## train the benchmark's teachers anew: about 15 minutes on two quiet cores
+bench-distill-teachers: setup  ## train the benchmark's teachers anew: about 20 minutes on two quiet cores
 	@$(BIN)/python -m tests.bench.distillation.teacher tests/bench/distillation/assets/teacher.onnx --threads 2
 	@$(BIN)/python -m tests.bench.distillation.teacher tests/bench/distillation/assets/hardened.onnx --threads 2 \
 	  --drifted-from tests/bench/distillation/assets/teacher.safetensors
@@ -85,7 +85,7 @@ bench-distill-teachers: setup  ## train the benchmark's teachers anew: about 15 
 bench-distill-quick: setup  ## distillation on Fashion-MNIST, one seed: 15 minutes on two quiet cores
 	@$(BIN)/python -m tests.bench.distillation --quick
 
-bench-distill: setup  ## the same with five seeds and long trainings: hours
+bench-distill: setup  ## the same with five seeds and long trainings: hours; goes on where it was stopped
 	@$(BIN)/python -m tests.bench.distillation
 
 generate: setup  ## write the CRD and docs/status.md from the models, and the chart's copies

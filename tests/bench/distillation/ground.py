@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from edgemodel.bundle import Card, Tensor
@@ -19,9 +18,12 @@ from edgemodel_distill.errors import TeacherInvalid
 from edgemodel_distill.train import predict, seed_everything, train
 from edgemodel_distill.views import Material, Teacher
 from tests.bench.distillation import fashion
+from tests.bench.distillation.kept import Kept, Right
 
-Right = NDArray[np.bool_]
-"""Which test images were told right, (10000,)."""
+THREADS = 1
+"""One for each training: several run at once, and the same seed gives the same student on any number of cores."""
+
+NOTHING: Floats = np.empty((0, *fashion.SHAPE), np.float32)
 
 _WORTH_KEEPING = 1000
 """Answers to at least so many inputs at once are kept: these are sets, not views of a step."""
@@ -37,19 +39,19 @@ class Scale:
     prune_epochs: int
     heal_samples: tuple[int, ...]
     method: Method = field(default_factory=Method)
-    """Of the scene with all labels."""
+    """Of all that is trained with all labels."""
 
 
 class Asked:
     """A teacher that is not asked twice about the same set."""
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path) -> None:
         card = Card(
             name=model.stem,
             inputs=(Tensor(name=export.INPUT, datatype="FP32", shape=(-1, *fashion.SHAPE)),),
             outputs=(Tensor(name=export.OUTPUT, datatype="FP32", shape=(-1, fashion.CLASSES)),),
         )
-        self.classifier = Classifier(card, model.read_bytes(), threads, TeacherInvalid)
+        self.classifier = Classifier(card, model.read_bytes(), THREADS, TeacherInvalid)
         self._known: dict[bytes, Floats] = {}
 
     def __call__(self, inputs: Floats) -> Floats:
@@ -67,9 +69,9 @@ class Ground:
     """Read and computed once."""
 
     plain: Asked
-    hardened: Asked | None
+    hardened: Asked
     scale: Scale
-    threads: int
+    kept: Kept
 
     @cached_property
     def known(self) -> Labelled:
@@ -102,7 +104,7 @@ class Ground:
             learning_rate=0.002,
             batch_size=batch,
             seed=seed,
-            threads=self.threads,
+            threads=THREADS,
             method=method or Method(augment={"noise": 0}),
         )
 
@@ -112,6 +114,28 @@ class Ground:
         """Train `start` with the Job's own code."""
         seed_everything(recipe)
         train(start, Material(labelled, edge, teacher), recipe, lambda *_: None)
+
+    @cached_property
+    def right_of_teacher(self) -> Right:
+        """Which test images the plain teacher tells right."""
+        told: Right = self.plain(self.test.inputs).argmax(axis=1) == self.test.labels
+        return told
+
+    def alone(self, seed: int) -> nn.Module:
+        """A student of all labels, without a teacher."""
+        return self._of_all_labels("alone", None, seed)
+
+    def distilled(self, seed: int) -> nn.Module:
+        """A student of all labels and the plain teacher."""
+        return self._of_all_labels("distilled", self.plain, seed)
+
+    def _of_all_labels(self, name: str, teacher: Teacher | None, seed: int) -> nn.Module:
+        student = self.student(seed)
+        if not self.kept.restore(name, seed, student):
+            recipe = self.recipe(seed, self.scale.all_epochs, 128, self.scale.method)
+            self.teach(self.known, NOTHING, teacher, recipe, student)
+            self.kept.keep_student(name, seed, student)
+        return student
 
     def right(self, network: nn.Module, exam: Labelled | None = None) -> Right:
         """Which images of `exam`, or of the test set, the network tells right."""

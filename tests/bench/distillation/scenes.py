@@ -1,7 +1,7 @@
 """What is claimed of distillation, each claim with what it is compared with; equal steps for all that are compared."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from torch import nn
@@ -14,13 +14,12 @@ from edgemodel_distill.errors import InternalError
 from edgemodel_distill.train import predict
 from edgemodel_distill.views import Teacher
 from tests.bench.distillation import fashion, reference
-from tests.bench.distillation.ground import Ground, Right
+from tests.bench.distillation.ground import NOTHING, THREADS, Ground
+from tests.bench.distillation.kept import Rights
 
 LABELS_LEFT, EDGE_DATASET = 2000, 6000
+PRUNED = 0.5
 ROUNDS = 11
-
-Rights = Mapping[str, Right]
-NOTHING: Floats = np.empty((0, *fashion.SHAPE), np.float32)
 
 
 def low_label(ground: Ground, seed: int) -> Rights:
@@ -46,10 +45,7 @@ def low_label(ground: Ground, seed: int) -> Rights:
 def drift(ground: Ground, seed: int) -> Rights:
     """A student that served well until the images turned; the teacher has learnt to see such images."""
     hardened = ground.hardened
-    if hardened is None:
-        raise FileNotFoundError("the hardened teacher")
-    before = ground.student(seed)
-    ground.teach(ground.known, NOTHING, None, ground.recipe(seed, ground.scale.all_epochs, 128), before)
+    before = ground.alone(seed)
     turned = fashion.drift(ground.known.inputs[-5000:], seed=100 + seed)
     told = {
         "before": ground.right(before, ground.drifted_test),
@@ -70,12 +66,11 @@ def drift(ground: Ground, seed: int) -> Rights:
 
 def all_labels(ground: Ground, seed: int) -> Rights:
     """Every label is there: what can a teacher still add?"""
-    recipe = ground.recipe(seed, ground.scale.all_epochs, 128, ground.scale.method)
-    alone, distilled = ground.student(seed), ground.student(seed)
-    ground.teach(ground.known, NOTHING, None, recipe, alone)
-    ground.teach(ground.known, NOTHING, ground.plain, recipe, distilled)
-    teacher = ground.plain(ground.test.inputs).argmax(axis=1) == ground.test.labels
-    return {"alone": ground.right(alone), "distilled": ground.right(distilled), "teacher": teacher}
+    return {
+        "alone": ground.right(ground.alone(seed)),
+        "distilled": ground.right(ground.distilled(seed)),
+        "teacher": ground.right_of_teacher,
+    }
 
 
 def reference_loop(ground: Ground, seed: int) -> Rights:
@@ -88,31 +83,46 @@ def reference_loop(ground: Ground, seed: int) -> Rights:
     return {"job": ground.right(ours), "reference": ground.right(theirs)}
 
 
-def compressed(ground: Ground, seed: int) -> tuple[Rights, Mapping[str, Mapping[str, float]]]:
-    """int8, pruned by half, and both: accuracy, size, and time over the fp32 student's within each round."""
-    whole = ground.student(seed)
-    recipe = ground.recipe(seed, ground.scale.all_epochs, 128)
-    ground.teach(ground.known, NOTHING, ground.plain, recipe, whole)
-    pruned = prune.prune(copy.deepcopy(whole), 0.5, fashion.SHAPE)
-    ground.teach(ground.known, NOTHING, ground.plain, ground.recipe(seed, ground.scale.prune_epochs, 128), pruned)
-    calibration = ground.known.inputs[::120]
-    families = {
-        name: compress.family(name, network, fashion.SHAPE, "Static", calibration)
-        for name, network in (("", whole), ("pruned-", pruned))
-    }
-    forms = [form for family in families.values() for form in family.forms]
-    opened = {f.name: Classifier(ground.plain.classifier.card, f.model, ground.threads, InternalError) for f in forms}
-    rights = {n: c.logits(ground.test.inputs).argmax(axis=1) == ground.test.labels for n, c in opened.items()}
+def compressed(ground: Ground, seed: int) -> Rights:
+    """The distilled student in int8, pruned by half, and both."""
+    whole = ground.distilled(seed)
+    pruned = prune.prune(copy.deepcopy(whole), PRUNED, fashion.SHAPE)
+    recipe = ground.recipe(seed, ground.scale.prune_epochs, 128, ground.scale.method)
+    ground.teach(ground.known, NOTHING, ground.plain, recipe, pruned)
+    forms = [form for family in _families(ground, whole, pruned) for form in family.forms]
+    answers = {name: opened.logits(ground.test.inputs) for name, opened in _open(ground, forms).items()}
+    return {name: answer.argmax(axis=1) == ground.test.labels for name, answer in answers.items()}
+
+
+def times(ground: Ground) -> Mapping[str, Mapping[str, float]]:
+    """Sizes, multiplications, and times over fp32's within each round: they do not depend on what was learnt."""
+    whole = ground.student(seed=0)
+    families = _families(ground, whole, prune.prune(copy.deepcopy(whole), PRUNED, fashion.SHAPE))
+    forms = [form for family in families for form in family.forms]
     figures = {form.name: {"size": float(len(form.model))} for form in forms}
+    for family in families:
+        figures[family.forms[0].name]["macs"] = float(family.macs)
+    opened = {**_open(ground, forms), "teacher": ground.plain.classifier}
     for batch in (1, 16):
-        for name, ratios in _time_ratios({**opened, "teacher": ground.plain.classifier}, batch, ground.test).items():
+        for name, ratios in _time_ratios(opened, batch, ground.test).items():
             low, middle, high = np.percentile(ratios, [5, 50, 95])
             figures.setdefault(name, {}).update(
                 {f"time_b{batch}": middle, f"time_b{batch}_low": low, f"time_b{batch}_high": high}
             )
-    for name, family in families.items():
-        figures[f"{name}fp32"]["macs"] = float(family.macs)
-    return rights, figures
+    return figures
+
+
+def _families(ground: Ground, whole: nn.Module, pruned: nn.Module) -> tuple[compress.Family, ...]:
+    calibration = ground.known.inputs[::120]
+    return tuple(
+        compress.family(name, network, fashion.SHAPE, "Static", calibration)
+        for name, network in (("", whole), ("pruned-", pruned))
+    )
+
+
+def _open(ground: Ground, forms: Iterable[compress.Form]) -> dict[str, Classifier]:
+    card = ground.plain.classifier.card
+    return {form.name: Classifier(card, form.model, THREADS, InternalError) for form in forms}
 
 
 def _healed(ground: Ground, seed: int, before: nn.Module, samples: Floats, teacher: Teacher) -> nn.Module:

@@ -22,8 +22,8 @@ from edgemodel_distill.train import predict
 from tests.bench.distillation import fashion
 
 HELD_OUT = 5_000
-EPOCHS, RATE = 12, 0.2
-HARDENING_EPOCHS, HARDENING_RATE = 2, 0.05
+EPOCHS, RATE = 16, 0.2
+HARDENING_EPOCHS, HARDENING_RATE = 4, 0.05
 BATCH, MOMENTUM, DECAY = 128, 0.9, 5e-4
 WARM_UP = 0.2
 SHIFT = 2

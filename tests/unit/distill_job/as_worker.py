@@ -9,6 +9,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from torch import Tensor, nn
@@ -56,9 +57,9 @@ class Hungry(nn.Sequential):
 
 def student(recipe: Recipe, crew: Crew = ALONE, given: Material | None = None) -> bytes:
     """The weights of a student that `crew` trains; only the leader has validation samples."""
-    zoo.ZOO["normed"] = normed
     seed_everything(recipe)
-    network = students.build(recipe.architecture, 4, (1, 8, 8), 2)
+    with patch.dict(zoo.ZOO, normed=normed):
+        network = students.build(recipe.architecture, 4, (1, 8, 8), 2)
     given = given or material()
     train(network, given if crew.leads else replace(given, validation=None), recipe, _ignore, crew=crew)
     return students.weights(network)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.bench.distillation.__main__ import difference, summarise
-from tests.bench.distillation.ground import Right
+from tests.bench.distillation.kept import Right
+from tests.bench.distillation.tables import difference, summarise
 
 
 def told_right(share: float) -> Right:
@@ -20,14 +20,14 @@ def told_right(share: float) -> Right:
     ],
 )
 def test_a_scene_has_its_accuracies_by_name_and_a_gain_with_an_interval(scene: str, figures: dict[str, float]) -> None:
-    told = summarise(scene, [{name: told_right(share) for name, share in figures.items()}])
+    told = summarise(scene, [{name: told_right(share) for name, share in figures.items()}])[scene]
     assert {name: told[name] for name in figures} == figures
     assert told["gain"]["low"] < told["gain"]["points"] < told["gain"]["high"]
 
 
 def test_the_share_is_how_much_of_the_way_was_gone() -> None:
     run = {"alone": told_right(0.90), "distilled": told_right(0.93), "teacher": told_right(0.94)}
-    assert summarise("all_labels", [run])["share"] == pytest.approx(0.75)
+    assert summarise("all_labels", [run])["all_labels"]["share"] == pytest.approx(0.75)
 
 
 def test_an_interval_is_over_images_until_there_are_three_seeds() -> None:
