@@ -14,51 +14,20 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import onnxruntime
 import torch
 
-from edgemodel.distillation import Augment, Method
 from tests.bench.distillation import scenes
-from tests.bench.distillation.ground import THREADS, Asked, Ground, Scale
-from tests.bench.distillation.kept import Kept, key
+from tests.bench.distillation.ground import THREADS
+from tests.bench.distillation.order import Order, ground, run
 from tests.bench.distillation.tables import Figures, rounded, summarise, timed
 
 ASSETS = Path(__file__).parent / "assets"
 RESULT = Path("build/bench/distill.json")
 SCENES = ("low_label", "drift", "all_labels", "compressed", "reference_loop")
 TIMES = "times"
-QUICK = Scale(low_epochs=60, all_epochs=5, heal_epochs=10, prune_epochs=3, heal_samples=(500,))
-FULL = Scale(
-    low_epochs=120,
-    all_epochs=20,
-    heal_epochs=20,
-    prune_epochs=10,
-    heal_samples=(100, 500, 2000),
-    method=Method(augment=Augment(shift=2, flip=True, noise=0)),
-)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be run."""
-
-    teachers: Path
-    quick: bool
-
-    @property
-    def scale(self) -> Scale:
-        """How long the trainings are."""
-        return QUICK if self.quick else FULL
-
-    @property
-    def kept(self) -> Kept:
-        """Where its results are kept."""
-        models = [file.read_bytes() for file in sorted(self.teachers.glob("*.onnx"))]
-        return Kept(RESULT.parent / "distill" / key([self.scale, torch.__version__, *models]))
 
 
 def main() -> int:
@@ -83,7 +52,7 @@ def main() -> int:
     _train(order, parts, asked.processes, report)
     if TIMES in asked.scenes:
         print("times: the forms beside each other, nothing else runs here", flush=True)
-        report.times = scenes.times(_ground(order))
+        report.times = scenes.times(ground(order))
         report.write()
     print(RESULT.read_text())
     return 0
@@ -97,7 +66,7 @@ def _train(order: Order, parts: Sequence[tuple[str, int]], processes: int, repor
     began = time.monotonic()
     spawning = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, spawning, initializer=torch.set_num_threads, initargs=(THREADS,)) as pool:
-        running = {pool.submit(_run, order, scene, seed): (scene, seed) for scene, seed in todo}
+        running = {pool.submit(run, order, scene, seed): (scene, seed) for scene, seed in todo}
         try:
             for number, future in enumerate(as_completed(running), 1):
                 scene, seed = running[future]
@@ -107,19 +76,6 @@ def _train(order: Order, parts: Sequence[tuple[str, int]], processes: int, repor
                 print(f"{told}; {number} of {len(todo)} after {time.monotonic() - began:.0f} s", flush=True)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _run(order: Order, scene: str, seed: int) -> None:
-    """In a process of the pool."""
-    began = time.monotonic()
-    rights = getattr(scenes, scene)(_ground(order), seed)
-    order.kept.keep(scene, seed, rights, time.monotonic() - began)
-
-
-@cache
-def _ground(order: Order) -> Ground:
-    plain, hardened = (Asked(order.teachers / name) for name in ("teacher.onnx", "hardened.onnx"))
-    return Ground(plain, hardened, order.scale, order.kept)
 
 
 class _Report:
@@ -132,7 +88,7 @@ class _Report:
             "machine": {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()},
             "versions": {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
             "scale": repr(order.scale),
-            "teacher_accuracy": rounded(_ground(order).right_of_teacher.mean()),
+            "teacher_accuracy": rounded(ground(order).right_of_teacher.mean()),
         }
         self.times: Mapping[str, Mapping[str, float]] | None = None
 

@@ -35,14 +35,14 @@ def key(asked: Iterable[object]) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder for one `key`; several processes may use it at once."""
+    """A folder SCALE-KEY; several processes may use it at once."""
 
     folder: Path
 
     def clear_others(self) -> None:
-        """Make the folder, and remove those beside it: of other teachers, scales or code."""
+        """Make the folder, and remove those of the same scale beside it, of other teachers or code."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for other in self.folder.parent.iterdir():
+        for other in self.folder.parent.glob(self.folder.name.partition("-")[0] + "-*"):
             if other != self.folder:
                 shutil.rmtree(other)
 

@@ -17,6 +17,7 @@ from edgemodel_inference.v2 import codec
 from edgemodel_inference.v2.codec import InferRequest, encode
 from edgemodel_inference.v2.datatypes import NAMES, NUMPY
 from edgemodel_inference.v2.heads import LONGEST_HEAD, MOST_HEADS, Heads
+from edgemodel_inference.v2.values import array_of
 
 FREE = {name: Tensor(name="x", datatype=name, shape=(-1, -1)) for name in NUMPY}
 MATRICES = st.sampled_from([dtype for dtype in NUMPY.values() if dtype.kind != "O"]).flatmap(
@@ -51,6 +52,41 @@ def body(array: Any, **changed: Any) -> dict[str, Any]:
 def test_json_tensors_arrive_as_they_were_sent(array: Any) -> None:
     request = decode(orjson.dumps(body(array)), None, [FREE[NAMES[array.dtype]]])
     np.testing.assert_array_equal(request.feeds["x"], array)
+
+
+JSON_VALUES = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False), st.integers(), st.booleans(), st.none(), st.text(max_size=3)
+)
+
+
+def read(values: list[Any], *, truths: bool) -> Any:
+    """The array, or what the refusal says."""
+    try:
+        return array_of(values, np.dtype(np.float32), "x", truths=truths).tolist()
+    except BadRequest as error:
+        return str(error)
+
+
+@given(st.lists(st.one_of(JSON_VALUES.filter(lambda value: not isinstance(value, bool)), st.lists(JSON_VALUES))))
+def test_floats_read_the_quick_way_are_those_of_the_slow_one(values: list[Any]) -> None:
+    if not any(value in (True, False) for nested in values if isinstance(nested, list) for value in nested):
+        assert read(values, truths=False) == read(values, truths=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"data": [1.5, true]}]}',
+        '"data": [false, 1.5]}], "outputs": [{"name": "y"}], "id": "full"}',
+        '"d\\u0061ta": [1.5, true]}], "id": "data"}',
+        '"data": [1.5, true], "parameters": {"data": 1}}]}',
+    ],
+)
+def test_a_truth_value_among_floats_is_refused_wherever_it_stands(text: str) -> None:
+    with pytest.raises(BadRequest, match="want FP32 values only"):
+        decode(
+            f'{{"inputs": [{{"name": "x", "shape": [1, 2], "datatype": "FP32", {text}'.encode(), None, [FREE["FP32"]]
+        )
 
 
 @given(MATRICES)

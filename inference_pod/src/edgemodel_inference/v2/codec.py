@@ -55,7 +55,8 @@ def decode(
     else:
         head = recall({} if heads is None else heads, body[:json_length], inputs, outputs)
         rest = memoryview(body)[json_length:]
-    return InferRequest(head.id, _fill(head.parts, rest, "inputs"), head.outputs, head.binary)
+    truths = json_length is not None or _may_have_truths(body)
+    return InferRequest(head.id, _fill(head.parts, rest, "inputs", truths=truths), head.outputs, head.binary)
 
 
 def encode(
@@ -117,12 +118,21 @@ def _as_json(array: Array) -> list[Any] | Array:
     return flat.tolist() if array.dtype.kind == "O" else flat
 
 
-def _fill(parts: Sequence[Part], rest: memoryview, what: str) -> dict[str, Array]:
+def _may_have_truths(text: bytes) -> bool:
+    """Whether true or false may be among the values of a request; a letter of them is found far sooner than a type."""
+    start = text.find(b'"data"')
+    if start < 0 or b"\\" in text:  # an escaped "data" would not be found
+        return True
+    words = ((b"u", b"true"), (b"l", b"false"))
+    return any(text.find(letter, start) >= 0 and text.find(word, start) >= 0 for letter, word in words)
+
+
+def _fill(parts: Sequence[Part], rest: memoryview, what: str, *, truths: bool = True) -> dict[str, Array]:
     feeds: dict[str, Array] = {}
     offset = 0
     for part in parts:
         if part.size is None:
-            feeds[part.tensor.name] = _from_json(part.data, part.tensor, part.shape, part.where)
+            feeds[part.tensor.name] = _from_json(part, truths=truths)
             continue
         end = offset + part.size
         if len(rest) < end:
@@ -134,10 +144,10 @@ def _fill(parts: Sequence[Part], rest: memoryview, what: str) -> dict[str, Array
     return feeds
 
 
-def _from_json(data: object, tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
-    if not isinstance(data, list):
-        raise BadRequest(f"{where}.data: want a list of values")
-    return from_values(data, tensor, shape, f"{where}.data")
+def _from_json(part: Part, *, truths: bool) -> Array:
+    if not isinstance(part.data, list):
+        raise BadRequest(f"{part.where}.data: want a list of values")
+    return from_values(part.data, part.tensor, part.shape, f"{part.where}.data", truths=truths)
 
 
 def _choose(arrays: Sequence[tuple[str, Array]], request: InferRequest) -> list[tuple[str, Array, bool]]:

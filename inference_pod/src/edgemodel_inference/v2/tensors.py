@@ -64,13 +64,13 @@ def need_output(name: object, known: Collection[str], where: str) -> str:
     return name
 
 
-def from_values(data: list[Any], tensor: Tensor, shape: tuple[int, ...], where: str) -> Array:
-    """A list of values, nested or flat, as an array of `shape`.
+def from_values(data: list[Any], tensor: Tensor, shape: tuple[int, ...], where: str, *, truths: bool = True) -> Array:
+    """A list of values, nested or flat, as an array of `shape`; `truths`: as in `array_of`.
 
     Raises:
         BadRequest: they are of another type, out of range, or too few or many.
     """
-    array = array_of(data, NUMPY[tensor.datatype], where)
+    array = array_of(data, NUMPY[tensor.datatype], where, truths=truths)
     if array.size != math.prod(shape):
         raise BadRequest(f"{where}: want {math.prod(shape)} values for shape {list(shape)}, got {array.size}")
     return array.reshape(shape)

@@ -1,5 +1,6 @@
 """Values from callers as arrays: of one type, in range, finite. Pure."""
 
+import struct
 from itertools import chain
 from typing import Any
 
@@ -14,16 +15,25 @@ Array = NDArray[Any]
 MAX_RANK = 16
 
 
-def array_of(data: list[Any], dtype: "np.dtype[Any]", where: str) -> Array:
+def array_of(data: list[Any], dtype: "np.dtype[Any]", where: str, *, truths: bool = True) -> Array:
     """A list of numbers, nested or not, as an array of `dtype` with the nesting's shape.
 
     The values' types are looked at one by one: numpy would take text and None for numbers, and give a list of
     texts as many bytes per item as the longest one has.
 
+    Args:
+        data: values as JSON has them.
+        dtype: of the array.
+        where: they stood, for messages.
+        truths: whether true or false may be among them; without them, floats take a third of the time.
+
     Raises:
         BadRequest: not numbers, ragged, too deep, or beyond the datatype's range.
     """
     values, shape = _flatten(data, where)
+    if not truths and dtype.kind == "f" and (floats := _floats(values, dtype)) is not None:
+        need_finite(floats, where)
+        return floats.reshape(shape)
     name = NAMES[dtype]
     if not set(map(type, values)) <= VALUE_TYPES[dtype.kind]:
         raise BadRequest(f"{where}: want {name} values only")
@@ -53,6 +63,16 @@ def need_finite(flat: Array, where: str) -> None:
     index = not_finite(flat)
     if index is not None:
         raise BadRequest(f"{where}: want finite {NAMES[flat.dtype]} values, number {index} is {flat[index]}")
+
+
+def _floats(values: list[Any], dtype: "np.dtype[Any]") -> Array | None:
+    """`values` without a look at each one's type: None where one is no number, for which true and false would pass."""
+    try:
+        doubles = struct.pack(f"{len(values)}d", *values)
+    except (struct.error, OverflowError):
+        return None
+    with np.errstate(over="ignore"):
+        return np.frombuffer(doubles).astype(dtype)
 
 
 def _flatten(data: list[Any], where: str) -> tuple[list[Any], tuple[int, ...]]:
