@@ -9,17 +9,9 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render import workers
+from edgemodel_operator.render.attachments import STATE, registry_access, scratch, signing
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import (
-    SCRAPED,
-    SECURITY_CONTEXT,
-    STATE,
-    pod_spec,
-    registry_access,
-    resources,
-    scratch,
-    signing,
-)
+from edgemodel_operator.render.pod import SCRAPED, SECURITY_CONTEXT, pod_spec, resources
 
 KEPT_SECONDS = 24 * 3600
 """How long a finished Job stays for people to look at; its result is in the status by then."""
@@ -48,55 +40,45 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
     wanted = model.spec.distillation
     if wanted is None:
         raise ValueError("spec.distillation: want a teacher and a data set to distil from")
-    name, several = naming.job(model.name, model.uid, attempt.number), wanted.workers > 1
-    order = _order(model, wanted, attempt)
-    registry_volumes, registry_mounts, environment = registry_access(model.spec.registry)
-    key_volumes, key_mounts, key_environment = signing(wanted)
-    volumes, mounts = scratch()
-    container: Object = {
-        "name": "distill",
-        "image": image,
-        "ports": [{"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}],
-        "env": [
-            {"name": distillation.ORDER_VARIABLE, "value": order.dump()},
-            {"name": "EDGEMODEL_WORK", "value": STATE},
-            {"name": "EDGEMODEL_RESULT", "value": RESULT},
-            *_identity(model),
-            *environment,
-            *key_environment,
-        ],
-        "volumeMounts": [*registry_mounts, *key_mounts, *mounts],
-        "securityContext": SECURITY_CONTEXT,
-        "terminationMessagePath": RESULT,
-        "terminationMessagePolicy": "File",
-    }
-    if several:
-        container["env"] += workers.environment(name, wanted.workers)
-        container["ports"].append({"name": "workers", "containerPort": workers.PORT, "protocol": "TCP"})
-    limits = resources(wanted.resources)
-    if limits:
-        container["resources"] = limits
-    fields: Object = {"restartPolicy": "Never"}
-    if model.spec.registry.pull_secret is not None:
-        fields["imagePullSecrets"] = [{"name": model.spec.registry.pull_secret.name}]
-    if several:
-        fields |= workers.pod_fields(name)
-    pod_labels = naming.labels(model.name, naming.DISTILLING)
+    name = naming.job(model.name, model.uid, attempt.number)
     spec = {
-        "backoffLimit": workers.RETRIES,
-        "completions": 1,
-        "parallelism": 1,
-        **(workers.job_fields(wanted.workers) if several else {}),
+        **workers.job_fields(wanted.workers),
         "activeDeadlineSeconds": DEADLINE_SECONDS,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
-        "template": {
-            "metadata": {"labels": pod_labels, "annotations": SCRAPED},
-            "spec": pod_spec(container, [*registry_volumes, *key_volumes, *volumes], **fields),
-        },
+        "template": _template(model, wanted, image, name, _order(model, wanted, attempt)),
     }
     job = child(model, "batch/v1", "Job", name, naming.DISTILLING, spec=spec)
     job["metadata"]["labels"][LABEL_ATTEMPT] = str(attempt.number)
     return job
+
+
+def _template(model: EdgeModel, wanted: Distillation, image: str, name: str, order: Order) -> Object:
+    attached = registry_access(model.spec.registry) + signing(wanted) + scratch()
+    told = [
+        {"name": distillation.ORDER_VARIABLE, "value": order.dump()},
+        {"name": "EDGEMODEL_WORK", "value": STATE},
+        {"name": "EDGEMODEL_RESULT", "value": RESULT},
+        *_identity(model),
+        *attached.environment,
+        *workers.environment(name, wanted.workers),
+    ]
+    admin = {"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}
+    container: Object = {
+        "name": "distill",
+        "image": image,
+        "ports": [admin, *workers.ports(wanted.workers)],
+        "env": told,
+        "volumeMounts": list(attached.mounts),
+        "securityContext": SECURITY_CONTEXT,
+        "terminationMessagePath": RESULT,
+        "terminationMessagePolicy": "File",
+        **resources(wanted.resources),
+    }
+    fields = {"restartPolicy": "Never", **workers.pod_fields(name, wanted.workers)}
+    return {
+        "metadata": {"labels": naming.labels(model.name, naming.DISTILLING), "annotations": SCRAPED},
+        "spec": pod_spec(container, attached, model.spec.registry, **fields),
+    }
 
 
 def _identity(model: EdgeModel) -> list[Object]:

@@ -12,8 +12,8 @@ from edgemodel_operator.api.states import VersionState
 from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.model.naming import SERVING, wish_config_map
 from edgemodel_operator.model.plan import Object
+from edgemodel_operator.render.attachments import cloud_files, key_file
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import cloud_files, key_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

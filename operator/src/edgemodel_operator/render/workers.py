@@ -1,4 +1,4 @@
-"""Several workers of one distillation: what makes a Job an Indexed one, and the Service that gives its pods names.
+"""How many work at one distillation: one is a plain Job; several are an Indexed one, whose pods a Service gives names.
 
 Fields that an older cluster does not know are dropped there: then the Job ends when all indexes have.
 """
@@ -19,6 +19,8 @@ _INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 
 def job_fields(workers: int) -> Object:
     """Fields of the Job's spec. One worker's failure is every worker's, and all are tried again."""
+    if workers == 1:
+        return {"completions": 1, "parallelism": 1, "backoffLimit": RETRIES}
     return {
         "completionMode": "Indexed",
         "completions": workers,
@@ -33,8 +35,10 @@ def job_fields(workers: int) -> Object:
     }
 
 
-def pod_fields(name: str) -> Object:
-    """Fields of the pods' spec: their names in DNS, and nodes of their own where there are enough."""
+def pod_fields(name: str, workers: int) -> Object:
+    """Fields of the pods' spec: several have names in DNS, and nodes of their own where there are enough."""
+    if workers == 1:
+        return {}
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -45,13 +49,20 @@ def pod_fields(name: str) -> Object:
 
 
 def environment(name: str, workers: int) -> list[Object]:
-    """A worker's place, in the words of PyTorch."""
+    """A worker's place among several, in the words of PyTorch."""
+    if workers == 1:
+        return []
     return [
         {"name": "RANK", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}},
         {"name": "WORLD_SIZE", "value": str(workers)},
         {"name": "MASTER_ADDR", "value": f"{name}-0.{name}"},
         {"name": "MASTER_PORT", "value": str(PORT)},
     ]
+
+
+def ports(workers: int) -> list[Object]:
+    """Where several meet."""
+    return [{"name": "workers", "containerPort": PORT, "protocol": "TCP"}] if workers > 1 else []
 
 
 def render_meeting_place(model: EdgeModel, name: str) -> Object:

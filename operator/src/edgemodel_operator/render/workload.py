@@ -5,19 +5,16 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.api.serving import Serving
 from edgemodel_operator.model.naming import SERVING, labels, wish_config_map
 from edgemodel_operator.model.plan import Object
-from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import (
-    SCRAPED,
-    SECURITY_CONTEXT,
+from edgemodel_operator.render.attachments import (
+    Attachment,
     cloud_access,
-    pod_spec,
     protection,
-    pushing,
     registry_access,
-    resources,
     scratch,
     webhook_keys,
 )
+from edgemodel_operator.render.children import child
+from edgemodel_operator.render.pod import SCRAPED, SECURITY_CONTEXT, pod_spec, pushing, resources
 
 WISH_FOLDER = "/etc/edgemodel/wish"
 GRACE_SECONDS = 30
@@ -79,12 +76,6 @@ def _pace(model: EdgeModel) -> Object:
 
 def _template(model: EdgeModel, image: str) -> Object:
     placement = model.spec.placement
-    volumes, _, _ = registry_access(model.spec.registry)
-    secret_volumes, _, _ = protection(model.spec.serving)
-    scratch_volumes, _ = scratch()
-    key_volumes, _ = webhook_keys(model.spec.healing)
-    cloud_volumes, _ = cloud_access(model.spec.cloud)
-    wish_volume = {"name": "wish", "configMap": {"name": wish_config_map(model.name)}}
     tolerations = [  # the API server does not store empty text, and what is there is compared with this
         {key: value for key, value in t.model_dump(by_alias=True, exclude_none=True).items() if value != ""}
         for t in placement.tolerations
@@ -95,44 +86,39 @@ def _template(model: EdgeModel, image: str) -> Object:
     }
     if placement.node_selector:
         fields["nodeSelector"] = dict(placement.node_selector)
-    if model.spec.registry.pull_secret is not None:
-        fields["imagePullSecrets"] = [{"name": model.spec.registry.pull_secret.name}]
+    attached = _attached(model)
     return {
         "metadata": {"labels": labels(model.name, SERVING), "annotations": SCRAPED},
-        "spec": pod_spec(
-            _container(model, image),
-            [wish_volume, *volumes, *secret_volumes, *key_volumes, *cloud_volumes, *scratch_volumes],
-            **fields,
-        ),
+        "spec": pod_spec(_container(model, image, attached), attached, model.spec.registry, **fields),
     }
 
 
-def _container(model: EdgeModel, image: str) -> Object:
-    _, mounts, registry_environment = registry_access(model.spec.registry)
-    _, secret_mounts, secret_environment = protection(model.spec.serving)
-    _, scratch_mounts = scratch()
-    _, key_mounts = webhook_keys(model.spec.healing)
-    _, cloud_mounts = cloud_access(model.spec.cloud)
-    wish_mount = {"name": "wish", "mountPath": WISH_FOLDER, "readOnly": True}
+def _attached(model: EdgeModel) -> Attachment:
+    spec = model.spec
+    wish_folder = Attachment.folder("wish", WISH_FOLDER, {"configMap": {"name": wish_config_map(model.name)}})
+    registry, callers = registry_access(spec.registry), protection(spec.serving)
+    return wish_folder + registry + callers + webhook_keys(spec.healing) + cloud_access(spec.cloud) + scratch()
+
+
+def _container(model: EdgeModel, image: str, attached: Attachment) -> Object:
     infer_port: Object = {"name": "infer", "containerPort": series.PORT_INFER, "protocol": "TCP"}
     if model.spec.serving.host_port is not None:
         infer_port["hostPort"] = model.spec.serving.host_port
     ports = [infer_port, {"name": "admin", "containerPort": series.PORT_ADMIN, "protocol": "TCP"}]
     if model.spec.serving.grpc:
         ports.append({"name": "grpc", "containerPort": series.PORT_GRPC, "protocol": "TCP"})
-    container: Object = {
+    return {
         "name": "inference",
         "image": image,
         "ports": ports,
-        "env": [*_environment(model), *registry_environment, *secret_environment],
-        "volumeMounts": [wish_mount, *mounts, *secret_mounts, *key_mounts, *cloud_mounts, *scratch_mounts],
+        "env": [*_environment(model), *attached.environment],
+        "volumeMounts": list(attached.mounts),
         "livenessProbe": _probe("/livez", period=5, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
         "startupProbe": _probe("/livez", period=1, failures=60),
         "securityContext": SECURITY_CONTEXT,
+        **resources(model.spec.placement.resources),
     }
-    wanted = resources(model.spec.placement.resources)
-    return {**container, "resources": wanted} if wanted else container
 
 
 def _environment(model: EdgeModel) -> list[Object]:
