@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from edgemodel.bundle import CONFIG, Card, Manifest, Tensor
+from edgemodel.bundle import Card, Manifest, Tensor
 from edgemodel_cli.signatures import Signers
 
 
@@ -32,7 +32,7 @@ def print_tables(console: Console, card: Card, manifest: Manifest, digest: str, 
     console.print(tensors)
     files = Table("file", "size", "digest", box=None, pad_edge=False)
     files.columns[1].justify = "right"
-    for name, blob in sorted({**manifest.files, CONFIG: manifest.config}.items()):
+    for name, blob in sorted(manifest.blobs.items()):
         files.add_row(name, size_text(blob.size), blob.digest[:19])
     console.print()
     console.print(files)

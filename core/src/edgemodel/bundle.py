@@ -69,6 +69,11 @@ class Manifest:
     config: Blob
     files: Mapping[str, Blob]
 
+    @property
+    def blobs(self) -> Mapping[str, Blob]:
+        """All that it holds by the names they have in a folder: its files and the config."""
+        return {**self.files, CONFIG: self.config}
+
 
 class Tensor(Document):
     """One input or output. `shape` has −1 where a dimension is free; the first is the batch."""

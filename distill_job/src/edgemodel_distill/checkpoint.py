@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from edgemodel_distill.running import Running, State
-from edgemodel_registry.download import write_whole
+from edgemodel_registry.whole import write_whole
 
 _STUDENT, _OPTIMIZER, _AVERAGE, _BEST = "student.", "optimizer.", "average.", "best."
 _TORCH_RANDOM, _LABELLED_ROWS, _EDGE_ROWS = "torch_random", "labelled_rows", "edge_rows"

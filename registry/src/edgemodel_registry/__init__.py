@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from edgemodel_registry.download import Progress
 from edgemodel_registry.errors import (
     ArtifactInvalid,
     ArtifactMissing,
@@ -22,7 +23,7 @@ from edgemodel_registry.folder import write_bundle, write_dataset, write_manifes
 from edgemodel_registry.signatures import Signatures
 
 if TYPE_CHECKING:
-    from edgemodel_registry.client import Client, Progress
+    from edgemodel_registry.client import Client
 
 __all__ = [
     "ArtifactInvalid",
@@ -51,8 +52,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """The client is imported when it is first used: a pod whose artifacts are all on its disk needs no HTTP library."""
-    if name in {"Client", "Progress"}:
-        from edgemodel_registry import client  # noqa: PLC0415 (see above)
+    if name == "Client":
+        from edgemodel_registry.client import Client  # noqa: PLC0415 (see above)
 
-        return getattr(client, name)
+        return Client
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

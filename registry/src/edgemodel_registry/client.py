@@ -1,7 +1,7 @@
 """Pull and push of whole artifacts."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -10,19 +10,17 @@ from edgemodel.bundle import CONFIG, MANIFEST, Blob, BundleError, Manifest, dige
 from edgemodel.document import DIGEST_PATTERN
 from edgemodel.signature import SIGNATURES
 from edgemodel_registry.address import Address, check_tag, parse_address
-from edgemodel_registry.download import PARTIAL, fetch, is_whole, need_room, write_whole
+from edgemodel_registry.download import Progress, fill, missing, reporter, size_of
 from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing, DigestMismatch, SettingsInvalid, TooLarge
 from edgemodel_registry.folder import check_folder
 from edgemodel_registry.login import read_login
 from edgemodel_registry.signatures import Signatures, attach, own_envelope
 from edgemodel_registry.source import LocalFolder, Source
+from edgemodel_registry.whole import PARTIAL, write_whole
 
 if TYPE_CHECKING:
     from edgemodel_registry.oci import Repository
     from edgemodel_registry.session import Session
-
-Progress = Callable[[int, int], None]
-"""Gets the bytes that are there, and the bytes that are wanted."""
 
 
 class Client:
@@ -80,15 +78,15 @@ class Client:
         _check_digest(digest)
         address = parse_address(uri)
         kept = _local_manifest(to, digest)
-        if kept is not None and not _missing(to, _wanted(manifest := _parse(kept, digest, uri), names)):
+        if kept is not None and not missing(to, _wanted(manifest := _parse(kept, digest, uri), names)):
             return manifest
         with self._source(address) as source:
             data = kept or source.read_manifest(digest)
             manifest = _parse(data, digest, uri)
             wanted = _wanted(manifest, names)
-            if max_bytes is not None and _size(wanted) > max_bytes:
-                raise TooLarge(f"{uri} {digest}: {_size(wanted)} bytes, and {max_bytes} are allowed")
-            _fill(to, wanted, source, progress)
+            if max_bytes is not None and size_of(wanted) > max_bytes:
+                raise TooLarge(f"{uri} {digest}: {size_of(wanted)} bytes, and {max_bytes} are allowed")
+            fill(to, wanted, source, progress)
         write_whole(to / MANIFEST, data)
         return manifest
 
@@ -124,8 +122,8 @@ class Client:
         digest = digest_of(data)
         envelope = own_envelope(folder, digest)
         with self._repository(parse_address(uri)) as repository:
-            wanted = _wanted(manifest, None)
-            report = _reporter(progress, 0, _size(wanted))
+            wanted = manifest.blobs
+            report = reporter(progress, 0, size_of(wanted))
             done = 0
             for name, blob in wanted.items():
                 repository.write_blob(folder / name, blob)
@@ -221,32 +219,5 @@ def _parse(data: bytes, digest: str, uri: str) -> Manifest:
 
 
 def _wanted(manifest: Manifest, names: Collection[str] | None) -> Mapping[str, Blob]:
-    everything = {**manifest.files, CONFIG: manifest.config}
-    return everything if names is None else {name: blob for name, blob in everything.items() if name in names}
-
-
-def _fill(folder: Path, wanted: Mapping[str, Blob], source: Source, progress: Progress | None) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    missing = _missing(folder, wanted)
-    need_room(folder, missing)
-    done = _size(wanted) - _size(missing)
-    for name, blob in missing.items():
-        fetch(source, name, blob, folder, _reporter(progress, done, _size(wanted)))
-        done += blob.size
-
-
-def _missing(folder: Path, wanted: Mapping[str, Blob]) -> Mapping[str, Blob]:
-    return {name: blob for name, blob in wanted.items() if not is_whole(folder / name, blob)}
-
-
-def _size(files: Mapping[str, Blob]) -> int:
-    return sum(blob.size for blob in files.values())
-
-
-def _reporter(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
-    def report(done: int) -> None:
-        if progress is not None:
-            progress(before + done, total)
-
-    return report
+    blobs = manifest.blobs
+    return blobs if names is None else {name: blob for name, blob in blobs.items() if name in names}

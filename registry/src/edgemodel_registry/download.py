@@ -1,43 +1,58 @@
-"""A file from a source to the disk: resumable, bounded, verified, and whole or not there at all."""
+"""Files from a source to the disk: resumable, bounded, verified, and whole or not there at all."""
 
 import errno
-import hashlib
-import os
 import shutil
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgemodel.bundle import Blob
+from edgemodel.bundle import MANIFEST, Blob
 from edgemodel_registry.errors import DigestMismatch, Refused, Unreachable
+from edgemodel_registry.whole import PARTIAL, file_digest, is_whole, keep
 
 if TYPE_CHECKING:
     from edgemodel_registry.source import Source
 
-PARTIAL = ".partial"
-"""Ending of a file that is not whole yet."""
+Progress = Callable[[int, int], None]
+"""Gets the bytes that are there, and the bytes that are wanted."""
 
 _BREAKS = 16
 """How often one call picks up a broken connection, as long as each time brought some bytes."""
 
 
-def is_whole(path: Path, blob: Blob) -> bool:
-    """Whether `path` is a regular file with exactly the bytes of `blob`."""
-    try:
-        status = path.lstat()
-        return stat.S_ISREG(status.st_mode) and status.st_size == blob.size and file_digest(path) == blob.digest
-    except FileNotFoundError:
-        return False
+def fill(folder: Path, wanted: Mapping[str, Blob], source: "Source", progress: Progress | None) -> None:
+    """Make every wanted file whole in `folder`; its manifest, which says that it is, is taken away first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    lacking = missing(folder, wanted)
+    _need_room(folder, lacking)
+    done = size_of(wanted) - size_of(lacking)
+    for name, blob in lacking.items():
+        _fetch(source, name, blob, folder, reporter(progress, done, size_of(wanted)))
+        done += blob.size
 
 
-def file_digest(path: Path) -> str:
-    """``sha256:`` and the digest of a file."""
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+def missing(folder: Path, wanted: Mapping[str, Blob]) -> Mapping[str, Blob]:
+    """Those that are not whole in `folder`."""
+    return {name: blob for name, blob in wanted.items() if not is_whole(folder / name, blob)}
 
 
-def fetch(source: "Source", name: str, blob: Blob, folder: Path, report: Callable[[int], None]) -> None:
+def size_of(files: Mapping[str, Blob]) -> int:
+    """Bytes of all together."""
+    return sum(blob.size for blob in files.values())
+
+
+def reporter(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
+    """Tells `progress` of one file's bytes, `before` of others being there."""
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(before + done, total)
+
+    return report
+
+
+def _fetch(source: "Source", name: str, blob: Blob, folder: Path, report: Callable[[int], None]) -> None:
     """Bring `blob` to ``folder/name``, going on from what an earlier call left in ``name.partial``.
 
     `report` gets the number of bytes that are there.
@@ -56,45 +71,21 @@ def fetch(source: "Source", name: str, blob: Blob, folder: Path, report: Callabl
         if not resumed:
             raise
         # The rest of an earlier download may itself be damaged, by a power cut say: once more from the start.
-        fetch(source, name, blob, folder, report)
+        _fetch(source, name, blob, folder, report)
         return
     keep(partial, folder / name)
 
 
-def need_room(folder: Path, missing: Mapping[str, Blob]) -> None:
+def _need_room(folder: Path, lacking: Mapping[str, Blob]) -> None:
     """Check that the disk of `folder` can take what is missing: better not begun than broken off half-way.
 
     Raises:
         OSError: ENOSPC, with the bytes that are needed and those that are free.
     """
-    there = sum(min(_size(folder / (name + PARTIAL)), blob.size) for name, blob in missing.items())
-    needed, free = sum(blob.size for blob in missing.values()) - there, shutil.disk_usage(folder).free
+    there = sum(min(_size(folder / (name + PARTIAL)), blob.size) for name, blob in lacking.items())
+    needed, free = size_of(lacking) - there, shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(errno.ENOSPC, f"{needed} more bytes are needed and {free} are free", str(folder))
-
-
-def keep(temporary: Path, path: Path) -> None:
-    """Give `temporary` its final name so that a power cut leaves either the old file or the whole new one."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    sync_folder(path.parent)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file: it is there with all its bytes, or not at all."""
-    temporary = path.with_name(path.name + PARTIAL)
-    temporary.write_bytes(data)
-    keep(temporary, path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _complete(source: "Source", name: str, blob: Blob, partial: Path, report: Callable[[int], None]) -> None:

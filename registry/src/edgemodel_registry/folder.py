@@ -36,8 +36,8 @@ from edgemodel.bundle import (
     render_manifest,
 )
 from edgemodel_registry.arrays import Array, pack_arrays
-from edgemodel_registry.download import file_digest, is_whole, sync_folder, write_whole
 from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing
+from edgemodel_registry.whole import file_digest, is_whole, sync_folder, write_whole
 
 INPUT, OUTPUT = "input:", "output:"
 """Prefixes of the arrays in ``golden.npz``; a tensor's name follows."""
@@ -152,7 +152,7 @@ def check_folder(folder: Path) -> Manifest:
         raise ArtifactMissing(f"{folder}: no artifact: {MANIFEST} is not there") from error
     except BundleError as error:
         raise ArtifactInvalid(f"{folder}: {error}") from error
-    for name, blob in {**manifest.files, CONFIG: manifest.config}.items():
+    for name, blob in manifest.blobs.items():
         if not (folder / name).exists():
             raise ArtifactMissing(f"{folder}: {name} is not there")
         if not is_whole(folder / name, blob):

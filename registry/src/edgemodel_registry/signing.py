@@ -35,9 +35,9 @@ from edgemodel.signature import (
     short_id,
     signed_bytes,
 )
-from edgemodel_registry.download import write_whole
 from edgemodel_registry.errors import SettingsInvalid, SignatureInvalid, SignatureMissing
 from edgemodel_registry.signatures import Signatures, read_signatures
+from edgemodel_registry.whole import write_whole
 
 _KEY_LIMIT = 64 * 1024
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from edgemodel_inference import logs
-from edgemodel_registry.download import write_whole
+from edgemodel_registry.whole import write_whole
 
 log = logs.Log("edgemodel.records")
 

@@ -12,8 +12,8 @@ from edgemodel.wish import Artifact
 from edgemodel_inference import logs
 from edgemodel_inference.errors import Refused, Unreachable
 from edgemodel_registry import RegistryError, Signatures
-from edgemodel_registry.download import is_whole
 from edgemodel_registry.signatures import read_signatures
+from edgemodel_registry.whole import is_whole
 
 _PROVED = ".proved"
 
