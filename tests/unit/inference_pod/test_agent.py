@@ -10,7 +10,7 @@ import pytest
 
 from edgemodel.bundle import MODEL
 from edgemodel.wish import Artifact, Assignment
-from edgemodel_inference.wish.agent import FORGIVE_AFTER
+from edgemodel_inference.wish.second_chance import FORGIVE_AFTER
 from tests.unit.inference_pod.edge_node import Edge
 from tests.unit.inference_pod.tiny_bundles import bundle, golden, weights, wish
 

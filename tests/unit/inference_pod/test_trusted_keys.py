@@ -11,8 +11,8 @@ from edgemodel.bundle import MANIFEST, MODEL, digest_of
 from edgemodel.signature import SIGNATURES
 from edgemodel.wish import Artifact, Wish, WishError
 from edgemodel_inference.config.settings import read
-from edgemodel_inference.wish.agent import FORGIVE_AFTER
 from edgemodel_inference.wish.local_wish import LocalWish
+from edgemodel_inference.wish.second_chance import FORGIVE_AFTER
 from edgemodel_registry import Client
 from edgemodel_registry.signing import SigningKey, create_key, sign_folder
 from tests.unit.inference_pod.edge_node import Edge

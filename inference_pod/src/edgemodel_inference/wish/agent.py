@@ -18,12 +18,11 @@ from edgemodel_inference.model.models import Model
 from edgemodel_inference.wish.news import WishSource
 from edgemodel_inference.wish.pending import LONGEST_PAUSE, Pending, pause_after
 from edgemodel_inference.wish.plan import Target, plan
+from edgemodel_inference.wish.second_chance import SecondChances
 from edgemodel_inference.wish.serving import Serving
 
 POLL = 0.2
 """Seconds between two looks at the wish file."""
-FORGIVE_AFTER = 60.0
-"""Seconds after which an artifact that was refused for a passing reason is tried again."""
 
 log = logs.Log("edgemodel.agent")
 
@@ -42,8 +41,7 @@ class Agent:
         self._refusals = refusals
         self._listeners: list[Callable[[Wish], None]] = []
         self._chores: list[Callable[[float], None]] = []
-        self._passing: dict[str, float] = {}
-        self._forgiven: dict[str, str] = {}
+        self._chances = SecondChances(refusals)
         self._stop = threading.Event()
         self.pending: Pending | None = None
         self.revision = 0
@@ -114,7 +112,7 @@ class Agent:
 
     def _follow(self, now: float) -> None:
         self._take_news()
-        self._forgive(now)
+        self._chances.give(now)
         target = self._target()
         if target is None or (self.pending is not None and self._is_waiting(self.pending, target, now)):
             return
@@ -204,7 +202,7 @@ class Agent:
         last = self.pending if self.pending is not None and self.pending.artifact == artifact else None
         attempts = 0 if last is None else last.attempts
         # While what failed is tried again its reason stands.
-        reason = self._forgiven.pop(artifact.digest, "Fetching") if last is None else last.reason
+        reason = (self._chances.take(artifact.digest) or "Fetching") if last is None else last.reason
         self.pending = Pending(artifact, reason, attempts=attempts)
         try:
             return self._loader.obtain(artifact, self.break_off_on_news, resident)
@@ -212,9 +210,7 @@ class Agent:
             self.pending = None
             if not isinstance(error, Untrusted):
                 self._store.discard(artifact.digest)
-            self._refusals.add(artifact.digest, artifact.name, error.code, str(error), lasting=error.lasting)
-            if not error.lasting:
-                self._passing[artifact.digest] = now + FORGIVE_AFTER
+            self._chances.refuse(artifact, error, now)
         except Unreachable as error:
             pause = pause_after(attempts)
             self.pending = Pending(artifact, error.code, str(error), attempts + 1, time.monotonic() + pause)
@@ -230,17 +226,10 @@ class Agent:
         try:
             model = self._loader.reopen(artifact)
         except Refused as error:
-            self._refusals.add(artifact.digest, artifact.name, error.code, str(error), lasting=error.lasting)
+            self._chances.refuse(artifact, error, time.monotonic())
             return
         if model is not None:
             use(model)
-
-    def _forgive(self, now: float) -> None:
-        for digest, when in list(self._passing.items()):
-            if now >= when:
-                del self._passing[digest]
-                if (reason := self._refusals.forgive(digest)) is not None:
-                    self._forgiven[digest] = reason
 
     def _pinned(self) -> set[str]:
         models = (self._serving.active, self._serving.backup)

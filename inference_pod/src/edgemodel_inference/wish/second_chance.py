@@ -1,0 +1,34 @@
+"""An artifact that was refused for a reason that may pass is tried again after a while."""
+
+from edgemodel.wish import Artifact
+from edgemodel_inference.disk.refusals import Refusals
+from edgemodel_inference.errors import Refused
+
+FORGIVE_AFTER = 60.0
+"""Seconds after which such a refusal is lifted."""
+
+
+class SecondChances:
+    """Whose refusal is to be lifted, and when. For one thread; times are on the monotonic clock."""
+
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
+        self._due: dict[str, float] = {}
+        self._forgiven: dict[str, str] = {}
+
+    def refuse(self, artifact: Artifact, error: Refused, now: float) -> None:
+        """Refuse `artifact`, for good or for a while."""
+        self._refusals.add(artifact.digest, artifact.name, error.code, str(error), lasting=error.lasting)
+        if not error.lasting:
+            self._due[artifact.digest] = now + FORGIVE_AFTER
+
+    def give(self, now: float) -> None:
+        """Lift the refusals that are due."""
+        for digest in [digest for digest, when in self._due.items() if now >= when]:
+            del self._due[digest]
+            if (reason := self._refusals.forgive(digest)) is not None:
+                self._forgiven[digest] = reason
+
+    def take(self, digest: str) -> str | None:
+        """Why `digest` was refused before this try, which uses up its second chance; None where it had none."""
+        return self._forgiven.pop(digest, None)
