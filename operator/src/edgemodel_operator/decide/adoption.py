@@ -34,33 +34,25 @@ def take_over(observation: Observation, draft: Draft) -> Draft:
     draft = _know(observation, draft, left.default.active)
     if left.default.backup is not None:  # it was good enough to fall back to
         draft = _know(observation, draft, left.default.backup)
-        draft = _prove(observation, draft, left.default.backup.digest)
+        draft = draft.change_artifact(left.default.backup.digest, proved_at=observation.now)
     known = {version.digest for version in draft.status.versions}
     unknown = (VersionStatus(name=f"left-{d[7:15]}", uri="", digest=d) for d in left.refused if d not in known)
     draft = draft.set(versions=(*draft.status.versions, *unknown))
-    for version in draft.status.versions:
-        if version.digest in left.refused:
-            draft = draft.mark(version.name, VersionState.QUARANTINED, observation.now, TAKEN_OVER)
-    serving = next(version for version in draft.status.versions if version.digest == left.default.active.digest)
+    for digest in left.refused:
+        draft = draft.mark_artifact(digest, VersionState.QUARANTINED, observation.now, TAKEN_OVER)
+    serving = draft.names_of(left.default.active.digest)[0]
     message = f"{serving.name} goes on to serve, as an EdgeModel of this name left it; {len(left.refused)} stay out"
     return serve(draft, serving, observation).tell("Normal", EventReason.ADOPTED, message)
 
 
 def _know(observation: Observation, draft: Draft, artifact: Artifact) -> Draft:
     """An artifact of the wish is a version, by the spec's name for it where it has one."""
-    if any(version.digest == artifact.digest for version in draft.status.versions):
+    if draft.names_of(artifact.digest):
         return draft
     name = artifact.name if draft.version(artifact.name) is None else f"left-{artifact.digest[7:15]}"
     origin = Origin.DISTILLED if naming.is_distilled(name) else Origin.SPEC
     found = VersionStatus(name=name, uri=artifact.uri, digest=artifact.digest, origin=origin, since=observation.now)
     return draft.set(versions=(*draft.status.versions, found))
-
-
-def _prove(observation: Observation, draft: Draft, digest: str) -> Draft:
-    for version in draft.status.versions:
-        if version.digest == digest:
-            draft = draft.change_version(version.name, proved_at=observation.now)
-    return draft
 
 
 def adopt(observation: Observation, draft: Draft) -> Draft:

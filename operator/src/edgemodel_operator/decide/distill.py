@@ -149,7 +149,7 @@ def _accept(observation: Observation, draft: Draft, distillation: DistillationSt
     outcome, wanted = job.outcome, observation.model.spec.distillation
     if outcome is None or outcome.digest is None or distillation.candidate is None or wanted is None:
         return _fail(observation, draft, distillation, "Superseded", "the spec no longer asks for it")
-    if any(version.digest == outcome.digest and version.state in BARRED for version in draft.status.versions):
+    if any(version.state in BARRED for version in draft.names_of(outcome.digest)):
         return _fail(observation, draft, distillation, "KnownBad", f"{outcome.digest} failed before")
     scores = {name: score for name, score in sorted(outcome.scores.items())[:SCORES_KEPT] if math.isfinite(score)}
     candidate = VersionStatus(

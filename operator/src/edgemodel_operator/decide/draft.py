@@ -1,6 +1,6 @@
 """The status in the making: each step of a decision takes a draft and returns the next one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -37,15 +37,25 @@ class Draft:
 
     def change_version(self, name: str, /, **changes: Any) -> "Draft":
         """With fields of one version replaced."""
-        versions = tuple(v.model_copy(update=changes) if v.name == name else v for v in self.status.versions)
-        return self.set(versions=versions)
+        return self._change(lambda version: version.name == name, changes)
 
     def mark(self, name: str, state: VersionState, now: datetime, reason: str | None = None) -> "Draft":
         """With one version in another state; nothing changes where it is in that state already."""
-        version = self.version(name)
-        if version is None or (version.state is state and version.reason == reason):
-            return self
-        return self.change_version(name, state=state, reason=reason, since=now)
+        moves = _is_elsewhere(state, reason)
+        return self._change(lambda v: v.name == name and moves(v), {"state": state, "reason": reason, "since": now})
+
+    def names_of(self, digest: str) -> tuple[VersionStatus, ...]:
+        """The artifact with this digest as every version that it is: it may have several names."""
+        return tuple(version for version in self.status.versions if version.digest == digest)
+
+    def change_artifact(self, digest: str, /, **changes: Any) -> "Draft":
+        """With fields of an artifact replaced under all of its names."""
+        return self._change(lambda version: version.digest == digest, changes)
+
+    def mark_artifact(self, digest: str, state: VersionState, now: datetime, reason: str | None = None) -> "Draft":
+        """With an artifact in another state under all of its names; those that are in it already stay as they are."""
+        moves = _is_elsewhere(state, reason)
+        return self._change(lambda v: v.digest == digest and moves(v), {"state": state, "reason": reason, "since": now})
 
     def add_heal(self, heal: HealRecord, stands: Callable[[HealRecord], bool] = lambda _: False) -> "Draft":
         """With one more heal. Where there are enough, the oldest that does not stand makes room.
@@ -61,3 +71,11 @@ class Draft:
         """With fields of one heal replaced."""
         heals = tuple(h.model_copy(update=changes) if h is old else h for h in self.status.heals)
         return self.set(heals=heals)
+
+    def _change(self, concerned: Callable[[VersionStatus], bool], changes: Mapping[str, Any]) -> "Draft":
+        versions = self.status.versions
+        return self.set(versions=tuple(v.model_copy(update=changes) if concerned(v) else v for v in versions))
+
+
+def _is_elsewhere(state: VersionState, reason: str | None) -> Callable[[VersionStatus], bool]:
+    return lambda version: (version.state, version.reason) != (state, reason)

@@ -87,9 +87,8 @@ def _clear_quarantine(observation: Observation, draft: Draft, version: VersionSt
     if not barred and not refusing:
         return None, f"{version.name} is {version.state.value}: there is nothing to clear"
     draft = clear(observation, draft, version, CLEARED if barred else None)
-    for twin in draft.status.versions:
-        if barred and twin.digest == version.digest:  # what was proved of it before it failed proves nothing any more
-            draft = draft.change_version(twin.name, proved_at=None)
+    if barred:  # what was proved of it before it failed proves nothing any more
+        draft = draft.change_artifact(version.digest, proved_at=None)
     message = f"{version.name} may serve again"
     wished = observation.model.spec.find_version(observation.model.spec.version)
     if not barred:

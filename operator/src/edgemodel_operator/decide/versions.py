@@ -90,11 +90,9 @@ def backup_of(observation: Observation, draft: Draft, serving: str | None) -> Ve
 
 def bar(draft: Draft, version: VersionStatus, state: VersionState, observation: Observation, reason: str) -> Draft:
     """Keep an artifact from serving, under all of its names."""
-    for twin in draft.status.versions:
-        if twin.digest == version.digest:
-            draft = draft.mark(twin.name, state, observation.now, reason)
-            draft = draft.change_version(twin.name, cleared_in=None)
-    return draft
+    return draft.mark_artifact(version.digest, state, observation.now, reason).change_artifact(
+        version.digest, cleared_in=None
+    )
 
 
 def clear(observation: Observation, draft: Draft, version: VersionStatus, reason: str | None) -> Draft:
@@ -104,12 +102,10 @@ def clear(observation: Observation, draft: Draft, version: VersionStatus, reason
     before counts no more, whenever they read it and whatever serves meanwhile.
     """
     revision = max(draft.status.wish_revision, 0 if observation.wish is None else observation.wish.revision) + 1
-    for twin in draft.status.versions:
-        if twin.digest == version.digest:
-            draft = draft.change_version(twin.name, cleared_in=revision)
-            if reason is not None:
-                draft = draft.mark(twin.name, VersionState.AVAILABLE, observation.now, reason)
-    return draft
+    draft = draft.change_artifact(version.digest, cleared_in=revision)
+    if reason is None:
+        return draft
+    return draft.mark_artifact(version.digest, VersionState.AVAILABLE, observation.now, reason)
 
 
 def confirm(observation: Observation, draft: Draft) -> Draft:
