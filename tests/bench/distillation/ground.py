@@ -1,7 +1,7 @@
 """What all scenes stand on: images, teachers, one way to teach and one to examine."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,8 +25,18 @@ THREADS = 1
 
 NOTHING: Floats = np.empty((0, *fashion.SHAPE), np.float32)
 
-_WORTH_KEEPING = 1000
-"""Answers to at least so many inputs at once are kept: these are sets, not views of a step."""
+_MOST_KEPT = 150_000
+"""Answers: enough for all images and their mirror images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfAll:
+    """How all labels are learnt from."""
+
+    learning_rate: float = 0.002
+    alpha: float = 0.7
+    temperature: float = 4.0
+    method: Method = field(default_factory=Method)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +48,11 @@ class Scale:
     heal_epochs: int
     prune_epochs: int
     heal_samples: tuple[int, ...]
-    method: Method = field(default_factory=Method)
-    """Of all that is trained with all labels."""
+    of_all: OfAll = field(default_factory=OfAll)
 
 
 class Asked:
-    """A teacher that is not asked twice about the same set."""
+    """A teacher that is not asked twice about the same image."""
 
     def __init__(self, model: Path) -> None:
         card = Card(
@@ -55,13 +64,14 @@ class Asked:
         self._known: dict[bytes, Floats] = {}
 
     def __call__(self, inputs: Floats) -> Floats:
-        if len(inputs) < _WORTH_KEEPING:
-            return self.classifier.logits(inputs)
-        keys = [hashlib.sha256(row.tobytes()).digest() for row in inputs]
+        keys = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in inputs]
         new = [number for number, key in enumerate(keys) if key not in self._known]
-        answers = self.classifier.logits(inputs[new])
-        self._known |= {keys[number]: answer for number, answer in zip(new, answers, strict=True)}
-        return np.stack([self._known[key] for key in keys])
+        answers = self.classifier.logits(inputs[new]) if new else ()
+        fresh = {keys[number]: answer for number, answer in zip(new, answers, strict=True)}
+        told: Floats = np.stack([fresh[key] if key in fresh else self._known[key] for key in keys])
+        if len(self._known) < _MOST_KEPT:
+            self._known |= fresh
+        return told
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,16 @@ class Ground:
             method=method or Method(augment={"noise": 0}),
         )
 
+    def recipe_of_all(self, seed: int, epochs: int) -> Recipe:
+        """The one for all labels."""
+        how = self.scale.of_all
+        return replace(
+            self.recipe(seed, epochs, 128, how.method),
+            learning_rate=how.learning_rate,
+            alpha=how.alpha,
+            temperature=how.temperature,
+        )
+
     def teach(
         self, labelled: Labelled, edge: Floats, teacher: Teacher | None, recipe: Recipe, start: nn.Module
     ) -> None:
@@ -132,8 +152,7 @@ class Ground:
     def _of_all_labels(self, name: str, teacher: Teacher | None, seed: int) -> nn.Module:
         student = self.student(seed)
         if not self.kept.restore(name, seed, student):
-            recipe = self.recipe(seed, self.scale.all_epochs, 128, self.scale.method)
-            self.teach(self.known, NOTHING, teacher, recipe, student)
+            self.teach(self.known, NOTHING, teacher, self.recipe_of_all(seed, self.scale.all_epochs), student)
             self.kept.keep_student(name, seed, student)
         return student
 

@@ -9,18 +9,20 @@ import torch
 
 from edgemodel.distillation import Augment, Method
 from tests.bench.distillation import scenes
-from tests.bench.distillation.ground import Asked, Ground, Scale
+from tests.bench.distillation.ground import Asked, Ground, OfAll, Scale
 from tests.bench.distillation.kept import Kept, key
 
 KEPT = Path("build/bench/distill")
 QUICK = Scale(low_epochs=60, all_epochs=5, heal_epochs=10, prune_epochs=3, heal_samples=(500,))
 FULL = Scale(
     low_epochs=120,
-    all_epochs=20,
+    all_epochs=30,
     heal_epochs=20,
-    prune_epochs=10,
+    prune_epochs=15,
     heal_samples=(100, 500, 2000),
-    method=Method(augment=Augment(shift=2, flip=True, noise=0)),
+    of_all=OfAll(
+        learning_rate=0.008, alpha=0.9, temperature=2.0, method=Method(warm_up=0.1, augment=Augment(flip=True, noise=0))
+    ),
 )
 
 
