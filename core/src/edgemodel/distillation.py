@@ -1,10 +1,11 @@
 """The order a distillation Job gets: what to train, from what, and the gates that decide whether it may ship."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from edgemodel.document import Digest, Document, Uri, describe
+from edgemodel.quantity import parse_quantity
 from edgemodel.signature import TrustedKeys
 
 ORDER_VARIABLE = "EDGEMODEL_DISTILL_ORDER"
@@ -14,6 +15,10 @@ Loss = Literal["Plain", "Decoupled"]
 Optimizer = Literal["Adam", "SGD"]
 Schedule = Literal["Cosine", "Step"]
 Quantize = Literal["None", "Static", "Dynamic"]
+
+
+def _bytes_of(size: Any) -> Any:
+    return parse_quantity(size) if isinstance(size, str) else size
 
 
 class OrderError(ValueError):
@@ -48,7 +53,9 @@ class GateSettings(Document):
     )
     min_class_accuracy: float = Field(default=0.7, ge=0, le=1, description="Lowest accuracy of any one class.")
     max_latency_ratio: float = Field(default=1.5, gt=0, le=100, description="Latency over the serving version's.")
-    max_size: int = Field(default=2 * 1024 * 1024, ge=1, description="Largest model.onnx in bytes.")
+    max_size: Annotated[int, BeforeValidator(_bytes_of)] = Field(
+        default=2 << 20, ge=1, description="Largest model.onnx in bytes, or as text such as 2Mi."
+    )
     min_agreement: float = Field(
         default=0.5, ge=0, le=1, description="Lowest share of the holdout on which student and teacher agree."
     )
@@ -63,6 +70,9 @@ class GateSettings(Document):
         ge=0,
         le=1,
         description="Refuse a student worse than the serving one with a lower p-value (McNemar); 0 only reports it.",
+    )
+    min_teacher_accuracy: float = Field(
+        default=0.5, ge=0, le=1, description="Lowest accuracy of the teacher on the holdout, else TeacherUnfit."
     )
     min_teacher_confidence: float = Field(
         default=0.6, ge=0, le=1, description="Lowest mean confidence of the teacher on edge samples, else TeacherUnfit."

@@ -54,7 +54,7 @@ class Classifier:
         Raises:
             DistillError: of the type `invalid`: the model fails on this input.
         """
-        parts = [self._run(inputs[start : start + BATCH]) for start in range(0, len(inputs), BATCH)]
+        parts = [self._run(inputs[start : start + self._rows]) for start in range(0, len(inputs), self._rows)]
         return np.concatenate(parts) if parts else np.empty((0, self.classes), np.float32)
 
     def _open(self, model: bytes, threads: int) -> None:
@@ -66,21 +66,31 @@ class Classifier:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except ORT_ERRORS as error:
             raise self._invalid(f"{self.card.name}: the model does not open: {error!s:.500}") from error
+        batch = self._session.get_inputs()[0].shape[:1]
+        # Exporters write the batch of their example into the graph, mostly 1, unless they are told otherwise.
+        self._fixed = batch[0] if batch and isinstance(batch[0], int) and batch[0] > 0 else 0
+        self._rows = self._fixed or BATCH
 
     def _classes(self) -> int:
-        answer = self._run(np.zeros((2, *self.input_shape), np.float32))
-        if answer.ndim != 2 or answer.shape[0] != 2 or answer.shape[1] < 2:  # noqa: PLR2004 (two rows, two classes)
-            raise self._invalid(f"{self.card.name}: want scores (batch, classes), got {answer.shape} for a batch of 2")
+        rows = self._fixed or 2
+        answer = self._run(np.zeros((rows, *self.input_shape), np.float32))
+        if answer.ndim != 2 or answer.shape[0] != rows or answer.shape[1] < 2:  # noqa: PLR2004 (rows of two classes)
+            raise self._invalid(
+                f"{self.card.name}: outputs[0]: want scores (batch, classes), got {answer.shape} for a batch of {rows}"
+            )
         return int(answer.shape[1])
 
     def _run(self, inputs: Floats) -> Floats:
         output = self.card.outputs[0].name
         HEART.beat()
+        missing = max(0, self._fixed - len(inputs))
+        if missing:
+            inputs = np.concatenate([inputs, np.zeros((missing, *self.input_shape), np.float32)])
         try:
             answer = self._session.run([output], {self.card.inputs[0].name: inputs})[0]
         except (*ORT_ERRORS, ValueError) as error:
             raise self._invalid(f"{self.card.name}: the model fails: {error!s:.500}") from error
-        scores: Floats = np.asarray(answer, np.float32)
+        scores: Floats = np.asarray(answer, np.float32)[: len(inputs) - missing]
         if self.card.output_kind == "probabilities":
             return np.log(np.maximum(scores, _SMALLEST_PROBABILITY, dtype=np.float32))
         return scores

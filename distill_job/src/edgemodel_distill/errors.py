@@ -4,7 +4,7 @@ DistillError
 ├── BadOrder, BadSettings        what the Job was given does not parse
 ├── Teacher-, Dataset-, Samples-, ParentMissing     the registry or disk has no such artifact
 ├── Teacher-, Dataset-, Samples-, ParentInvalid     the artifact is there, and is not what it should be
-├── Teacher-, ParentMismatch     input shape or number of classes differ from the others'
+├── Teacher-, ParentMismatch     input shape or classes do not fit the others'
 ├── SignatureMissing, SignatureInvalid     no trusted key signed the artifact
 ├── ArtifactCorrupt, ArtifactTooLarge
 ├── RegistryUnreachable          worth another try later
@@ -91,7 +91,7 @@ class ParentInvalid(DistillError):
 
 
 class TeacherMismatch(DistillError):
-    """The teacher's input shape or number of classes is not the data set's."""
+    """The teacher's input shape is not the data set's, or there are labels that it does not know."""
 
 
 class ParentMismatch(DistillError):

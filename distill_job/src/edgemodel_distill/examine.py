@@ -17,7 +17,7 @@ from edgemodel_distill.progress import DataReport, EpochReport
 from edgemodel_distill.train import EpochLosses, predict
 
 ENOUGH_TO_TELL = 20
-"""Edge samples from which on teacher and student are judged by them."""
+"""Samples from which on the teacher is judged by them, and the student by the edge's."""
 
 COMPARED = 2000
 """Samples of each set that the drift report looks at, spread over it."""
@@ -75,6 +75,12 @@ class Examiner:
     def confusion(self, exported: Classifier) -> list[list[int]]:
         """How often each label of the holdout (row) got each answer (column)."""
         return report.confusion(exported.logits(self.holdout.inputs), self.holdout.labels)
+
+    def teacher_accuracy(self) -> float | None:
+        """The teacher's accuracy on the holdout; None where there are too few samples to tell."""
+        if len(self.holdout) < ENOUGH_TO_TELL:
+            return None
+        return measure.accuracy(self._targets, self.holdout.labels)
 
     def teacher_on_edge(self, recipe: Recipe) -> tuple[float, float] | None:
         """The teacher's mean confidence on edge samples, and its agreement with itself on noisy views of them.

@@ -155,11 +155,12 @@ def _check_dataset(dataset: Labelled, teacher: Classifier) -> None:
         raise errors.TeacherMismatch(
             f"the data set's inputs have the shape {dataset.inputs.shape[1:]}, the teacher takes {teacher.input_shape}"
         )
-    classes = int(dataset.labels.max()) + 1
-    if classes == 1:
-        raise errors.DatasetInvalid("labels: want two classes or more, got one")
-    if classes != teacher.classes:
-        raise errors.TeacherMismatch(f"the data set has {classes} classes, the teacher knows {teacher.classes}")
+    if (largest := int(dataset.labels.max())) >= teacher.classes:
+        raise errors.TeacherMismatch(
+            f"the teacher knows {teacher.classes} classes: labels: want 0 to {teacher.classes - 1}, got {largest}"
+        )
+    if len(there := np.unique(dataset.labels)) == 1:
+        raise errors.DatasetInvalid(f"labels: want samples of two classes or more, got only those of class {there[0]}")
 
 
 def _check_parent(parent: Classifier, teacher: Classifier) -> None:

@@ -59,12 +59,23 @@ def judge(settings: GateSettings, measured: Measured) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
-def judge_teacher(settings: GateSettings, confidence: float, agreement: float) -> tuple[Gate, ...]:
-    """Whether the teacher knows the edge's samples well enough to teach them."""
-    return (
-        _at_least("minTeacherConfidence", settings.min_teacher_confidence, confidence),
-        _at_least("minTeacherAgreement", settings.min_teacher_agreement, agreement),
-    )
+TEACHERS_ACCURACY = "minTeacherAccuracy"
+
+
+def judge_teacher(
+    settings: GateSettings, accuracy: float | None, on_edge: tuple[float, float] | None
+) -> tuple[Gate, ...]:
+    """Whether the teacher knows what it is to teach: its accuracy on the holdout, confidence and agreement at the edge.
+
+    None: there are too few samples to tell.
+    """
+    gates = []
+    if accuracy is not None:
+        gates.append(_at_least(TEACHERS_ACCURACY, settings.min_teacher_accuracy, accuracy))
+    if on_edge is not None:
+        gates.append(_at_least("minTeacherConfidence", settings.min_teacher_confidence, on_edge[0]))
+        gates.append(_at_least("minTeacherAgreement", settings.min_teacher_agreement, on_edge[1]))
+    return tuple(gates)
 
 
 def _at_least(name: str, want: float, got: float) -> Gate:

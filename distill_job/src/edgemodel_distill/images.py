@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgemodel_distill.data import Floats, Labelled, Shape
 from edgemodel_distill.errors import DatasetInvalid
@@ -17,7 +17,8 @@ _MODES = {1: "L", 3: "RGB"}
 
 def class_names(folder: Path) -> tuple[str, ...]:
     """The names of the sub-folders of `folder`, sorted, numbers by their value."""
-    return tuple(sorted((path.name for path in folder.iterdir() if path.is_dir()), key=_natural))
+    names = (path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return tuple(sorted(names, key=_natural))
 
 
 def read_labelled(folder: Path, shape: Shape, scale: float, labels: Sequence[str]) -> Labelled:
@@ -55,7 +56,9 @@ def read_unlabelled(folder: Path, shape: Shape, scale: float) -> Floats:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file())
+    """All below `folder`, without what programs hide there: previews, forks of resources."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def _stack(files: Sequence[Path], shape: Shape, scale: float) -> Floats:
@@ -69,17 +72,33 @@ def read(file: Path | IO[bytes], name: str, shape: Shape) -> Floats:
         DatasetInvalid: it is no image, or `shape` is none of an image.
     """
     if len(shape) != 3 or shape[0] not in _MODES:  # noqa: PLR2004 (channels, height, width)
-        raise DatasetInvalid(f"images: want a model whose input is (1 or 3, height, width), got {shape}")
+        raise DatasetInvalid(
+            f"images: want a teacher whose input is (1 or 3, height, width), got {shape}; "
+            "put a Transpose or Reshape before it in the ONNX file, or give the inputs as .npz"
+        )
     channels, height, width = shape
     try:
         with Image.open(file) as image:
-            pixels = image.convert(_MODES[channels])
+            pixels = _eight_bits(ImageOps.exif_transpose(image)).convert(_MODES[channels])
             if pixels.size != (width, height):
                 pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetInvalid(f"{name}: not an image that can be read: {error!s:.200}") from error
     values = np.asarray(pixels, np.float32).reshape(height, width, channels)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow itself clips deeper pixels, and makes an image of 16 bits black and white.
+
+    Raises:
+        ValueError: numbers without a largest one.
+    """
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in {"I", "F"}:
+        raise ValueError(f"want pixels of 8 or 16 bits, got Pillow's mode {image.mode}; save it as PNG, or use .npz")
+    return image
 
 
 def _natural(name: str) -> tuple[int, int, str]:

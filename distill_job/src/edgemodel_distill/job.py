@@ -12,7 +12,7 @@ from edgemodel_distill.config import Recipe
 from edgemodel_distill.crew import ALONE, Crew
 from edgemodel_distill.examine import Examiner
 from edgemodel_distill.fetch import TEACHER, Ingredients, fetch
-from edgemodel_distill.gates import judge_teacher
+from edgemodel_distill.gates import TEACHERS_ACCURACY, judge_teacher
 from edgemodel_distill.handout import Handout
 from edgemodel_distill.progress import Watch
 from edgemodel_distill.report import Story
@@ -153,18 +153,21 @@ class Result:
 
 
 def _judge_teacher(examiner: Examiner, order: Order, recipe: Recipe) -> tuple[tuple[Gate, ...], dict[str, float]]:
-    """A teacher that does not know the drift itself teaches its mistakes; without edge samples nothing is asked."""
-    known = examiner.teacher_on_edge(recipe)
-    if known is None:
-        return (), {}
-    confidence, agreement = known
-    scores = {"teacherEdgeConfidence": round(confidence, 4), "teacherSelfAgreement": round(agreement, 4)}
-    return judge_teacher(order.gates, confidence, agreement), scores
+    """A teacher that does not know the classes, or the drift itself, teaches its mistakes."""
+    accuracy, on_edge = examiner.teacher_accuracy(), examiner.teacher_on_edge(recipe)
+    scores = {"teacherAccuracy": accuracy} if accuracy is not None else {}
+    if on_edge is not None:
+        scores |= {"teacherEdgeConfidence": on_edge[0], "teacherSelfAgreement": on_edge[1]}
+    return judge_teacher(order.gates, accuracy, on_edge), {name: round(score, 4) for name, score in scores.items()}
 
 
 def _unfit(result: Result) -> Outcome:
-    message = f"the teacher does not know the edge's samples: {_failed(result)}; take one that has seen such input"
-    return result.outcome("TeacherUnfit", message)
+    if any(gate.name == TEACHERS_ACCURACY and not gate.passed for gate in result.gates):
+        why = "the teacher does not know the labelled samples"
+        advice = "are the labels in its order, and the inputs scaled as it wants them?"
+    else:
+        why, advice = "the teacher does not know the edge's samples", "take one that has seen such input"
+    return result.outcome("TeacherUnfit", f"{why}: {_failed(result)}; {advice}")
 
 
 def _rejected(result: Result) -> Outcome:

@@ -51,7 +51,8 @@ def read(file: Path) -> tuple[Wanted, Path]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadOrder(f"{file}: {error}") from error
     except ValidationError as error:
-        raise BadOrder(describe(error, str(file.name))) from error
+        problems = describe(error, model=Wanted).splitlines()
+        raise BadOrder("\n".join(f"{file.name}: {problem}" for problem in problems)) from error
     if (wanted.output is None) == (wanted.push is None):
         raise BadOrder(f"{file.name}: want either output (a folder) or push (oci://…)")
     return wanted, file.resolve().parent

@@ -1,6 +1,8 @@
 """Plain files as artifacts: an ONNX file, an .npz, a folder of images become what a Job's order can name."""
 
+import os
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from edgemodel_registry.folder import read_card
 
 _GOLDEN_ROWS = 4
 _SUM_TOLERANCE = 1e-3
+_FLOAT = "tensor(float)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def teacher(path: Path, folder: Path, reading: Reading) -> Source:
     """The bundle at `path`, or one written as `folder` for the ONNX file at `path`.
 
     Raises:
-        TeacherMissing, TeacherInvalid: it is not there, or not a classifier.
+        TeacherMissing, TeacherInvalid, TeacherMismatch: it is not there, no classifier, or has other classes.
     """
     if path.is_dir():
         return artifact(path, "teacher")
@@ -47,9 +50,11 @@ def teacher(path: Path, folder: Path, reading: Reading) -> Source:
         raise errors.TeacherMissing(f"teacher: {error}") from error
     card = _card(path.stem, model, reading)
     rows = np.random.default_rng(0).random((_GOLDEN_ROWS, *card.inputs[0].shape[1:]), np.float32)
-    if reading.output_kind is None and _are_probabilities(_answers(card, model, rows)):
+    answers = _answers(card, model, rows)
+    _check_labels(reading.labels, answers.shape[1])
+    if reading.output_kind is None and _are_probabilities(answers):
         card = card.model_copy(update={"output_kind": "probabilities"})
-    golden = {f"input:{card.inputs[0].name}": rows, f"output:{card.outputs[0].name}": _answers(card, model, rows)}
+    golden = {f"input:{card.inputs[0].name}": rows, f"output:{card.outputs[0].name}": answers}
     shutil.rmtree(folder, ignore_errors=True)
     return Source(uri=f"file://{folder}", digest=write_bundle(folder, card, model, golden))
 
@@ -83,6 +88,7 @@ def dataset(path: Path, folder: Path, card: Card) -> Source:
         else:
             arrays = tables.read(path, card)
             inputs, labels = _array(path, arrays, "inputs", "float32"), _array(path, arrays, "labels", "int64")
+            _check_shape(path, inputs, card, errors.TeacherMismatch)
         shutil.rmtree(folder, ignore_errors=True)
         return Source(uri=f"file://{folder}", digest=write_dataset(folder, path.stem, inputs, labels))
 
@@ -96,13 +102,20 @@ def samples(path: Path, folder: Path, card: Card) -> Source:
     if (path / MANIFEST).is_file():
         return artifact(path, "samples")
     with translating("samples", missing=errors.SamplesMissing, invalid=SamplesInvalid):
-        if path.is_dir():
-            inputs: Array = images.read_unlabelled(path, card.inputs[0].shape[1:], card.input_scale)
-        else:
-            inputs = _array(path, tables.read(path, card), "inputs", "float32")
+        inputs = _unlabelled(path, card)
+        _check_shape(path, inputs, card, SamplesInvalid)
         shutil.rmtree(folder, ignore_errors=True)
         nobody_asked = np.zeros(len(inputs), np.float32)
         return Source(uri=f"file://{folder}", digest=write_samples(folder, path.stem, inputs, nobody_asked))
+
+
+def _unlabelled(path: Path, card: Card) -> Array:
+    try:
+        if path.is_dir():
+            return images.read_unlabelled(path, card.inputs[0].shape[1:], card.input_scale)
+        return _array(path, tables.read(path, card), "inputs", "float32")
+    except DatasetInvalid as error:
+        raise SamplesInvalid(str(error)) from error
 
 
 def artifact(path: Path, what: str) -> Source:
@@ -121,12 +134,27 @@ def check_replaceable(path: Path) -> None:
     """Return when nothing of anybody's would be lost if a bundle took the place of `path`.
 
     Raises:
-        BadOrder: something else lies there.
+        BadOrder: something else lies there, or nothing can.
     """
     if path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir())):
         return
     if path.exists():
         raise BadOrder(f"output: {path}: is there already, and is no bundle; choose another folder")
+    above = next(folder for folder in path.parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=above).close()
+    except OSError as error:
+        raise BadOrder(
+            f"output: {above}: want a folder that can be written: {os.strerror(error.errno or 0)}"
+        ) from error
+
+
+def _check_labels(labels: Sequence[str], classes: int) -> None:
+    if labels and len(labels) != classes:
+        raise errors.TeacherMismatch(
+            f"labels: want the names of the teacher's {classes} classes in its order, got {len(labels)}: "
+            f"{', '.join(labels)!s:.200}; where the file has no labels they are the sub-folders' names, sorted"
+        )
 
 
 def _card(name: str, model: bytes, reading: Reading) -> Card:
@@ -137,18 +165,21 @@ def _card(name: str, model: bytes, reading: Reading) -> Card:
     except ORT_ERRORS as error:
         raise TeacherInvalid(f"teacher: {name}: not an ONNX model that opens: {error!s:.300}") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
-        raise TeacherInvalid(f"teacher: {name}: want one float32 input, got {[(i.name, i.type) for i in inputs]}")
+    if len(inputs) != 1 or inputs[0].type != _FLOAT:
+        got = ", ".join(f"{each.name}: {each.type}" for each in inputs)
+        raise TeacherInvalid(
+            f"teacher: {name}: want one input of tensor(float), a Cast behind it if need be, got {got}"
+        )
     shape = reading.input_shape or tuple(side if isinstance(side, int) else -1 for side in inputs[0].shape[1:])
     if not shape or min(shape) < 1:
         raise TeacherInvalid(f"teacher: {name}: its input is {inputs[0].shape}: set inputShape (without the batch)")
-    classes = outputs[0].shape[-1] if outputs[0].shape else None
+    # Classifiers of scikit-learn answer the label first, and the probabilities after it.
+    answer = next((each for each in outputs if each.type == _FLOAT and len(each.shape) == 2), outputs[0])  # noqa: PLR2004
+    classes = answer.shape[-1] if answer.shape else None
     return Card(
         name=name,
         inputs=(Tensor(name=inputs[0].name, datatype="FP32", shape=(-1, *shape)),),
-        outputs=(
-            Tensor(name=outputs[0].name, datatype="FP32", shape=(-1, classes if isinstance(classes, int) else -1)),
-        ),
+        outputs=(Tensor(name=answer.name, datatype="FP32", shape=(-1, classes if isinstance(classes, int) else -1)),),
         labels=tuple(reading.labels),
         output_kind=reading.output_kind or "logits",
         input_scale=reading.input_scale,
@@ -171,5 +202,13 @@ def _array(path: Path, arrays: Mapping[str, Any], name: str, dtype: str) -> Arra
     except KeyError as error:
         raise DatasetInvalid(f"{path}: want an array {name}, got {sorted(arrays)}") from error
     if array.dtype.kind not in ("f" if dtype == "float32" else "iu"):
-        raise DatasetInvalid(f"{path}: {name}: want {dtype}, got {array.dtype}")
+        how = "scaled as the teacher wants them" if name == "inputs" else "class numbers from 0"
+        raise DatasetInvalid(f"{path}: {name}: want {dtype}, {how}, got {array.dtype} {array.shape}")
     return array.astype(dtype)
+
+
+def _check_shape(path: Path, inputs: Array, card: Card, wrong: type[errors.DistillError]) -> None:
+    shape = card.inputs[0].shape[1:]
+    if inputs.shape[1:] != shape:
+        want = ", ".join(["N", *map(str, shape)])
+        raise wrong(f"{path}: inputs: want the teacher's shape, ({want}), got {inputs.shape}")

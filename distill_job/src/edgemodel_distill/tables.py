@@ -19,6 +19,7 @@ from edgemodel_registry.arrays import MAX_BYTES, Array, read_arrays
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_ENDINGS = (".npz", ".safetensors", ".parquet")
 _INPUTS, _IMAGES, _LABELS = "inputs", ("image", "img"), ("labels", "label")
 """Names of columns; those of images and a single label are what the Hugging Face hub's data sets mostly have."""
 
@@ -30,10 +31,12 @@ def read(path: Path, card: Card) -> dict[str, Array]:
         ArtifactMissing, ArtifactInvalid, TooLarge, DatasetInvalid: it is not there, or not such a file.
         BadOrder: it is a .parquet file, and the library that reads those is not installed.
     """
-    if path.suffix not in {".safetensors", ".parquet"}:
-        return read_arrays(path)
     if not path.is_file():
         raise ArtifactMissing(f"{path}: no such file")
+    if path.suffix not in _ENDINGS:
+        raise DatasetInvalid(f"{path}: want a folder of images, or a file that ends in {', '.join(_ENDINGS)}")
+    if path.suffix == ".npz":
+        return read_arrays(path)
     if path.stat().st_size > MAX_BYTES:
         raise TooLarge(f"{path.name}: larger than {MAX_BYTES} bytes")
     return _safetensors(path) if path.suffix == ".safetensors" else _parquet(path, card)

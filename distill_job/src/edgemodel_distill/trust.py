@@ -7,7 +7,7 @@ from edgemodel_distill.errors import BadSettings
 from edgemodel_registry import Client, SettingsInvalid
 from edgemodel_registry.signing import SigningKey, check, read_signing_key
 
-_VARIABLE = "EDGEMODEL_SIGNING_KEY"
+_VARIABLE = "signingKey or EDGEMODEL_SIGNING_KEY"
 
 
 def check_signed(order: Order, source: Source, client: Client) -> None:

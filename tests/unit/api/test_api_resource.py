@@ -87,8 +87,8 @@ _SOURCE = {"uri": "oci://r/m", "digest": DIGEST}
 DISTILLATION = {"teacher": _SOURCE, "dataset": _SOURCE, "push": "oci://r/m"}
 
 PROBLEMS: dict[str, tuple[Callable[[Body], object], str]] = {
-    "no spec": (lambda b: b.pop("spec"), "spec.versions: Field required"),
-    "no name": (lambda b: b["metadata"].pop("name"), "metadata.name: Field required"),
+    "no spec": (lambda b: b.pop("spec"), "spec.versions: want a value, got none"),
+    "no name": (lambda b: b["metadata"].pop("name"), "metadata.name: want a value, got none"),
     "text as threshold": (
         lambda b: b["spec"]["health"]["rules"][0].update(threshold="x"),
         "spec.health.rules[0].threshold: Input should be a valid number, unable to parse string as a number, got 'x'",

@@ -4,13 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgemodel_operator.api.types import (
-    format_duration,
-    format_quantity,
-    nodes_of,
-    parse_duration,
-    parse_quantity,
-)
+from edgemodel.quantity import format_quantity, parse_quantity
+from edgemodel_operator.api.types import format_duration, nodes_of, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_edge_samples_are_counted_and_tags_that_do_not_exist_are_skipped(shipped
 
 def test_all_gates_report_their_numbers(shipped: tuple[Any, Any, Path]) -> None:
     outcome, _, _ = shipped
-    assert len(outcome.gates) == 13
+    assert len(outcome.gates) == 14
     assert all(gate.passed for gate in outcome.gates)
 
 
@@ -183,13 +183,36 @@ def test_a_sink_that_does_not_answer_is_not_taken_for_an_empty_one(world: World,
         distil(world.change(samples={"sink": NOBODY, "tags": ["one"]}), work)
 
 
-@pytest.mark.parametrize(("classes", "features"), [(5, 2), (4, 3)], ids=["classes", "input shape"])
-def test_a_teacher_of_another_kind_than_the_data_set_is_refused(
-    world: World, work: Path, tmp_path: Path, classes: int, features: int
-) -> None:
-    digest = write_linear(tmp_path / "other", sharpness=1.0, classes=classes, features=features)
+def test_a_teacher_of_another_shape_than_the_data_set_is_refused(world: World, work: Path, tmp_path: Path) -> None:
+    digest = write_linear(tmp_path / "other", sharpness=1.0, features=3)
     with pytest.raises(errors.TeacherMismatch, match="the teacher"):
         distil(world.change(teacher={"uri": f"file://{tmp_path / 'other'}", "digest": digest}), work)
+
+
+def test_a_label_that_the_teacher_does_not_know_is_refused(world: World, work: Path, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (100, 2)).astype(np.float32)
+    digest = write_dataset(tmp_path / "other", "points", points, np.arange(100) % 5)
+    with pytest.raises(errors.TeacherMismatch, match="labels: want 0 to 3, got 4"):
+        distil(world.change(dataset={"uri": f"file://{tmp_path / 'other'}", "digest": digest}), work)
+
+
+def test_a_class_without_samples_is_learnt_from_the_teacher_alone(world: World, work: Path, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (400, 2)).astype(np.float32)
+    points = points[quadrant(points) < 3]
+    digest = write_dataset(tmp_path / "other", "points", points, quadrant(points))
+    outcome, told = distil(world.change(dataset={"uri": f"file://{tmp_path / 'other'}", "digest": digest}), work)
+    assert (outcome.code, told.data_report.per_class[3]) == ("Accepted", 0)
+
+
+def test_labels_in_another_order_than_the_teachers_end_the_run_before_the_training(
+    world: World, work: Path, tmp_path: Path
+) -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (400, 2)).astype(np.float32)
+    digest = write_dataset(tmp_path / "other", "points", points, (quadrant(points) + 1) % 4)
+    outcome, told = distil(world.change(dataset={"uri": f"file://{tmp_path / 'other'}", "digest": digest}), work)
+    assert (outcome.code, told.epochs) == ("TeacherUnfit", [])
+    assert outcome.scores["teacherAccuracy"] == 0
+    assert "are the labels in its order" in outcome.message
 
 
 def test_a_serving_student_of_another_kind_is_refused(world: World, work: Path, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import yaml
+from onnx import TensorProto, helper
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -46,6 +48,10 @@ def desk(tmp_path: Path) -> Path:
     points = np.random.default_rng(0).uniform(-1, 1, (300, 2)).astype(np.float32)
     np.savez(tmp_path / "points.npz", inputs=points, labels=quadrant(points))
     np.savez(tmp_path / "seen.npz", inputs=2 * points)
+    np.savez(tmp_path / "pixels.npz", inputs=np.zeros((9, 2), np.uint8))
+    np.savez(tmp_path / "wide.npz", inputs=np.zeros((9, 3), np.float32))
+    (tmp_path / "pictures").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "pictures" / "black.png")
     return tmp_path
 
 
@@ -128,9 +134,10 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(desk: Path, distil: Distil
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [
-        ({"epoch": 3}, "BadOrder", "distill.yaml.epoch: Extra inputs"),
-        ({"gates": {"minAcuracy": 1}}, "BadOrder", "gates.minAcuracy"),
-        ({"epochs": 0}, "BadOrder", "distill.yaml.epochs"),
+        ({"epoch": 3}, "BadOrder", "distill.yaml: epoch: no such field; did you mean epochs?"),
+        ({"gates": {"minAcuracy": 1}}, "BadOrder", "gates.minAcuracy: no such field; did you mean minAccuracy?"),
+        ({"method": {"augment": {"rotate": 9}}}, "BadOrder", "no such field; there are shift, flip, erase, noise"),
+        ({"epochs": 0}, "BadOrder", "distill.yaml: epochs: "),
         ({"output": None}, "BadOrder", "either output"),
         ({"push": "oci://somewhere/students"}, "BadOrder", "either output"),
         ({"teacher": "nobody.onnx"}, "TeacherMissing", "nobody.onnx"),
@@ -140,6 +147,13 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(desk: Path, distil: Distil
         ({"dataset": "nobody.npz"}, "DatasetMissing", "nobody.npz"),
         ({"samples": "nobody.npz"}, "SamplesMissing", "nobody.npz"),
         ({"parent": "points.npz"}, "BadOrder", "parent"),
+        ({"labels": ["north", "south"]}, "TeacherMismatch", "labels: want the names of the teacher's 4 classes"),
+        ({"dataset": "teacher.onnx"}, "DatasetInvalid", "a file that ends in .npz, .safetensors, .parquet"),
+        ({"samples": "pixels.npz"}, "SamplesInvalid", "pixels.npz: inputs: want float32, scaled as the teacher"),
+        ({"samples": "wide.npz"}, "SamplesInvalid", "wide.npz: inputs: want the teacher's shape, (N, 2), got (9, 3)"),
+        ({"samples": "pictures"}, "SamplesInvalid", "want a teacher whose input is (1 or 3, height, width), got (2,)"),
+        ({"output": "/proc/student"}, "BadOrder", "output: /proc: want a folder that can be written"),
+        ({"signingKey": "nobody.key"}, "BadSettings", "signingKey or EDGEMODEL_SIGNING_KEY: "),
     ],
 )
 def test_what_is_wrong_is_named(distil: Distil, changes: dict, code: str, words: str) -> None:
@@ -243,3 +257,52 @@ def test_labels_that_leave_out_a_sub_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     with pytest.raises(errors.DatasetInvalid, match="cat"):
         images.read_labelled(tmp_path, (1, 8, 8), 255.0, ("dog",))
+
+
+def test_hidden_files_and_folders_are_neither_images_nor_classes(tmp_path: Path) -> None:
+    for folder in ("a", ".ipynb_checkpoints"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / folder / "black.png")
+    (tmp_path / "a" / "._black.png").write_bytes(b"what a Mac leaves beside it")
+    assert len(images.read_labelled(tmp_path, (1, 8, 8), 255.0, ())) == 1
+
+
+def test_sixteen_bits_keep_their_greys(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 0x8000, np.uint16)).save(tmp_path / "grey.png")
+    assert images.read_unlabelled(tmp_path, (1, 8, 8), 1.0).tolist() == np.full((1, 1, 8, 8), 128).tolist()
+
+
+def test_numbers_without_a_largest_one_are_no_pixels(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "half.tiff")
+    with pytest.raises(errors.DatasetInvalid, match=r"half\.tiff: .*want pixels of 8 or 16 bits"):
+        images.read_unlabelled(tmp_path, (1, 8, 8), 1.0)
+
+
+def test_a_photo_stands_as_its_camera_says(tmp_path: Path) -> None:
+    upright = Image.fromarray(np.repeat([[0], [255]], 8, axis=1).repeat(4, axis=0).astype(np.uint8))
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn it right by a quarter to see it upright
+    turned.save(tmp_path / "a.png", exif=exif)
+    assert images.read_unlabelled(tmp_path, (1, 8, 8), 1.0)[0, 0].tolist() == np.asarray(upright).tolist()
+
+
+def test_sizes_are_written_as_in_the_resource(desk: Path) -> None:
+    (desk / "distill.yaml").write_text(yaml.safe_dump({**CONFIG, "gates": {"maxSize": "2Mi"}}))
+    assert local.read(desk / "distill.yaml")[0].gates.max_size == 2 << 20
+
+
+def test_a_teacher_that_takes_one_row_at_a_time_is_a_teacher(desk: Path, distil: Distil) -> None:
+    model = onnx.load(desk / "teacher.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, desk / "teacher.onnx")
+    assert distil()[1]["code"] == "Accepted"
+
+
+def test_a_teacher_that_answers_a_label_first_is_asked_for_its_scores(desk: Path, distil: Distil) -> None:
+    model = onnx.load(desk / "teacher.onnx")
+    model.graph.node.append(helper.make_node("ArgMax", ["y"], ["label"], axis=1, keepdims=0))
+    model.graph.output.insert(0, helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
+    onnx.save(model, desk / "teacher.onnx")
+    assert distil()[1]["code"] == "Accepted"

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from edgemodel.quantity import QUANTITY_PATTERN, format_quantity, parse_quantity
 from edgemodel.wish import WEBHOOK_PATTERN
 
 DURATION_PATTERN = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$"
-QUANTITY_PATTERN = r"^[0-9]{1,15}(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 SHARE_PATTERN = r"^([1-9][0-9]?|100)%$"
 OCI_PATTERN = r"^oci://.+$"
 VERSION_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$"
@@ -22,18 +22,6 @@ SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
 KEYED_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
 FaultName = Annotated[str, Field(min_length=1, max_length=52)]
-
-_UNITS = {
-    "": 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 1 << 10,
-    "Mi": 1 << 20,
-    "Gi": 1 << 30,
-    "Ti": 1 << 40,
-}
 
 
 def parse_duration(text: str) -> float:
@@ -56,26 +44,6 @@ def format_duration(seconds: float) -> str:
     minutes, rest = divmod(rest, 60)
     parts = ((hours, "h"), (minutes, "m"), (rest, "s"), (millis, "ms"))
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
-
-
-def parse_quantity(text: str) -> int:
-    """Bytes of ``100Mi``, ``2G`` or ``4096``.
-
-    Raises:
-        ValueError: `text` is none of these.
-    """
-    if not re.fullmatch(QUANTITY_PATTERN, text):
-        raise ValueError(f"want a size such as 100Mi, got {text!r}")
-    number = text.rstrip("kKMGTi")
-    return int(number) * _UNITS[text[len(number) :]]
-
-
-def format_quantity(size: int) -> str:
-    """`size` bytes in the largest binary unit that divides it."""
-    for unit in ("Ti", "Gi", "Mi", "Ki"):
-        if size and size % _UNITS[unit] == 0:
-            return f"{size // _UNITS[unit]}{unit}"
-    return str(size)
 
 
 def nodes_of(share: int | str, total: int) -> int:
