@@ -1,6 +1,5 @@
 """Plain files as artifacts: an ONNX file, an .npz, a folder of images become what a Job's order can name."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -144,9 +143,7 @@ def check_replaceable(path: Path) -> None:
     try:
         tempfile.TemporaryFile(dir=above).close()
     except OSError as error:
-        raise BadOrder(
-            f"output: {above}: want a folder that can be written: {os.strerror(error.errno or 0)}"
-        ) from error
+        raise BadOrder(f"output: {above}: want a folder that can be written: {error.strerror}") from error
 
 
 def _check_labels(labels: Sequence[str], classes: int) -> None:

@@ -86,9 +86,8 @@ class LocalWish:
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise WishError(f"{path}: want YAML: {' '.join(str(error).split())}"[:500]) from error
         except ValidationError as error:
-            raise WishError(
-                "\n".join(f"{path}: {line}" for line in describe(error, model=ServeFile).splitlines())
-            ) from error
+            problems = describe(error, model=ServeFile).splitlines()
+            raise WishError("\n".join(f"{path}: {problem}" for problem in problems)) from error
 
     def _render(self, file: ServeFile) -> Wish:
         active, backup = self._bundle(file), self._origin("backup", file.backup)
