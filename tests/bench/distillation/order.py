@@ -20,9 +20,7 @@ FULL = Scale(
     heal_epochs=20,
     prune_epochs=15,
     heal_samples=(100, 500, 2000),
-    of_all=OfAll(
-        learning_rate=0.008, alpha=0.9, temperature=2.0, method=Method(warm_up=0.1, augment=Augment(flip=True, noise=0))
-    ),
+    of_all=OfAll(learning_rate=0.008, method=Method(warm_up=0.1, augment=Augment(flip=True, noise=0))),
 )
 
 
