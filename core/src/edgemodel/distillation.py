@@ -172,10 +172,10 @@ class Training(Document):
     """How a student is trained, and what it must reach; all that does not name an artifact."""
 
     student: Student = Student()
-    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.7
+    temperature: Annotated[float, Field(gt=0, le=100)] = 2.0
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.002
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     seed: int = 0
     method: Method = Method()

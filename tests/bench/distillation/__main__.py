@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ def main() -> int:
         "--processes", type=int, default=os.cpu_count(), help="trainings at once (default: %(default)s)"
     )
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; what is done is kept"))
     for name in ("teacher.onnx", "hardened.onnx"):
         if not (asked.teachers / name).exists():
             print(f"{asked.teachers / name} is not there: make bench-distill-teachers", file=sys.stderr)
@@ -74,8 +76,10 @@ def _train(order: Order, parts: Sequence[tuple[str, int]], processes: int, repor
                 report.write()
                 told = f"{scene}, seed {seed}: {order.kept.seconds(scene, seed):.0f} s"
                 print(f"{told}; {number} of {len(todo)} after {time.monotonic() - began:.0f} s", flush=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        except BaseException:
+            for child in multiprocessing.active_children():
+                child.terminate()  # a training takes minutes; what is done is kept
+            raise
 
 
 class _Report:
