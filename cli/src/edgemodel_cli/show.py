@@ -1,6 +1,7 @@
 """Bundles as tables for people and as JSON for programs."""
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -20,10 +21,9 @@ def as_json(card: Card, manifest: Manifest, digest: str, signers: Signers) -> st
 
 def print_tables(console: Console, card: Card, manifest: Manifest, digest: str, signers: Signers) -> None:
     """What a person asks about a bundle: what goes in, what comes out, how good, from where, how large."""
-    about = Table.grid(padding=(0, 2))
+    # Not a table: that would cut digests, which are copied from here, to the terminal's width.
     for name, value in [*_about(card, digest), ("signed by", signers.text)]:
-        about.add_row(name, _printable(value))
-    console.print(about, soft_wrap=True)
+        console.print(f"{name:13} {_printable(value)}", soft_wrap=True, markup=False, highlight=False)
     tensors = Table("", "name", "datatype", "shape", box=None, pad_edge=False)
     for kind, group in (("input", card.inputs), ("output", card.outputs)):
         for tensor in group:
@@ -71,4 +71,13 @@ def _about(card: Card, digest: str) -> list[tuple[str, str]]:
         text = ", ".join(value) if isinstance(value, tuple) else str(value)
         if text:
             rows.append((name.replace("_", " "), text))
-    return rows
+    recipe = ", ".join(f"{name} {value}" for name, value in _flat(card.lineage.config or {}))
+    return [*rows, ("recipe", recipe)] if recipe else rows
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield name.replace("_", " "), value

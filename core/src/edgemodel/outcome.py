@@ -1,5 +1,7 @@
 """The result of a distillation Job: the JSON in its termination message (the kubelet keeps 4,096 bytes)."""
 
+import math
+
 from pydantic import Field, ValidationError
 
 from edgemodel.document import Digest, Document, describe
@@ -20,6 +22,10 @@ class Gate(Document):
     got: float
     passed: bool
 
+    def words(self) -> str:
+        """Both numbers for people."""
+        return f"want {figure(self.want)}, got {figure(self.got)}"
+
 
 class Choice(Document):
     """One form of the student that could have shipped: what it costs, and why it does or does not."""
@@ -36,6 +42,8 @@ class Choice(Document):
     """Median of a batch of 16."""
     ships: bool
     why: str
+    reason: str = Field(default="", exclude=True)
+    """`why` without a time: equal runs have equal reports."""
 
 
 class Outcome(Document):
@@ -55,6 +63,13 @@ class Outcome(Document):
     def accepted(self) -> bool:
         """Whether there is a candidate that may ship."""
         return self.code == "Accepted" and self.digest is not None
+
+
+def figure(number: float) -> str:
+    """A measured number for people: four digits, and whole thousands apart."""
+    if math.isfinite(number) and abs(number) >= 10_000:  # noqa: PLR2004 (more digits than four)
+        return f"{number:,.0f}"
+    return f"{number:.4g}"
 
 
 def parse(text: str) -> Outcome:

@@ -139,6 +139,8 @@ def _run_config(file: Path) -> Outcome:
         outcome = _distil(order, replace(settings, post=post), work)
     if outcome.accepted and settings.work is None:
         shutil.rmtree(work)
+    if outcome.accepted and wanted.output is not None:
+        return outcome.model_copy(update={"message": f"{outcome.message}; the student is in {folder / wanted.output}"})
     if outcome.code == "Rejected":
         return outcome.model_copy(update={"message": f"{outcome.message}; the student is in {work / 'candidate'}"})
     return outcome
@@ -195,7 +197,7 @@ def _read_order(file: Path | None) -> Order:
     try:
         text = file.read_text() if file is not None else os.environ.get(ORDER_VARIABLE)
         if text is None:
-            raise BadOrder(f"there is no order: set {ORDER_VARIABLE}, or give --order FILE")
+            raise BadOrder(f"there is no order: give --config FILE (see --help), or set {ORDER_VARIABLE}")
         return distillation.parse(text)
     except (OSError, UnicodeDecodeError, OrderError) as error:
         raise BadOrder(str(error)) from error

@@ -62,39 +62,60 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, tuple[Choice, ..
     against = {other.name: _against(other, plain) for other in others}
     gains = [other for other in others if against[other.name] is None]
     best = min(gains, key=lambda other: other.latency, default=plain)
-    rows = [_row(plain, best, _why_plain(plain, best))]
-    rows += [_row(other, best, against[other.name] or _gain(other, plain)) for other in others]
+    why = _why_plain(plain, best)
+    rows = [_row(plain, best, why, why)]
+    rows += [
+        _row(other, best, against[other.name] or _gain(other, plain, best), _reason(other, plain, best))
+        for other in others
+    ]
     return best, tuple(rows)
 
 
 def _against(other: Candidate, plain: Candidate) -> str | None:
-    """Why `other` does not ship in place of `plain`; None: it does."""
+    """Why `other` does not ship in place of `plain`; None: it could."""
+    flaw = _flaw(other, plain)
+    if flaw is None and plain.passed and other.latency >= plain.latency:
+        return f"slower than fp32 ({other.latency / plain.latency:.2f} of its time)"
+    return flaw
+
+
+def _flaw(other: Candidate, plain: Candidate) -> str | None:
+    """What speaks against `other`, whatever time it takes."""
     if not other.passed:
-        return "refused by " + ", ".join(gate.name for gate in other.gates if not gate.passed)
+        return _refused(other)
     if not plain.passed:
         return None
     loss = plain.measured.accuracy - other.measured.accuracy
     if loss > MAX_LOSS:
         return f"worse than fp32 by {100 * loss:.2f} points"
     if other.measured.size >= plain.measured.size:
-        return f"larger than fp32 ({other.measured.size} bytes, {plain.measured.size})"
-    if other.latency >= plain.latency:
-        return f"slower than fp32 ({other.latency / plain.latency:.2f} of its time)"
+        return f"larger than fp32 ({other.measured.size:,} bytes, {plain.measured.size:,})"
     return None
+
+
+def _refused(candidate: Candidate) -> str:
+    return "refused by " + ", ".join(gate.name for gate in candidate.gates if not gate.passed)
 
 
 def _why_plain(plain: Candidate, best: Candidate) -> str:
     if not plain.passed:
-        return "refused by " + ", ".join(gate.name for gate in plain.gates if not gate.passed)
+        return _refused(plain)
     return "nothing else is a gain" if best is plain else f"{best.name} is a gain"
 
 
-def _gain(other: Candidate, plain: Candidate) -> str:
+def _gain(other: Candidate, plain: Candidate, best: Candidate) -> str:
     size = other.measured.size / plain.measured.size
-    return f"{size:.2f} of fp32's size, {other.latency / plain.latency:.2f} of its time"
+    gain = f"{size:.2f} of fp32's size, {other.latency / plain.latency:.2f} of its time"
+    return gain if other is best else f"{gain}; {best.name} is faster"
 
 
-def _row(candidate: Candidate, best: Candidate, why: str) -> Choice:
+def _reason(other: Candidate, plain: Candidate, best: Candidate) -> str:
+    if other is best:
+        return f"{other.measured.size / plain.measured.size:.2f} of fp32's size"
+    return _flaw(other, plain) or f"not faster than {best.name}"
+
+
+def _row(candidate: Candidate, best: Candidate, why: str, reason: str) -> Choice:
     return Choice(
         name=candidate.name,
         size=candidate.measured.size,
@@ -104,6 +125,7 @@ def _row(candidate: Candidate, best: Candidate, why: str) -> Choice:
         latency_ms16=round(1000 * candidate.latency16, 4),
         ships=candidate is best and best.passed,
         why=why,
+        reason=reason,
     )
 
 

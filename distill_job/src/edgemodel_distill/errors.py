@@ -206,7 +206,8 @@ def classify(error: Exception) -> DistillError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
-            return DiskFull(str(cause))
+            where = f"{cause.filename}: " if cause.filename else ""
+            return DiskFull(f"{where}no space left: free some, or set EDGEMODEL_WORK to a folder on another disk")
         if isinstance(cause, MemoryError) or _is_allocation_failure(cause):
             return OutOfMemory(str(cause))
         cause = cause.__cause__ or cause.__context__

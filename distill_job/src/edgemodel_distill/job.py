@@ -176,7 +176,7 @@ def _rejected(result: Result) -> Outcome:
 
 def _failed(result: Result) -> str:
     failed = (gate for gate in result.gates if not gate.passed)
-    return "; ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in failed)
+    return "; ".join(f"{gate.name}: {gate.words()}" for gate in failed)
 
 
 def _accepted(digest: str, result: Result) -> Outcome:

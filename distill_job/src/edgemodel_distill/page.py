@@ -1,10 +1,11 @@
 """Tables and charts as Markdown and as one HTML page that needs nothing else. Pure."""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_WIDTH, _HEIGHT, _MARGIN = 480, 200, 40
+_WIDTH, _HEIGHT, _MARGIN = 480, 200, 44
 _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
 _ROWS = 12
 """Points of a chart that Markdown shows as a table."""
@@ -12,7 +13,8 @@ _ROWS = 12
 _STYLE = """\
 body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:right}
-td:first-child,th:first-child{text-align:left}svg text{font:11px system-ui,sans-serif}"""
+td:first-child,th:first-child{text-align:left}
+svg{display:block;max-width:100%}svg text{font:11px system-ui,sans-serif}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Table:
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    shaded: bool = False
+    """Cells are counts, and the page shows by colour which are large in their row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Chart:
     across: str
     places: Sequence[float]
     lines: Mapping[str, Sequence[float]]
+    by_magnitude: bool = False
+    """The upward axis is logarithmic, where all numbers are above zero."""
 
 
 Block = Text | Table | Chart
@@ -56,7 +62,8 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
     parts = [f"<h1>{html.escape(title)}</h1>"]
     for heading, blocks in sections:
         parts += [f"<h2>{html.escape(heading)}</h2>", *(_html(block) for block in blocks)]
-    head = f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
+    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = f"<!doctype html>{meta}<title>{html.escape(title)}</title><style>{_STYLE}</style>"
     return "\n".join([head, *parts]) + "\n"
 
 
@@ -64,7 +71,7 @@ def _markdown(block: Block) -> str:
     match block:
         case Text(text):
             return text
-        case Table(head, rows):
+        case Table(head, rows, _):
             lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
             return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         case Chart():
@@ -82,32 +89,50 @@ def _html(block: Block) -> str:
     match block:
         case Text(text):
             return f"<p>{html.escape(text)}</p>"
-        case Table(head, rows):
+        case Table(head, rows, shaded):
             first = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-            rest = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+            rest = (_counts(row) if shaded else "".join(map(_cell, row)) for row in rows)
             return f"<table><tr>{first}</tr>{''.join(f'<tr>{row}</tr>' for row in rest)}</table>"
         case Chart():
             return _svg(block)
+
+
+def _cell(text: str) -> str:
+    return f"<td>{html.escape(text)}</td>"
+
+
+def _counts(row: Sequence[str]) -> str:
+    """A name, and numbers shaded by their share of the row."""
+    name, *counts = row
+    total = max(1, sum(map(int, counts)))
+    shades = ((count, int(count) / total) for count in counts)
+    return _cell(name) + "".join(f'<td style="background:rgba(31,119,180,{n:.2f})">{count}</td>' for count, n in shades)
 
 
 def _svg(chart: Chart) -> str:
     """The lines with the range of both axes written at their ends."""
     values = [value for line in chart.lines.values() for value in line]
     low, high, left, right = min(values), max(values), chart.places[0], chart.places[-1]
+    scale = math.log if chart.by_magnitude and low > 0 else float
+    across = f"{chart.across} (upward: logarithmic)" if scale is math.log else chart.across
     bottom, width = _HEIGHT - _MARGIN, _WIDTH - 2 * _MARGIN
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img">']
     for number, (name, line) in enumerate(chart.lines.items()):
         x = [_MARGIN + width * _share(place, left, right) for place in chart.places]
-        y = [bottom - (bottom - 20) * _share(value, low, high) for value in line]
-        points = " ".join(f"{across:.1f},{up:.1f}" for across, up in zip(x, y, strict=True))
+        y = [bottom - (bottom - 20) * _share(scale(value), scale(low), scale(high)) for value in line]
+        points = [f"{over:.1f},{up:.1f}" for over, up in zip(x, y, strict=True)]
+        if len(points) == 1:  # a line from a point to itself is a dot, a point alone is nothing
+            points *= 2
         colour = _COLOURS[number % len(_COLOURS)]
+        pen = f'fill="none" stroke="{colour}" stroke-width="2" stroke-linecap="round"'
         parts += [
-            f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>',
+            f'<polyline {pen} points="{" ".join(points)}"/>',
             f'<text x="{_MARGIN + 110 * number}" y="12" fill="{colour}">{html.escape(name)}</text>',
         ]
-    labels = [(2, bottom, f"{low:.3g}"), (2, 24, f"{high:.3g}"), (_MARGIN, bottom + 16, f"{left:g}")]
-    labels += [(_WIDTH - _MARGIN - 10, bottom + 16, f"{right:g}"), (_WIDTH // 2 - 20, bottom + 30, chart.across)]
-    parts += [f'<text x="{x}" y="{y}">{html.escape(text)}</text>' for x, y, text in labels]
+    labels = [(_MARGIN - 4, bottom, "end", f"{low:.3g}"), (_MARGIN - 4, 24, "end", f"{high:.3g}")]
+    below = ((_MARGIN, 16, f"{left:.3g}"), (_WIDTH - _MARGIN, 16, f"{right:.3g}"), (_WIDTH // 2, 30, across))
+    labels += [(x, bottom + down, "middle", text) for x, down, text in below]
+    parts += [f'<text x="{x}" y="{y}" text-anchor="{at}">{html.escape(text)}</text>' for x, y, at, text in labels]
     return "".join([*parts, "</svg>"])
 
 

@@ -5,11 +5,13 @@ Nothing in it is a time: equal runs give equal bytes, and so equal digests.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from edgemodel.bundle import DRIFT, REPORT_HTML, REPORT_MARKDOWN, Card
-from edgemodel.outcome import Choice, Gate
+from edgemodel.outcome import Choice, Gate, figure
 from edgemodel_distill.data import Floats, Labels
 from edgemodel_distill.drift import LARGE_PSI, Drift
 from edgemodel_distill.page import Block, Chart, Section, Table, Text, to_html, to_markdown
@@ -56,7 +58,7 @@ def confusion(logits: Floats, labels: Labels) -> list[list[int]]:
 
 
 def _sections(story: Story) -> list[Section]:
-    sections: list[Section] = [("Gates", [_gates(story.gates)])]
+    sections: list[Section] = [("Gates", [_verdict_of(story.gates), _gates(story.gates)])]
     if story.choice:
         sections.append(("Forms", [_forms(story.choice)]))
     sections += [("Training", _training(story.epochs)), ("Holdout", _confusions(story)), ("Data", _data(story))]
@@ -66,10 +68,13 @@ def _sections(story: Story) -> list[Section]:
 
 
 def _gates(gates: Sequence[Gate]) -> Table:
-    rows = [
-        [g.name, f"{g.want:g}", "not told: a time" if g.name in _TIMED else f"{g.got:.4g}", _verdict(g)] for g in gates
-    ]
-    return Table(["gate", "want", "got", ""], rows)
+    got = {gate.name: "not told: a time" if gate.name in _TIMED else figure(gate.got) for gate in gates}
+    return Table(["gate", "want", "got", ""], [[g.name, figure(g.want), got[g.name], _verdict(g)] for g in gates])
+
+
+def _verdict_of(gates: Sequence[Gate]) -> Text:
+    failed = [gate.name for gate in gates if not gate.passed]
+    return Text(f"Refused by {', '.join(failed)}: not shipped." if failed else "Accepted: every gate let it pass.")
 
 
 def _verdict(gate: Gate) -> str:
@@ -77,8 +82,11 @@ def _verdict(gate: Gate) -> str:
 
 
 def _forms(choice: Sequence[Choice]) -> Table:
-    rows = [[c.name, f"{c.size}", f"{c.macs}", f"{c.accuracy:.4f}", "ships" if c.ships else ""] for c in choice]
-    return Table(["form", "bytes", "multiplications", "accuracy", ""], rows)
+    rows = [
+        [c.name, f"{c.size:,}", f"{c.macs:,}", f"{c.accuracy:.4f}", f"ships: {c.reason}" if c.ships else c.reason]
+        for c in choice
+    ]
+    return Table(["form", "bytes", "multiplications", "accuracy", "ships, or why not"], rows)
 
 
 def _training(epochs: Sequence[EpochReport]) -> list[Block]:
@@ -88,14 +96,16 @@ def _training(epochs: Sequence[EpochReport]) -> list[Block]:
     agreements = [e.edge_agreement for e in epochs if e.edge_agreement is not None]
     if len(agreements) == len(epochs):
         scores["agreement at the edge"] = agreements
-    return [Chart("epoch", places, losses | {"hard": [e.hard_loss for e in epochs]}), Chart("epoch", places, scores)]
+    losses |= {"hard": [e.hard_loss for e in epochs]}
+    # The first epochs' losses are a hundred times the last ones', and it is the last ones that matter.
+    return [Chart("epoch", places, losses, by_magnitude=True), Chart("epoch", places, scores)]
 
 
 def _confusions(story: Story) -> list[Block]:
     names = _names(story.card, len(story.confusion))
     if len(names) <= _MOST_CLASSES:
         rows = [[name, *map(str, row)] for name, row in zip(names, story.confusion, strict=True)]
-        return [Text("Rows: the label; columns: the student's answer."), Table(["", *names], rows)]
+        return [Text("Rows: the label; columns: the student's answer."), Table(["", *names], rows, shaded=True)]
     wrong = [(n, label, answer) for label, row in enumerate(story.confusion) for answer, n in enumerate(row)]
     worst = sorted((each for each in wrong if each[1] != each[2] and each[0]), reverse=True)[:_WORST]
     return [Table(["label", "answer", "times"], [[names[label], names[answer], str(n)] for n, label, answer in worst])]
@@ -122,7 +132,8 @@ def _drift(drift: Drift, names: Sequence[str]) -> list[Block]:
     ]
     for name, compared in drift.figures.items():
         lines = {"training": compared.training, "edge": compared.edge}
-        blocks.append(Chart(name, compared.edges[:-1], lines))
+        middles = [(low + high) / 2 for low, high in pairwise(compared.edges)]
+        blocks.append(Chart(name, middles, lines))
     sure = ["" if value is None else f"{value:.3f}" for value in drift.confidence_per_class]
     columns = zip(names, drift.classes_training, drift.classes_edge, sure, strict=True)
     rows = [[name, f"{one:.1%}", f"{other:.1%}", confidence] for name, one, other, confidence in columns]
@@ -131,10 +142,18 @@ def _drift(drift: Drift, names: Sequence[str]) -> list[Block]:
 
 def _lineage(card: Card) -> Table:
     lineage = card.lineage
-    rows = [["teacher", lineage.teacher or ""], ["data set", lineage.dataset or ""], ["parent", lineage.parent or ""]]
+    named = {"teacher": lineage.teacher, "data set": lineage.dataset, "parent": lineage.parent}
+    rows = [[name, digest or "none"] for name, digest in named.items()]
     rows += [["samples", digest] for digest in lineage.samples]
-    rows += [[name, f"{value}"] for name, value in (lineage.config or {}).items()]
+    rows += _flat(lineage.config or {})
     return Table(["", "value"], [*rows, ["code", lineage.code_version or ""]])
+
+
+def _flat(config: Mapping[str, Any], above: str = "") -> list[list[str]]:
+    rows: list[list[str]] = []
+    for name, value in config.items():
+        rows += _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else [[f"{above}{name}", f"{value}"]]
+    return rows
 
 
 def _names(card: Card, count: int) -> list[str]:

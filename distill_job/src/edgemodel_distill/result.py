@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edgemodel.outcome import MESSAGE_LIMIT, Outcome
+from edgemodel.outcome import MESSAGE_LIMIT, Outcome, figure
 
 _ELLIPSIS = " …"
 
@@ -21,11 +21,11 @@ def describe(outcome: Outcome) -> str:
     """`outcome` for people."""
     lines = [f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code]
     lines += [
-        f"  {'passed' if gate.passed else 'FAILED'}  {gate.name:22} want {gate.want:<10g} got {gate.got:.4g}"
+        f"  {'passed' if gate.passed else 'FAILED'}  {gate.name:22} want {figure(gate.want):10} got {figure(gate.got)}"
         for gate in outcome.gates
     ]
     lines += [
-        f"  {'ships ' if row.ships else '      '}  {row.name:22} {row.size} bytes, {row.macs} MACs, "
+        f"  {'ships ' if row.ships else '      '}  {row.name:22} {row.size:,} bytes, {row.macs:,} MACs, "
         f"accuracy {row.accuracy:.4f}, {row.latency_ms:.3f} ms, {row.latency_ms16:.3f} ms for 16: {row.why}"
         for row in outcome.choice
     ]

@@ -226,11 +226,16 @@ def test_inspect_shows_tensors_labels_and_files(edgemodel: Edgemodel, model: Pat
 
 def test_inspect_tells_where_a_student_comes_from(edgemodel: Edgemodel, model: Path, tmp_path: Path) -> None:
     edgemodel("bundle", "create", model, "-o", tmp_path / "b")
-    lineage = Lineage(teacher="sha256:" + "1" * 64, samples=("sha256:" + "2" * 64,), code_version="0.1.2")
+    lineage = Lineage(
+        teacher="sha256:" + "1" * 64,
+        samples=("sha256:" + "2" * 64,),
+        config={"seed": 7, "method": {"augment": {"flip": True}}},
+        code_version="0.1.2",
+    )
     card = read_card(tmp_path / "b").model_copy(update={"lineage": lineage})
     write_bundle(tmp_path / "c", card, (tmp_path / "b" / MODEL).read_bytes(), read_arrays(tmp_path / "b" / GOLDEN))
     shown = edgemodel("bundle", "inspect", tmp_path / "c").out
-    assert all(word in shown for word in ("teacher", "1" * 40, "samples", "2" * 40, "code version", "0.1.2"))
+    assert all(word in shown for word in ("teacher", "1" * 64, "2" * 64, "code version", "0.1.2", "seed 7, flip True"))
 
 
 def test_inspect_speaks_json_to_programs(

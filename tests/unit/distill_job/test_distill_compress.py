@@ -147,6 +147,19 @@ def test_of_several_gains_the_fastest_ships(classifier: Classifier) -> None:
     best, table = choose(forms)
     assert best.name == "b"
     assert [row.ships for row in table] == [False, False, True, False]
+    assert table[1].why == "0.33 of fp32's size, 0.67 of its time; b is faster"
+
+
+def test_reasons_in_a_report_are_those_of_every_run_that_chooses_the_same(classifier: Classifier) -> None:
+    tables = [
+        choose([candidate("fp32", PLAIN, 3.0, classifier), candidate("a", INT8, slow, classifier), fast])[1]
+        for slow in (2.0, 4.0)
+        for fast in [candidate("b", INT8, 1.0, classifier)]
+    ]
+    assert tables[0][1].why != tables[1][1].why
+    reasons = ["b is a gain", "not faster than b", "0.33 of fp32's size"]
+    assert [[row.reason for row in table] for table in tables] == [reasons, reasons]
+    assert "reason" not in tables[0][1].dump()
 
 
 def test_a_pruned_student_that_is_as_good_ships_and_the_next_round_starts_from_the_whole_one(

@@ -47,6 +47,12 @@ def test_a_time_is_in_no_report_since_equal_runs_have_equal_digests(candidate: P
     assert "| maxLatencyRatio | 50 | not told: a time | passed |" in (candidate / REPORT_MARKDOWN).read_text()
 
 
+def test_the_verdict_stands_first_and_the_recipe_last(candidate: Path) -> None:
+    told = (candidate / REPORT_MARKDOWN).read_text()
+    assert told.index("Accepted: every gate let it pass.") < told.index("| minAccuracy |")
+    assert "| method.augment.noise | 0.25 |" in told
+
+
 class Tags(HTMLParser):
     """Knows which tags are open."""
 
@@ -125,3 +131,20 @@ def test_names_of_classes_cannot_break_the_page() -> None:
     assert tags.open == []
     assert not {"b", "i", "t", "script"} & set(tags.seen)
     assert "a\\|b" in to_markdown("t", sections)
+
+
+def test_one_epoch_is_a_dot_and_not_nothing() -> None:
+    page = to_html("t", [("a", [Chart("epoch", [1.0], {"loss": [2.0]})])])
+    assert re.search(r'points="(\S+) \1"', page)
+
+
+@pytest.mark.parametrize(("losses", "share"), [([100.0, 10.0, 1.0], 0.5), ([100.0, 10.0, 0.0], 0.9)])
+def test_losses_are_drawn_by_magnitude_where_none_is_zero(losses: list[float], share: float) -> None:
+    page = to_html("t", [("a", [Chart("epoch", [1.0, 2.0, 3.0], {"loss": losses}, by_magnitude=True)])])
+    first, second, last = (float(height) for height in re.findall(r"[\d.]+,([\d.]+)", page))
+    assert round((second - first) / (last - first), 2) == share
+
+
+def test_a_confusion_matrix_is_shaded_by_the_rows_shares() -> None:
+    page = to_html("t", [("a", [Table(["", "x", "y"], [["x", "3", "1"]], shaded=True)])])
+    assert re.findall(r"31,119,180,([\d.]+)", page) == ["0.75", "0.25"]
