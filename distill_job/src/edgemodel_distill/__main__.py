@@ -10,11 +10,9 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -23,11 +21,10 @@ from typing import TYPE_CHECKING, NoReturn
 from edgemodel import distillation
 from edgemodel.distillation import ORDER_VARIABLE, Order, OrderError
 from edgemodel.outcome import Outcome
-from edgemodel_distill import heartbeat, result, stopping
+from edgemodel_distill import heartbeat, result, stopping, work
 from edgemodel_distill.config import Settings
 from edgemodel_distill.errors import (
     BadOrder,
-    BadSettings,
     DistillError,
     InternalError,
     NoProgress,
@@ -40,9 +37,6 @@ if TYPE_CHECKING:
     from edgemodel_distill.crew import Crew
     from edgemodel_distill.progress import Watch
     from edgemodel_registry import Client
-
-WORK_FOLDER = ".edgemodel-distill"
-"""Beside the configuration file; gone after an accepted student, kept otherwise, with the candidate to look at."""
 
 HELPED = "Helped"
 """Code of a worker that did not lead: the result is the leader's."""
@@ -121,8 +115,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run_order(file: Path | None) -> Outcome:
     order = _read_order(file)
     settings = Settings.read(os.environ)
-    with _work_folder(settings) as work:
-        return _distil(order, settings, work)
+    with work.of_a_job(settings.work) as folder:
+        return _distil(order, settings, folder)
 
 
 def _run_config(file: Path) -> Outcome:
@@ -133,20 +127,24 @@ def _run_config(file: Path) -> Outcome:
     if wanted.signing_key is not None:
         settings = replace(settings, signing_key=folder / wanted.signing_key)
     # Not a temporary folder: what an interrupted run left is used by the next one.
-    work = _writable((settings.work or folder / WORK_FOLDER / file.stem).resolve())
-    order = local.order_of(wanted, folder, work / "given", _client(settings))
-    with launch.helpers(order, wanted.workers, work) as post:
-        outcome = _distil(order, replace(settings, post=post), work)
-    if outcome.accepted and settings.work is None:
-        shutil.rmtree(work)
-    if outcome.accepted and wanted.output is not None:
-        return outcome.model_copy(update={"message": f"{outcome.message}; the student is in {folder / wanted.output}"})
-    if outcome.code == "Rejected":
-        return outcome.model_copy(update={"message": f"{outcome.message}; the student is in {work / 'candidate'}"})
+    progress = work.writable((settings.work or folder / work.FOLDER / file.stem).resolve())
+    with work.alone_in(progress):
+        order = local.order_of(wanted, folder, progress / "given", _client(settings))
+        with launch.helpers(order, wanted.workers, progress) as post:
+            outcome = _distil(order, replace(settings, post=post), progress)
+        if outcome.accepted and settings.work is None:
+            shutil.rmtree(progress)
+    student = str(progress / work.CANDIDATE) if outcome.code == "Rejected" else _folder(order.push)
+    if student and outcome.code in {"Accepted", "Rejected"}:
+        return outcome.model_copy(update={"message": f"{outcome.message}; the student is in {student}"})
     return outcome
 
 
-def _distil(order: Order, settings: Settings, work: Path) -> Outcome:
+def _folder(uri: str) -> str:
+    return uri.removeprefix("file://") if uri.startswith("file://") else ""
+
+
+def _distil(order: Order, settings: Settings, folder: Path) -> Outcome:
     # Imported late: PyTorch takes seconds, and SIGTERM has to be heard from the first.
     from edgemodel_distill import job, meeting, metrics, progress, trust  # noqa: PLC0415
 
@@ -159,14 +157,14 @@ def _distil(order: Order, settings: Settings, work: Path) -> Outcome:
         metrics.served(watch, order.name, settings) as told,
     ):
         if not workers.leads:
-            return _help(order, settings, work, told, workers)
-        return job.run(order, _client(settings), work, told, threads=settings.threads, key=key, crew=workers)
+            return _help(order, settings, folder, told, workers)
+        return job.run(order, _client(settings), folder, told, threads=settings.threads, key=key, crew=workers)
 
 
-def _help(order: Order, settings: Settings, work: Path, watch: "Watch", workers: "Crew") -> Outcome:
+def _help(order: Order, settings: Settings, folder: Path, watch: "Watch", workers: "Crew") -> Outcome:
     from edgemodel_distill import helper  # noqa: PLC0415 (see _distil)
 
-    helper.run(order, work, watch, settings.threads, workers)
+    helper.run(order, folder, watch, settings.threads, workers)
     return Outcome(code=HELPED, message=f"worker {workers.rank} of {workers.size}; worker 0 has the result")
 
 
@@ -206,26 +204,6 @@ def _read_order(file: Path | None) -> Order:
 def _result_file() -> Path | None:
     name = os.environ.get("EDGEMODEL_RESULT")
     return Path(name) if name else None
-
-
-@contextmanager
-def _work_folder(settings: Settings) -> Iterator[Path]:
-    if settings.work is not None:
-        yield _writable(settings.work)
-    else:
-        with tempfile.TemporaryDirectory(prefix="edgemodel-distill-") as folder:
-            yield Path(folder)
-
-
-def _writable(work: Path) -> Path:
-    """Raises BadSettings where nothing can be kept in this folder."""
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=work).close()
-    except OSError as error:
-        wanted = "EDGEMODEL_WORK: want a writable folder for the work in progress"
-        raise BadSettings(f"{wanted}, got {work}: {os.strerror(error.errno or 0)}") from error
-    return work
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """Folders of images as arrays of the shape that a model takes."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -9,6 +10,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgemodel_distill.data import Floats, Labelled, Shape
 from edgemodel_distill.errors import DatasetInvalid
+from edgemodel_registry import TooLarge
+from edgemodel_registry.arrays import MAX_BYTES
 
 _ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 _MODES = {1: "L", 3: "RGB"}
@@ -32,6 +35,7 @@ def read_labelled(folder: Path, shape: Shape, scale: float, labels: Sequence[str
 
     Raises:
         DatasetInvalid: names the folder or file that is wrong.
+        TooLarge: they would not fit into an artifact; said before any is read.
     """
     there = class_names(folder)
     if unknown := set(there) - set(labels or there):
@@ -48,6 +52,7 @@ def read_unlabelled(folder: Path, shape: Shape, scale: float) -> Floats:
 
     Raises:
         DatasetInvalid: names the folder or file that is wrong.
+        TooLarge: they would not fit into an artifact; said before any is read.
     """
     files = _images(folder)
     if not files:
@@ -62,6 +67,12 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _stack(files: Sequence[Path], shape: Shape, scale: float) -> Floats:
+    needed = len(files) * math.prod(shape) * np.dtype(np.float32).itemsize
+    if needed > MAX_BYTES:
+        raise TooLarge(
+            f"{len(files)} images of {shape} take {needed / 2**30:.1f} GiB: want {MAX_BYTES // 2**30} GiB or less; "
+            "leave some out, or take a teacher with a smaller input"
+        )
     return np.stack([read(file, str(file), shape) for file in files]) / np.float32(scale)
 
 

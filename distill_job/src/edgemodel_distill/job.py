@@ -17,11 +17,9 @@ from edgemodel_distill.handout import Handout
 from edgemodel_distill.progress import Watch
 from edgemodel_distill.report import Story
 from edgemodel_distill.teach import Lesson, Taught, teach
+from edgemodel_distill.work import CANDIDATE
 from edgemodel_registry import Client
 from edgemodel_registry.signing import SigningKey
-
-CANDIDATE = "candidate"
-"""Folder of the student's bundle in the work folder; a refused one stays there to be looked at."""
 
 
 def run(  # noqa: PLR0913 (what, with what, where, for whom)

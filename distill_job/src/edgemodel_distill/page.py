@@ -106,7 +106,9 @@ def _counts(row: Sequence[str]) -> str:
     name, *counts = row
     total = max(1, sum(map(int, counts)))
     shades = ((count, int(count) / total) for count in counts)
-    return _cell(name) + "".join(f'<td style="background:rgba(31,119,180,{n:.2f})">{count}</td>' for count, n in shades)
+    return _cell(name) + "".join(
+        f'<td style="background:rgba(31,119,180,{0.6 * n:.2f})">{count}</td>' for count, n in shades
+    )
 
 
 def _svg(chart: Chart) -> str:

@@ -1,6 +1,8 @@
 """One small file and one command: an ONNX teacher and plain data give a gated student."""
 
+import fcntl
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled
 from edgemodel_distill.train import seed_everything, train
 from edgemodel_distill.views import Material
-from edgemodel_registry import Client
+from edgemodel_registry import Client, TooLarge
 from edgemodel_registry.folder import check_folder, read_card
 from edgemodel_registry.signatures import read_signatures
 from edgemodel_registry.signing import check, create_key
@@ -77,6 +79,7 @@ def test_an_onnx_file_and_an_npz_give_a_students_bundle(desk: Path, distil: Dist
     status, outcome = distil(samples="seen.npz")
     assert (status, outcome["code"], outcome["edgeSamples"]) == (0, "Accepted", 300)
     check_folder(desk / "student")
+    assert outcome["message"].endswith(f"the student is in {desk / 'student'}")
     card = read_card(desk / "student")
     assert card.labels == LABELS
     student = Classifier(card, (desk / "student" / MODEL).read_bytes(), 1, errors.InternalError)
@@ -305,4 +308,21 @@ def test_a_teacher_that_answers_a_label_first_is_asked_for_its_scores(desk: Path
     model.graph.node.append(helper.make_node("ArgMax", ["y"], ["label"], axis=1, keepdims=0))
     model.graph.output.insert(0, helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
     onnx.save(model, desk / "teacher.onnx")
+    assert distil()[1]["code"] == "Accepted"
+
+
+def test_more_images_than_a_data_set_holds_are_told_before_any_is_read(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"not even an image")
+    with pytest.raises(TooLarge, match=r"2 images of \(3, 9000, 9000\) take 1\.8 GiB: want 1 GiB or less"):
+        images.read_unlabelled(tmp_path, (3, 9000, 9000), 255.0)
+
+
+def test_two_runs_of_one_file_do_not_disturb_each_other(desk: Path, distil: Distil) -> None:
+    work = desk / ".edgemodel-distill" / "distill"
+    work.mkdir(parents=True)
+    folder = os.open(work, os.O_RDONLY)  # as the other run does
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    assert (distil()[1]["code"], list(work.iterdir())) == ("BadSettings", [])
+    os.close(folder)
     assert distil()[1]["code"] == "Accepted"

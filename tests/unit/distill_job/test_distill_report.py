@@ -147,4 +147,4 @@ def test_losses_are_drawn_by_magnitude_where_none_is_zero(losses: list[float], s
 
 def test_a_confusion_matrix_is_shaded_by_the_rows_shares() -> None:
     page = to_html("t", [("a", [Table(["", "x", "y"], [["x", "3", "1"]], shaded=True)])])
-    assert re.findall(r"31,119,180,([\d.]+)", page) == ["0.75", "0.25"]
+    assert re.findall(r"31,119,180,([\d.]+)", page) == ["0.45", "0.15"]
