@@ -64,7 +64,7 @@ def test_the_card_tells_labels_scores_and_where_the_student_comes_from(
     assert card.scores.accuracy > 0.9
     assert card.lineage.teacher == world.order["teacher"]["digest"]
     assert card.lineage.parent == world.order["parent"]["digest"]
-    assert (card.lineage.config["alpha"], card.lineage.config["seed"]) == (0.7, 0)
+    assert (card.lineage.config["alpha"], card.lineage.config["seed"]) == (0.9, 0)
     assert card.lineage.code_version == version("edgemodel-distill")
 
 
