@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from edgemodel_operator.render.pod import SCRAPED
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY, Home
 from tests.apiserver.helm import CHART, NAMESPACE, RELEASE, Helm
@@ -68,6 +69,15 @@ def test_the_operator_runs_under_the_restricted_standard(kubectl: Kubectl) -> No
     }
     answer = kubectl.apply(pod, "--dry-run=server")
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("helm")
+def test_prometheus_finds_the_operators_metrics_as_it_finds_those_of_serving_pods(kubectl: Kubectl) -> None:
+    template = kubectl.get("deployment", NAME, f"--namespace={NAMESPACE}")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    wanted = {**SCRAPED, "prometheus.io/port": ports["metrics"]}
+    assert template["metadata"]["annotations"].items() >= wanted.items()
 
 
 @pytest.mark.usefixtures("helm")
