@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from edgemodel.bundle import Card, Tensor
-from edgemodel.distillation import Method
+from edgemodel.distillation import Method, Training
 from edgemodel_distill import export, students
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
@@ -19,6 +19,9 @@ from edgemodel_distill.train import predict, seed_everything, train
 from edgemodel_distill.views import Material, Teacher
 from tests.bench.distillation import fashion
 from tests.bench.distillation.kept import Kept, Right
+
+DEFAULTS = Training()
+"""The Job's own recipe."""
 
 THREADS = 1
 """One for each training: several run at once, and the same seed gives the same student on any number of cores."""
@@ -33,7 +36,7 @@ _MOST_KEPT = 150_000
 class OfAll:
     """How all labels are learnt from."""
 
-    learning_rate: float = 0.002
+    learning_rate: float = DEFAULTS.learning_rate
     method: Method = field(default_factory=Method)
 
 
@@ -106,10 +109,10 @@ class Ground:
         return Recipe(
             architecture="tiny-cnn",
             width=16,
-            temperature=2.0,
-            alpha=0.9,
+            temperature=DEFAULTS.temperature,
+            alpha=DEFAULTS.alpha,
             epochs=epochs,
-            learning_rate=0.002,
+            learning_rate=DEFAULTS.learning_rate,
             batch_size=batch,
             seed=seed,
             threads=THREADS,

@@ -64,7 +64,7 @@ class Kept:
 
     def restore(self, name: str, seed: int, student: nn.Module) -> bool:
         """Whether this student was trained before; it has its weights then."""
-        file = self.folder / f"{name}-{seed}.safetensors"
+        file = self._student_file(name, seed)
         if file.exists():
             student.load_state_dict(safetensors.torch.load_file(file))
             student.eval()
@@ -74,10 +74,13 @@ class Kept:
         """Write its weights down."""
         new = self.folder / f"{name}-{seed}.{os.getpid()}"
         safetensors.torch.save_file(student.state_dict(), new)
-        new.replace(self.folder / f"{name}-{seed}.safetensors")
+        new.replace(self._student_file(name, seed))
 
     def _file(self, scene: str, seed: int) -> Path:
         return self.folder / f"{scene}-{seed}.npz"
+
+    def _student_file(self, name: str, seed: int) -> Path:
+        return self.folder / f"{name}-{seed}.safetensors"
 
     def _read(self, scene: str, seed: int) -> dict[str, NDArray[np.generic]]:
         if not self._file(scene, seed).exists():

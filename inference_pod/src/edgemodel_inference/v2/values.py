@@ -31,17 +31,9 @@ def array_of(data: list[Any], dtype: "np.dtype[Any]", where: str, *, truths: boo
         BadRequest: not numbers, ragged, too deep, or beyond the datatype's range.
     """
     values, shape = _flatten(data, where)
-    if not truths and dtype.kind == "f" and (floats := _floats(values, dtype)) is not None:
-        need_finite(floats, where)
-        return floats.reshape(shape)
-    name = NAMES[dtype]
-    if not set(map(type, values)) <= VALUE_TYPES[dtype.kind]:
-        raise BadRequest(f"{where}: want {name} values only")
-    try:
-        with np.errstate(over="ignore"):
-            array = np.array(values, dtype=dtype)
-    except OverflowError as error:
-        raise BadRequest(f"{where}: a value is beyond the range of {name}") from error
+    array = None if truths or dtype.kind != "f" else _floats(values, dtype)
+    if array is None:
+        array = _looked_at(values, dtype, where)
     need_finite(array, where)
     return array.reshape(shape)
 
@@ -63,6 +55,17 @@ def need_finite(flat: Array, where: str) -> None:
     index = not_finite(flat)
     if index is not None:
         raise BadRequest(f"{where}: want finite {NAMES[flat.dtype]} values, number {index} is {flat[index]}")
+
+
+def _looked_at(values: list[Any], dtype: "np.dtype[Any]", where: str) -> Array:
+    name = NAMES[dtype]
+    if not set(map(type, values)) <= VALUE_TYPES[dtype.kind]:
+        raise BadRequest(f"{where}: want {name} values only")
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(values, dtype=dtype)
+    except OverflowError as error:
+        raise BadRequest(f"{where}: a value is beyond the range of {name}") from error
 
 
 def _floats(values: list[Any], dtype: "np.dtype[Any]") -> Array | None:
