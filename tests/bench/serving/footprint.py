@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.bench.ratios import Row, ratio, report
 from tests.bench.serving import networks
 from tests.bench.serving.contenders import AGAIN, KSERVE_V1, MLSERVER, OURS, running
 from tests.bench.serving.load import Load, measure
-from tests.bench.serving.ratios import Row, ratio, report
 from tests.bench.serving.rounds import median
 
 ROUNDS = 5

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench.ratios import Row, ratio, report
 from tests.bench.serving.contenders import AGAIN, ALL, EMPTY_SERVER, KSERVE_V1, OURS, OURS_JSON, V2_BINARY, ours
-from tests.bench.serving.ratios import Row, ratio, report
 from tests.bench.serving.rounds import Found, median, play, raw_run
 
 CONNECTIONS = 16

@@ -11,7 +11,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +22,17 @@ from edgemodel_inference.disk.refusals import Refusals
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.models import open_model
 from edgemodel_inference.wish.serving import Serving
+from tests.bench.ratios import Row, ratio, report
 from tests.bench.serving import networks
 from tests.bench.serving.contenders import KSERVE_V2, LOAD_CORE, MLSERVER, OURS, Contender
-from tests.bench.serving.ratios import Row, ratio, report
 from tests.bench.serving.rounds import come_up, median
 
 VARIANTS = "abc"
 CALLERS = 2
 LIMIT = 20.0
 FLIP, FLIP_AGAIN = "ours, the flip itself, as the healer does it", "ours, the flip itself, again"
+FLIPS = 200
+"""Of each in a round."""
 STEADY = 0.2
 """Seconds of answers before each telling."""
 
@@ -101,8 +103,6 @@ def swaps(folder: Path, restarts: dict[str, list[float]], rounds: int) -> dict[s
 class Flipper:
     """Two resident versions in this process, flipped as the healer does it."""
 
-    TIMES = 40
-
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self._models = []
@@ -114,14 +114,11 @@ class Flipper:
         self._flipped: list[float] = []
         self._serving.on_switch(lambda _: self._flipped.append(time.perf_counter()))
 
-    def seconds(self) -> float:
-        """From the wish for the other version until requests get it, the median of some; the record follows."""
-        taken = []
-        for turn in range(self.TIMES):
-            began = time.perf_counter()
-            self._serving.activate(self._models[turn % 2], lambda: True)
-            taken.append(self._flipped[-1] - began)
-        return median(taken)
+    def seconds(self, turn: int) -> float:
+        """From the wish for the other version, an odd or an even `turn`, until requests get it; the record follows."""
+        began = time.perf_counter()
+        self._serving.activate(self._models[turn % 2], lambda: True)
+        return self._flipped[-1] - began
 
 
 def _swap(contender: Contender) -> str:
@@ -175,11 +172,20 @@ def _play(folder: Path, rounds: int) -> Book:
         for number in range(-len(VARIANTS), rounds):
             if number == 0:  # until now each version was met for the first time, and passed the jail
                 book = Book()
-            for name, flipper in flippers.items():
-                book.note(name, flipper.seconds())
+            _flip(flippers, book)
             for stage in random.sample(stages, len(stages)):
                 stage.play(number, book)
     return book
+
+
+def _flip(flippers: Mapping[str, Flipper], book: Book) -> None:
+    """The median of many flips of each: one takes some millionths of a second, so they take turns one by one."""
+    taken: dict[str, list[float]] = {name: [] for name in flippers}
+    for turn in range(FLIPS):
+        for name in random.sample(list(flippers), len(flippers)):
+            taken[name].append(flippers[name].seconds(turn))
+    for name, seconds in taken.items():
+        book.note(name, median(seconds))
 
 
 def _switch(stage: Stage, to: str) -> tuple[float, int]:

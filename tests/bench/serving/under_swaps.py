@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench.ratios import Row, ratio, report
 from tests.bench.serving.contenders import OURS, running
 from tests.bench.serving.load import Load, Measured, measure
 from tests.bench.serving.networks import row, run
-from tests.bench.serving.ratios import Row, ratio, report
 from tests.bench.serving.rounds import median
 from tests.bench.serving.swaps import VARIANTS, Scene
 

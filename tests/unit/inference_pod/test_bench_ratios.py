@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.serving.ratios import Ratio, Row, ratio
+from tests.bench.ratios import Ratio, Row, ratio
 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(2.5, 3.0, "met"), (1.0, 2.4, "missed"), (2.4, 2.6, "undecided")])

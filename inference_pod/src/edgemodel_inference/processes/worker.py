@@ -43,6 +43,10 @@ BEAT_SECONDS = 0.5
 RELIEF_SECONDS = 5.0
 """Seconds that a drained worker waits for its threads to leave the state folder alone."""
 
+SWITCH_SECONDS = 5e-4
+"""How long a thread may go on in Python while another waits to. The interpreter's own 5 ms is ten requests' time:
+each of those that are answered while a version is opened waited that long for the thread that opens it."""
+
 log = logs.Log("edgemodel.worker")
 
 
@@ -143,6 +147,7 @@ def main() -> None:
     logs.configure()
     control, listener, *others = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     threading.excepthook = _end_on_bug
+    sys.setswitchinterval(SWITCH_SECONDS)
     channel = Channel(control)
     start = next(iter(channel), None)
     if not isinstance(start, Start):
