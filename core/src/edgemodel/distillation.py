@@ -155,8 +155,8 @@ class Compress(Document):
         ge=0,
         le=0.9,
         description=(
-            "Share of multiplications to lose by taking channels out, for example 0.5; then the training goes on for "
-            "half as many epochs. Ships under the same conditions as int8, also in int8."
+            "Share of multiplications to lose by taking channels out, for example 0.5; then it is "
+            "trained for as many epochs again. Ships under the same conditions as int8, also in int8."
         ),
     )
 

@@ -87,8 +87,7 @@ def _teach(lesson: Lesson) -> Taught:
     if order.compress.prune:
         lesson.watch.stage("Pruning")
         pruned = prune.prune(student, order.compress.prune, teacher.input_shape)
-        shorter = replace(lesson.recipe, epochs=-(-lesson.recipe.epochs // 2))
-        _train(pruned, replace(lesson, recipe=shorter), "checkpoint-pruned")
+        _train(pruned, lesson, "checkpoint-pruned")
     return Taught(student, pruned, warm, lesson.recipe, epochs)
 
 

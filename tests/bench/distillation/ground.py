@@ -47,7 +47,6 @@ class Scale:
     low_epochs: int
     all_epochs: int
     heal_epochs: int
-    prune_epochs: int
     heal_samples: tuple[int, ...]
     of_all: OfAll = field(default_factory=OfAll)
 
@@ -119,10 +118,10 @@ class Ground:
             method=method or Method(augment={"noise": 0}),
         )
 
-    def recipe_of_all(self, seed: int, epochs: int) -> Recipe:
+    def recipe_of_all(self, seed: int) -> Recipe:
         """The one for all labels."""
         how = self.scale.of_all
-        return replace(self.recipe(seed, epochs, 128, how.method), learning_rate=how.learning_rate)
+        return replace(self.recipe(seed, self.scale.all_epochs, 128, how.method), learning_rate=how.learning_rate)
 
     def teach(
         self, labelled: Labelled, edge: Floats, teacher: Teacher | None, recipe: Recipe, start: nn.Module
@@ -148,7 +147,7 @@ class Ground:
     def _of_all_labels(self, name: str, teacher: Teacher | None, seed: int) -> nn.Module:
         student = self.student(seed)
         if not self.kept.restore(name, seed, student):
-            self.teach(self.known, NOTHING, teacher, self.recipe_of_all(seed, self.scale.all_epochs), student)
+            self.teach(self.known, NOTHING, teacher, self.recipe_of_all(seed), student)
             self.kept.keep_student(name, seed, student)
         return student
 

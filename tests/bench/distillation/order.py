@@ -13,12 +13,11 @@ from tests.bench.distillation.ground import Asked, Ground, OfAll, Scale
 from tests.bench.distillation.kept import Kept, key
 
 KEPT = Path("build/bench/distill")
-QUICK = Scale(low_epochs=60, all_epochs=5, heal_epochs=10, prune_epochs=3, heal_samples=(500,))
+QUICK = Scale(low_epochs=60, all_epochs=5, heal_epochs=10, heal_samples=(500,))
 FULL = Scale(
     low_epochs=120,
     all_epochs=30,
     heal_epochs=20,
-    prune_epochs=15,
     heal_samples=(100, 500, 2000),
     of_all=OfAll(learning_rate=0.008, method=Method(warm_up=0.1, augment=Augment(flip=True, noise=0))),
 )

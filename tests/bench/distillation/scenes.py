@@ -87,8 +87,7 @@ def compressed(ground: Ground, seed: int) -> Rights:
     """The distilled student in int8, pruned by half, and both."""
     whole = ground.distilled(seed)
     pruned = prune.prune(copy.deepcopy(whole), PRUNED, fashion.SHAPE)
-    recipe = ground.recipe_of_all(seed, ground.scale.prune_epochs)
-    ground.teach(ground.known, NOTHING, ground.plain, recipe, pruned)
+    ground.teach(ground.known, NOTHING, ground.plain, ground.recipe_of_all(seed), pruned)
     forms = [form for family in _families(ground, whole, pruned) for form in family.forms]
     answers = {name: opened.logits(ground.test.inputs) for name, opened in _open(ground, forms).items()}
     return {name: answer.argmax(axis=1) == ground.test.labels for name, answer in answers.items()}
