@@ -1,4 +1,4 @@
-"""Where the cluster knows PrometheusRules the chart lets the operator make them: one per EdgeModel, which owns it."""
+"""What a cluster with the Prometheus Operator gets: a PrometheusRule per EdgeModel, which owns it, and PodMonitors."""
 
 import json
 from collections.abc import Iterator
@@ -19,28 +19,33 @@ pytestmark = pytest.mark.apiserver
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:demo-edgemodel-operator"
 RULE = "prometheusrules.monitoring.coreos.com/digits"
-LABELS = "--set=prometheus.ruleLabels.release=monitoring"
-CRD: dict[str, Any] = {  # a stand-in for the Prometheus Operator's: the kind, without its validation
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {
-        "name": "prometheusrules.monitoring.coreos.com",
-        "annotations": {"api-approved.kubernetes.io": "unapproved, a stand-in"},
-    },
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "names": {"kind": "PrometheusRule", "plural": "prometheusrules", "singular": "prometheusrule"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
+LABELS = "--set=prometheus.labels.release=monitoring"
+
+
+def definition(kind: str) -> dict[str, Any]:
+    """A stand-in for one of the Prometheus Operator's CRDs: the kind, without its validation."""
+    singular = kind.lower()
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{singular}s.monitoring.coreos.com",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, a stand-in"},
+        },
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "names": {"kind": kind, "plural": f"{singular}s", "singular": singular},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                }
+            ],
+        },
+    }
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +56,13 @@ def plane() -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="module")
 def kubectl(plane: ControlPlane) -> Kubectl:
-    """An API server that knows PrometheusRules, with the chart and the sample."""
+    """An API server that knows PrometheusRules and PodMonitors, with the chart and the sample."""
     kubectl = Kubectl(plane.kubeconfig)
     kubectl.run("create", "namespace", NAMESPACE)
-    assert kubectl.apply(CRD).returncode == 0
-    known = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{CRD['metadata']['name']}")
-    wait_for("the CRD", lambda: kubectl.run(*known).returncode == 0)
+    for crd in map(definition, ("PrometheusRule", "PodMonitor")):
+        assert kubectl.apply(crd).returncode == 0
+        known = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{crd['metadata']['name']}")
+        wait_for("the CRD", lambda known=known: kubectl.run(*known).returncode == 0)
     Helm(plane).upgrade(LABELS)
     kubectl.run("wait", "--for=condition=Established", "--timeout=20s", "crd/edgemodels.edgemodel.dev")
     sample = REPOSITORY / "manifests" / "samples" / "digits.yaml"
@@ -105,7 +111,31 @@ def test_the_rule_comes_is_put_right_and_goes_with_the_fault_rules(
     assert refusals(plane) == []
 
 
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize(
+    ("monitor", "workload"),
+    [
+        ("demo-edgemodel-operator-edgemodels", ("daemonset", "digits")),
+        ("demo-edgemodel-operator", ("deployment", "demo-edgemodel-operator", f"--namespace={NAMESPACE}")),
+    ],
+)
+def test_prometheus_is_told_of_the_operator_and_of_what_it_makes(
+    kubectl: Kubectl, monitor: str, workload: tuple[str, ...]
+) -> None:
+    wait_for("the workload", lambda: kubectl.run("get", *workload).returncode == 0)
+    pod = kubectl.get(*workload)["spec"]["template"]
+    found = kubectl.get("podmonitors.monitoring.coreos.com", monitor, f"--namespace={NAMESPACE}")
+    assert found["metadata"]["labels"]["release"] == "monitoring"
+    selector = found["spec"]["selector"]
+    assert selector["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert {each["key"] for each in selector.get("matchExpressions", [])} <= pod["metadata"]["labels"].keys()
+    (endpoint,) = found["spec"]["podMetricsEndpoints"]
+    assert endpoint["honorLabels"]
+    assert endpoint["port"] in {port["name"] for c in pod["spec"]["containers"] for port in c["ports"]}
+
+
 def test_a_cluster_that_does_not_know_them_gives_no_right_to_them(plane: ControlPlane) -> None:
     rendered = Helm(plane).run("template", RELEASE, str(CHART), LABELS).stdout  # helm knows no cluster here
     assert "prometheusrules" not in rendered
+    assert "PodMonitor" not in rendered
     assert "OPERATOR_PROMETHEUS_RULES" not in rendered

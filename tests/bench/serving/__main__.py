@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -34,7 +35,7 @@ Figures = dict[str, Any]
 def main() -> int:
     """Run the tables and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=22)
     parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
     parser.add_argument("--tables", nargs="+", default=TABLES, choices=TABLES)
     asked = parser.parse_args()
@@ -42,6 +43,7 @@ def main() -> int:
     if missing or (os.cpu_count() or 1) < 2:
         print(f"want two cores, and {' and '.join(missing) or 'wrk'}: apt-get install wrk util-linux", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended too
     BUILD.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
