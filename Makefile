@@ -13,7 +13,7 @@ LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 .PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench bench-distill-teachers bench-distill-quick bench-distill
 
 help:  ## this list
-	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 $(VENV)/.ready: requirements/dev.txt $(foreach m,$(MEMBERS),$(m)/pyproject.toml)
 	@echo "setup: Python environment in $(VENV) (PyTorch is large: a few minutes the first time)"

@@ -21,8 +21,9 @@ from edgemodel_registry.errors import RegistryError
 
 app = typer.Typer(
     help="Make models servable on edge nodes, and look after them there.",
-    epilog="Exit codes: 0; 1 with one line on stderr that says what went wrong or was refused; 2 for a wrong call; "
-    "3 from status where an EdgeModel is not ready; 4 where the operator did not answer in time.",
+    epilog="Exit codes: 0; 1 with one line on stderr that says what went wrong or was refused, and from doctor where a "
+    "check failed; 2 for a wrong call; 3 from status where an EdgeModel is not ready; 4 where the operator did not "
+    "answer in time.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -30,7 +30,7 @@ node alone does (`edgemodel.ladder.NODE_ACTIONS`): a switch of the model is seen
 LADDER_HELD = "edgemodel_ladder_held"
 """1; labels fault, reason: an active fault about which this node does nothing more by itself, and why."""
 REQUESTS_TOTAL = "edgemodel_requests_total"
-"""Counter; label outcome (ok, invalid, rejected, error): inference requests since the worker started."""
+"""Counter; label outcome (ok, invalid, rejected, error, unauthorized): requests since the worker started."""
 INFERENCE_SECONDS = "edgemodel_inference_seconds"
 """Histogram: seconds from a request's last byte to its answer; in five buckets, so that it costs seven series."""
 ANSWERED_SINCE_SWITCH = "edgemodel_answered_since_switch"

@@ -24,7 +24,8 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="edgemodel-operator", description=__doc__, epilog=_variables())
+    about = "Looks after the EdgeModels of a cluster until SIGTERM. It is told by its environment what to do."
+    parser = argparse.ArgumentParser(prog="edgemodel-operator", description=about, epilog=_variables())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.parse_args()
     try:
@@ -71,9 +72,12 @@ def _problems(error: ValidationError) -> Iterator[str]:
 
 
 def _variables() -> str:
+    fields = {f"OPERATOR_{name.upper()}": field for name, field in Settings.model_fields.items()}
+    width = max(map(len, fields))
     rows = (
-        f"  OPERATOR_{name.upper()}{' (needed)' if field.is_required() else f' (default {field.default})'}"
-        for name, field in Settings.model_fields.items()
+        f"  {name:<{width}}  {field.description} "
+        + ("(needed)" if field.is_required() else f"(default: {'none' if field.default == '' else field.default})")
+        for name, field in fields.items()
     )
     return "environment:\n" + "\n".join(rows)
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
-TICKS = Counter("edgemodel_operator_ticks", "Ticks by outcome: ok, conflict, error.", ["outcome"])
+TICKS = Counter("edgemodel_operator_ticks", "Ticks by outcome: ok, conflict, error, bug.", ["outcome"])
 WRITES = Counter("edgemodel_operator_writes", "Writes to the API server by action.", ["action"])
 QUEUE = Gauge("edgemodel_operator_queue_length", "EdgeModels that wait for a tick.")
 MODELS = Gauge("edgemodel_operator_edgemodels", "EdgeModels that are watched.")

@@ -178,7 +178,7 @@ class Program:
         return count
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        """Ready is who sees the cluster: not while CRD or permissions are missing, or the API server is away."""
+        """Ready is who sees the cluster: not while permissions are missing, or the API server is away."""
         if self._world.complete.is_set():
             return web.Response(text="ok\n")
         return web.Response(status=503, text="the API server has not shown all objects yet; the log says why\n")

@@ -8,12 +8,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Variables carry the prefix ``OPERATOR_``: ``OPERATOR_INFERENCE_IMAGE`` and so on. Durations in seconds."""
+    """Variables carry the prefix ``OPERATOR_``: ``OPERATOR_INFERENCE_IMAGE`` and so on; ``--help`` has these words."""
 
-    model_config = SettingsConfigDict(env_prefix="OPERATOR_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="OPERATOR_", frozen=True, use_attribute_docstrings=True)
 
     inference_image: Annotated[str, Field(min_length=1)]
+    """Image of the serving pods."""
     distill_image: Annotated[str, Field(min_length=1)]
+    """Image of the distillation Jobs."""
     prometheus_url: str = ""
     """Base address of Prometheus; empty: scrape the pods."""
     prometheus_rules: bool = False
@@ -21,15 +23,21 @@ class Settings(BaseSettings):
     prometheus_rule_labels: dict[str, str] = {}
     """Labels that they are to have, as JSON: those by which Prometheus selects its rules."""
     signal_interval: Annotated[float, Field(ge=0.5, le=300)] = 10.0
-    """How often Prometheus or the pods are asked."""
+    """Seconds between two readings of Prometheus or of the pods."""
     webhook_port: Annotated[int, Field(ge=1, le=65535)] = 8088
+    """Port of POST /alerts."""
     webhook_token_file: Path = Path("/etc/edgemodel/webhook/token")
+    """File with the bearer token that /alerts asks for; read at each request."""
     health_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Port of /healthz."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    """Port of /metrics and /readyz."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
     namespaces: str = ""
-    """Comma-separated; empty: all."""
+    """Namespaces whose EdgeModels are looked after, with commas between; empty: all."""
     workers: Annotated[int, Field(ge=1, le=64)] = 4
+    """EdgeModels that are decided on at the same time."""
 
     def watched(self) -> tuple[str, ...]:
         """The namespaces to watch; empty means all."""

@@ -37,10 +37,15 @@ def test_a_setting_that_cannot_be_is_named_with_its_value(
     assert line.endswith(f"got {value!r}")
 
 
-def test_help_names_every_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_what_every_setting_is_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["edgemodel-operator", "--help"])
     with pytest.raises(SystemExit):
         main()
-    text = capsys.readouterr().out
-    assert "OPERATOR_DISTILL_IMAGE (needed)" in text
-    assert "OPERATOR_SIGNAL_INTERVAL (default 10.0)" in text
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if "OPERATOR_" in line]
+    told = dict(lines)
+    assert told["OPERATOR_DISTILL_IMAGE"] == "Image of the distillation Jobs. (needed)"
+    assert told["OPERATOR_SIGNAL_INTERVAL"].endswith("(default: 10.0)")
+    assert told["OPERATOR_PROMETHEUS_URL"].endswith("(default: none)")
+    assert not [name for name, words in told.items() if words.startswith(("(", "None"))]
