@@ -55,6 +55,9 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
         Literal["logits", "probabilities", "other"] | None,
         typer.Option(help="What the first output is; without it: seen from the answers.", show_default=False),
     ] = None,
+    input_scale: Annotated[
+        float, typer.Option(metavar="N", help="Pixels of pictures, 0 to 255, are divided by this: 255 gives 0 to 1.")
+    ] = 1.0,
     description: Annotated[str, typer.Option(help="A sentence for people.")] = "",
 ) -> None:
     """Make a bundle from an ONNX file; prints its digest.
@@ -68,6 +71,7 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
         description=description,
         labels=parse_labels(labels),
         output_kind=output_kind,
+        input_scale=input_scale,
         golden=golden,
     )
     created = create_bundle(model, wanted, output)

@@ -1,5 +1,6 @@
 """A user's ONNX file to a bundle."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Wanted:
     description: str
     labels: tuple[str, ...]
     output_kind: str | None
+    input_scale: float
     golden: str
 
 
@@ -40,6 +42,8 @@ def create_bundle(path: Path, wanted: Wanted, folder: Path) -> Created:
         BadInput: says what about the model, the labels or the golden inputs cannot be used.
         RegistryError: `folder` is there already.
     """
+    if not 0 < wanted.input_scale < math.inf:
+        raise BadInput(f"--input-scale: want a number > 0, for example 255, got {wanted.input_scale:g}")
     model = read_model(path)
     golden = make_golden(model, choose_inputs(model, wanted.golden))
     outputs = tuple(_with_shape(tensor, golden[OUTPUT + tensor.name]) for tensor in model.outputs)
@@ -53,6 +57,7 @@ def create_bundle(path: Path, wanted: Wanted, folder: Path) -> Created:
             outputs=outputs,
             labels=wanted.labels,
             output_kind=_output_kind(wanted.output_kind, first, outputs[0]),
+            input_scale=wanted.input_scale,
         )
     except ValidationError as error:
         problem = error.errors()[0]

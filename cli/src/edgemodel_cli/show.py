@@ -65,6 +65,8 @@ def _about(card: Card, digest: str) -> list[tuple[str, str]]:
         rows.append(("description", card.description))
     labels = ", ".join(card.labels[:20]) + (", …" if len(card.labels) > 20 else "")  # noqa: PLR2004 - one screen line
     rows += [("labels", f"{len(card.labels)}: {labels}" if labels else "none"), ("output", card.output_kind)]
+    if card.input_scale != 1:
+        rows.append(("pixels", f"divided by {card.input_scale:g}"))
     scores = card.scores.model_dump(exclude_none=True)
     rows.append(("scores", ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in scores.items()) or "none"))
     for name, value in card.lineage.model_dump(exclude_none=True, exclude={"config"}).items():

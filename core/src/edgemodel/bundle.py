@@ -114,7 +114,7 @@ class Card(Document):
     labels: tuple[str, ...] = ()
     output_kind: Annotated[str, Field(pattern="^(logits|probabilities|other)$")] = "logits"
     """Whether a softmax turns the first output into class probabilities."""
-    input_scale: float = 1.0
+    input_scale: Annotated[float, Field(gt=0)] = 1.0
     """Divide raw values by this (255 for bytes) before they go in; applied to image uploads only."""
     scores: Scores = Scores()
     lineage: Lineage = Lineage()

@@ -74,6 +74,11 @@ def test_golden_inputs_may_be_the_users_own(edgemodel: Edgemodel, model: Path, t
     np.testing.assert_array_equal(read_arrays(tmp_path / "b" / GOLDEN)["input:image"], mine)
 
 
+def test_the_card_says_what_pixels_are_divided_by(edgemodel: Edgemodel, model: Path, tmp_path: Path) -> None:
+    edgemodel("bundle", "create", model, "--input-scale", "255", "-o", tmp_path / "b")
+    assert "pixels        divided by 255\n" in edgemodel("bundle", "inspect", tmp_path / "b").out
+
+
 def test_labels_may_come_from_a_file(edgemodel: Edgemodel, model: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text(CLASSES.replace(",", "\n"))
     edgemodel("bundle", "create", model, "--labels", tmp_path / "labels.txt", "-o", tmp_path / "b")
@@ -182,6 +187,7 @@ def test_a_model_that_cannot_be_served_is_refused_in_one_line(
         (["--labels", "labels.txt"], "no such file"),
         (["--golden", "0"], "at least 1"),
         (["--golden", "nowhere.npz"], "no such file"),
+        (["--input-scale", "0"], "want a number > 0, for example 255, got 0"),
     ],
 )
 def test_an_option_that_does_not_fit_is_named(
