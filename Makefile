@@ -88,7 +88,7 @@ bench-distill-quick: setup  ## distillation on Fashion-MNIST, one seed: 15 minut
 bench-distill: setup  ## the same with five seeds and long trainings: hours; goes on where it was stopped
 	@$(BIN)/python -m tests.bench.distillation
 
-generate: setup  ## write the CRD and docs/status.md from the models, and the chart's copies
+generate: setup  ## write what is made from code: the CRD, docs/status.md, the table of decisions, alert rules, the chart's copies
 	@$(BIN)/python -m edgemodel_operator.api.crd > crds/edgemodels.yaml
 	@cp crds/edgemodels.yaml charts/edgemodel-operator/files/edgemodels.yaml
 	@cp manifests/grafana-dashboard.json charts/edgemodel-operator/files/grafana-dashboard.json
