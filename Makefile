@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench bench-distill-teachers bench-distill-quick bench-distill
+.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench bench-operator bench-distill-teachers bench-distill-quick bench-distill
 
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -76,6 +76,10 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 
 bench: setup  ## our server beside KServe, MLServer and FastAPI: 25 minutes on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
+
+bench-operator: setup  ## the operator with a thousand EdgeModels beside a raw loop of the same writes: 20 minutes
+	@$(BIN)/python -m lab build
+	@$(BIN)/python -m tests.bench.operator
 
 bench-distill-teachers: setup  ## train the benchmark's teachers anew: about 20 minutes on two quiet cores
 	@$(BIN)/python -m tests.bench.distillation.teacher tests/bench/distillation/assets/teacher.onnx --threads 2

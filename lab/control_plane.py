@@ -137,10 +137,12 @@ class ControlPlane:
 
     They listen on free loopback ports, keep everything in a temporary folder and end with the `with` block, or with
     the process that made them. There is no controller: no service account is needed to make a pod, nothing runs it.
-    `home` is where the built commands are (`python -m lab build` makes them). Independent of the lab's cluster.
+    `home` is where the built commands are (`python -m lab build` makes them), `parent` where the temporary folder is
+    made; etcd waits for its disk at each write. Independent of the lab's cluster.
     """
 
     home: Path | None = None
+    parent: Path | None = None
     folder: Path = field(init=False)
     endpoints: Endpoints = field(init=False)
     _running: list[processes.Process] = field(init=False, default_factory=list)
@@ -175,7 +177,7 @@ class ControlPlane:
         program = (Home(self.home) if self.home else Home.default()).bin / "kube-apiserver"
         if not program.exists():
             raise LabError(f"{program} is not built: run `python -m lab build` first")
-        self.folder = Path(tempfile.mkdtemp(prefix="edgemodel-apiserver-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="edgemodel-apiserver-", dir=self.parent))
         try:
             self._start(program)
         except BaseException:

@@ -14,12 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from edgemodel import series
 from edgemodel_operator.model import naming
 from tests.apiserver.kubectl import Kubectl
-from tests.apiserver.nursery import Nursery
 
 TOKEN = "webhook-secret"
 Body = dict[str, Any]
@@ -54,11 +53,23 @@ def _steady_port() -> int:
     raise AssertionError("the count has no end")
 
 
+class Starter(Protocol):
+    """Makes processes and sees to their end: forks, see `nursery.py`, or programs of their own."""
+
+    def start_operator(self, environment: dict[str, str], log: Path) -> int:
+        """The process number of a new operator."""
+        ...
+
+    def end(self, pid: int, within: float) -> int:
+        """The exit status of a process that ends, and is killed where it does not; negative: the signal."""
+        ...
+
+
 @dataclass
 class Operator:
-    """One operator that may be killed and started again, with the same ports: a fork, see `nursery.py`."""
+    """One operator that may be killed and started again, with the same ports."""
 
-    nursery: Nursery
+    nursery: Starter
     kubeconfig: Path
     folder: Path
     namespaces: str = ""
