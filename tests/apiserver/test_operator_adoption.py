@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from kubernetes.aio.config import kube_config
 
+from edgemodel_operator.cluster.client import Cluster
+from edgemodel_operator.errors import Conflict, Invalid
 from tests.apiserver.operator_process import Operator, wait_for
 from tests.apiserver.space import CHILDREN, Space, at_rest, edgemodel
 
@@ -48,3 +51,18 @@ def test_a_restored_edgemodel_takes_over_its_children(space: Space, operator: Op
     assert (found["uid"], found["generation"]) == (workload["metadata"]["uid"], workload["metadata"]["generation"])
     assert space.wish().revision == revision
     assert space.condition("Ready") == ("True", "Serving")
+
+
+@pytest.mark.parametrize("name", ["taken", "free"])
+async def test_what_is_written_to_a_known_child_reaches_no_other(
+    space: Space, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    space.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken"}, "data": {"mine": "1"}})
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(space.kubectl.kubeconfig))
+    metadata = {"name": name, "namespace": space.name, "uid": "11111111-2222-3333-4444-555555555555"}
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"mine": "2"}}
+    async with Cluster() as cluster:
+        with pytest.raises((Conflict, Invalid)):
+            await cluster.apply(wanted)
+    assert space.get("configmap/taken")["data"] == {"mine": "1"}
+    assert space.look("configmap/free") is None

@@ -22,7 +22,7 @@ def test_a_change_of_the_spec_costs_two_writes_and_a_nudge_for_each_pod(theatre:
     with theatre.run() as run:
         scenarios.install(run)
         run.rest()
-        since = len(run.proxy.writes)
+        since, reads = len(run.proxy.writes), len(run.proxy.reads)
         rule = {"name": "low-confidence", "metric": "model_confidence_mean", "operator": "<", "threshold": 0.6}
         run.apply(health={"rules": [rule]})
         run.until("it is carried out", lambda status: status["observedGeneration"] == 2)
@@ -31,6 +31,7 @@ def test_a_change_of_the_spec_costs_two_writes_and_a_nudge_for_each_pod(theatre:
         assert found.pop("pods") == len(NODES)
         assert found.total() <= 2, found
         assert found.pop("configmaps") == 1
+        assert len(run.proxy.reads) == reads, "what the watches have shown is asked for again"
 
 
 def test_at_rest_nothing_is_written_and_nothing_is_read(theatre: Theatre) -> None:

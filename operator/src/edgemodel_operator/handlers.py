@@ -7,7 +7,7 @@ from typing import Any
 import kopf
 
 from edgemodel_operator.api.resource import GROUP, PLURAL, VERSION
-from edgemodel_operator.cluster.trim import trim, trim_child, trim_node, trim_pod
+from edgemodel_operator.cluster.trim import pack, trim, trim_child, trim_node, trim_pod
 from edgemodel_operator.cluster.world import World
 from edgemodel_operator.model.naming import LABEL_MODEL, Key
 from edgemodel_operator.queue import KeyedQueue
@@ -15,24 +15,45 @@ from edgemodel_operator.queue import KeyedQueue
 Body = Mapping[str, Any]
 
 
+class NoDiffs(kopf.DiffBaseStorage):
+    """What kopf remembers of an object for handlers of changes: nothing, as there are none.
+
+    To find out what has changed it would copy each object of each event twice, which took longer than all the rest.
+    """
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """What matters of an object."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        """What mattered of it when it was handled last."""
+
+    def store(self, **_: Any) -> None:
+        """Keep what matters of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A watched resource, and what is kept of each object."""
 
     where: tuple[str, str, str]
-    keep: Callable[[Body], dict[str, Any]]
+    keep: Callable[[Body], object]
+
+
+def _keep_child(body: Body) -> bytes:
+    return pack(trim_child(body))
 
 
 CHILDREN: Mapping[str, Watched] = {
-    "ConfigMap": Watched(("", "v1", "configmaps"), trim_child),
-    "Service": Watched(("", "v1", "services"), trim_child),
-    "DaemonSet": Watched(("apps", "v1", "daemonsets"), trim_child),
-    "Deployment": Watched(("apps", "v1", "deployments"), trim_child),
-    "Job": Watched(("batch", "v1", "jobs"), trim),
+    "ConfigMap": Watched(("", "v1", "configmaps"), _keep_child),
+    "Service": Watched(("", "v1", "services"), _keep_child),
+    "DaemonSet": Watched(("apps", "v1", "daemonsets"), _keep_child),
+    "Deployment": Watched(("apps", "v1", "deployments"), _keep_child),
+    "Job": Watched(("batch", "v1", "jobs"), lambda body: pack(trim(body))),
     "Pod": Watched(("", "v1", "pods"), trim_pod),
 }
 """By kind; only objects with our label."""
-PROMETHEUS_RULE = Watched(("monitoring.coreos.com", "v1", "prometheusrules"), trim_child)
+PROMETHEUS_RULE = Watched(("monitoring.coreos.com", "v1", "prometheusrules"), _keep_child)
 """A child where the cluster knows the kind."""
 
 
@@ -52,6 +73,8 @@ def _register_start(registry: kopf.OperatorRegistry, world: World, children: tup
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **kwargs: Any) -> None:
         settings.posting.enabled = False
+        settings.persistence.diffbase_storage = NoDiffs()
+        settings.queueing.idle_timeout = 0.5  # for which a task for each object keeps all of its last event
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 10
@@ -65,22 +88,23 @@ def _register_start(registry: kopf.OperatorRegistry, world: World, children: tup
 
 def _register_models(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key]) -> None:
     @kopf.index(GROUP, VERSION, PLURAL, id=_index("EdgeModel"), registry=registry)
-    def keep(body: kopf.Body, namespace: str | None, name: str, **_: Any) -> dict[Key, Body]:
-        return {Key(namespace or "", name): trim(body)}
+    async def keep(body: kopf.Body, namespace: str | None, name: str, **_: Any) -> dict[Key, bytes]:
+        return {Key(namespace or "", name): pack(trim(body))}
 
     @kopf.on.event(GROUP, VERSION, PLURAL, id="wake-edgemodel", registry=registry)
     async def wake(type: str | None, namespace: str | None, name: str, **_: Any) -> None:  # noqa: A002 (kopf's name)
         world.complete.set()
+        key = Key(namespace or "", name)
         if type == "DELETED":
-            world.deleted("EdgeModel", namespace or "", name)
-        queue.add(Key(namespace or "", name))
+            world.deleted(key, "EdgeModel", name)
+        queue.add(key)
 
 
 def _register_nodes(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key]) -> None:
     known: dict[str, dict[str, Any]] = {}
 
     @kopf.index("", "v1", "nodes", id=_index("Node"), registry=registry)
-    def keep(body: kopf.Body, name: str, **_: Any) -> dict[str, Body]:
+    async def keep(body: kopf.Body, name: str, **_: Any) -> dict[str, Body]:
         return {name: trim_node(body)}
 
     @kopf.on.event("", "v1", "nodes", id="wake-node", registry=registry)
@@ -100,14 +124,15 @@ def _register_children(
     ours = {LABEL_MODEL: kopf.PRESENT}
 
     @kopf.index(*watched.where, id=_index(kind), labels=ours, registry=registry)
-    def keep(body: kopf.Body, namespace: str | None, labels: kopf.Labels, **_: Any) -> dict[Key, Body]:
+    async def keep(body: kopf.Body, namespace: str | None, labels: kopf.Labels, **_: Any) -> dict[Key, object]:
         return {Key(namespace or "", labels[LABEL_MODEL]): watched.keep(body)}
 
     @kopf.on.event(*watched.where, id=f"wake-{kind.lower()}", labels=ours, registry=registry)
     async def wake(type: str | None, namespace: str | None, name: str, labels: kopf.Labels, **_: Any) -> None:  # noqa: A002 (kopf's name)
+        key = Key(namespace or "", labels[LABEL_MODEL])
         if type == "DELETED":
-            world.deleted(kind, namespace or "", name)
-        queue.add(Key(namespace or "", labels[LABEL_MODEL]))
+            world.deleted(key, kind, name)
+        queue.add(key)
 
 
 def _index(kind: str) -> str:

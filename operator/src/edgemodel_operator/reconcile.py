@@ -85,7 +85,7 @@ class Reconciler:
 
     async def _perform(self, body: Mapping[str, Any], observation: Observation, plan: Plan) -> None:
         model, now = observation.model, observation.now
-        hands = Hands(cluster=self._cluster, world=self._world, now=now)
+        hands = Hands(cluster=self._cluster, world=self._world, children=observation.children, now=now)
         told = False
         for action in plan.actions:
             if not told and not isinstance(action, WriteStatus):
@@ -115,7 +115,8 @@ class Reconciler:
         metadata = body["metadata"]
         namespace, name, version = metadata["namespace"], metadata["name"], metadata["resourceVersion"]
         log.warning("the spec does not parse", edgemodel=f"{namespace}/{name}", error=message)
-        self._world.wrote(await self._cluster.write_status(namespace, name, version, status), now)
+        written = await self._cluster.write_status(namespace, name, version, status)
+        self._world.wrote(Key(namespace, name), written, now)
 
     def _stumble(self, key: Key, error: ClusterError) -> float:
         TICKS.labels("error").inc()

@@ -48,6 +48,8 @@ class ApiInMemory(Cluster):
     """Every request is answered with 503."""
     calls: int = 0
     """Writes that the operator has asked for."""
+    reads: int = 0
+    """Objects that it has asked for."""
     revision: int = 1
     """Rises with each change of anything."""
     notify: Callable[[Place], object] = lambda _: None
@@ -63,6 +65,7 @@ class ApiInMemory(Cluster):
 
     async def read(self, kind: str, namespace: str, name: str) -> Body | None:
         """See `Cluster.read`."""
+        self.reads += 1
         if self.away:
             raise Unavailable("503")
         return copy.deepcopy(self.objects.get((kind, name)))
@@ -135,6 +138,9 @@ class ApiInMemory(Cluster):
         return done
 
     def _merge(self, place: Place, body: Body) -> Body:
+        uid = body["metadata"].get("uid")
+        if uid is not None and (place not in self.objects or self.objects[place]["metadata"]["uid"] != uid):
+            raise Conflict(f"{place} is another one")
         if place not in self.objects or not covers(self.objects[place], body):
             known = self.objects.get(place, {"metadata": {}})
             identity = {key: known["metadata"][key] for key in ("uid",) if key in known["metadata"]}

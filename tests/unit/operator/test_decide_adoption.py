@@ -6,7 +6,7 @@ import pytest
 
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.states import VersionState
-from tests.unit.operator.world import World, digest
+from tests.unit.operator.world import KEY, World, digest
 
 
 @pytest.fixture
@@ -178,3 +178,26 @@ def test_what_somebody_else_owns_is_left_alone(two_good: World) -> None:
     world.run(60)
     assert world.objects[place]["metadata"]["ownerReferences"] == [stranger]
     assert world.condition("Stalled") == ("True", "NameTaken")
+
+
+def test_what_took_the_place_of_a_child_unseen_is_left_alone(two_good: World) -> None:
+    world = copy.deepcopy(two_good)
+    place = ("ConfigMap", "digits-wish")
+    world.operator.watches.lag = 3
+    stranger = world.objects[place] | {"metadata": {"name": "digits-wish", "namespace": KEY.namespace, "uid": "x"}}
+    world.remove(*place)
+    world.api.put(place, stranger)
+    world.operator.watches.lag = 0
+    world.edit(lambda spec: spec["health"]["rules"][0].update(threshold=0.6))
+    world.run(60)
+    assert world.objects[place]["data"] == stranger["data"]
+    assert "ownerReferences" not in world.objects[place]["metadata"]
+    assert world.condition("Stalled") == ("True", "NameTaken")
+
+
+def test_a_known_child_is_written_without_being_read(two_good: World) -> None:
+    world = copy.deepcopy(two_good)
+    before, revision = world.api.reads, world.status.wish_revision
+    world.edit(lambda spec: spec["health"]["rules"][0].update(threshold=0.6))
+    world.run(60)
+    assert (world.api.reads, world.status.wish_revision) == (before, revision + 1)

@@ -304,12 +304,21 @@ async def test_prometheus_is_asked_once_for_everything(serve: Serve, session: Cl
     assert await prometheus(serve, session, answer) == [sample("edgemodel_wish_revision", 7.0)]
 
 
+async def test_a_label_may_be_called_metric(serve: Serve, session: ClientSession) -> None:
+    labels = {"__name__": "ALERTS", "metric": "latency", "value": "high", **IDENTITY}
+    answer = {"data": {"result": [{"metric": labels, "value": [1.5, "1"]}]}}
+    assert (await prometheus(serve, session, answer))[0].labels == {"metric": "latency", "value": "high", **IDENTITY}
+
+
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
         ({"status": "error", "error": "out of memory"}, 422),
         ("<html>login</html>", 200),
         ({"data": {"result": [{"metric": {}, "value": [1, "1"]}]}}, 200),
+        ({"data": {"result": [{"metric": {"__name__": "x", "n": 1}, "value": [1, "1"]}]}}, 200),
+        ({"data": {"result": [{"metric": {"__name__": "x"}}]}}, 200),
+        ({"data": {"result": [{"value": [1, "1"]}]}}, 200),
         ({"data": {"result": [{"metric": {"__name__": "x"}, "value": [1, "one"]}]}}, 200),
         ([], 200),
         ({"data": None}, 200),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgemodel_operator.cluster.trim import trim, trim_child, trim_node, trim_pod
+from edgemodel_operator.cluster.trim import pack, trim, trim_child, trim_node, trim_pod
 from edgemodel_operator.cluster.world import World as Indexes
 from edgemodel_operator.model.naming import LABEL_MODEL, Key
 from tests.unit.operator.api_in_memory import ApiInMemory, Body, Place
@@ -30,7 +30,7 @@ class Watches:
         self._indexes = indexes
         self._api = api
         self._late: list[tuple[int, Place]] = []
-        self._found: dict[str, dict[Any, list[Body]]] = {kind: {} for kind in KEEP}
+        self._found: dict[str, dict[Any, list[Body | bytes]]] = {kind: {} for kind in KEEP}
         self._seen: dict[Place, Body] = {}
         for place in api.objects:
             self._see(place)
@@ -60,16 +60,16 @@ class Watches:
     def _see(self, place: Place) -> None:
         kind, name = place
         body = self._api.objects.get(place)
-        if body is None:
-            if self._seen.pop(place, None) is not None:
-                self._indexes.deleted(kind, KEY.namespace, name)
-        elif kind in ("EdgeModel", "Node") or LABEL_MODEL in body["metadata"].get("labels", {}):
+        if body is not None and (kind in ("EdgeModel", "Node") or LABEL_MODEL in body["metadata"].get("labels", {})):
             self._seen[place] = KEEP[kind](body)
+        elif self._seen.pop(place, None) is not None:
+            self._indexes.deleted(KEY, kind, name)
         found = self._found[kind]
         found.clear()
         for (other, _), shown in self._seen.items():
             if other == kind:
-                found.setdefault(_key(kind, shown), []).append(shown)
+                kept = shown if kind in ("Node", "Pod") else pack(shown)
+                found.setdefault(_key(kind, shown), []).append(kept)
 
 
 def _key(kind: str, shown: Body) -> Any:

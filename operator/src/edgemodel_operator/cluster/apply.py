@@ -9,8 +9,8 @@ from edgemodel_operator.api.resource import GROUP, KIND, VERSION, EdgeModel
 from edgemodel_operator.cluster.client import Cluster
 from edgemodel_operator.cluster.ownership import is_ending, is_left, is_ours
 from edgemodel_operator.cluster.world import World
-from edgemodel_operator.errors import Conflict, NameTaken, Unavailable
-from edgemodel_operator.model.naming import ANNOTATION_REVISION, nudge_text
+from edgemodel_operator.errors import Conflict, Invalid, NameTaken, Unavailable
+from edgemodel_operator.model.naming import ANNOTATION_REVISION, Key, nudge_text
 from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Event, Nudge, Object, WriteStatus
 
 CONTROLLER = "edgemodel.dev/operator"
@@ -24,6 +24,8 @@ class Hands:
 
     cluster: Cluster
     world: World
+    children: Mapping[tuple[str, str], Mapping[str, Any]]
+    """By kind and name, as the plan's observation has them."""
     now: datetime
 
 
@@ -33,19 +35,19 @@ async def carry_out(hands: Hands, model: EdgeModel, body: Mapping[str, Any], act
     Raises:
         ClusterError: the API server refused or did not answer.
     """
-    cluster, world, namespace = hands.cluster, hands.world, model.namespace
+    cluster, world, namespace, key = hands.cluster, hands.world, model.namespace, Key(*model.key)
     match action:
         case WriteStatus(status):
             wire = status.model_dump(mode="json", by_alias=True, exclude_none=True)
             version = body["metadata"]["resourceVersion"]
-            world.wrote(await cluster.write_status(namespace, model.name, version, wire), hands.now)
+            world.wrote(key, await cluster.write_status(namespace, model.name, version, wire), hands.now)
         case Ensure(wanted):
             await _ensure(hands, model, wanted)
         case Create(wanted):
             await _create(hands, model, wanted)
         case Delete(kind, name):
             await cluster.delete(kind, namespace, name)
-            world.deleted(kind, namespace, name)
+            world.deleted(key, kind, name)
         case Nudge(pod, revision, again):
             text = nudge_text(revision, again)
             world.nudged(await cluster.annotate("Pod", namespace, pod, {ANNOTATION_REVISION: text}), hands.now)
@@ -79,11 +81,25 @@ async def post(cluster: Cluster, model: EdgeModel, event: Event, now: datetime, 
 
 
 async def _ensure(hands: Hands, model: EdgeModel, wanted: Object) -> None:
+    """Write a child; whose the one that is there is, is asked first where the watch has not told."""
     kind, name = wanted["kind"], wanted["metadata"]["name"]
+    known = hands.children.get((kind, name))
+    if known is not None and is_ours(known, model) and await _update(hands, model, wanted, known["metadata"]["uid"]):
+        return
     present = await hands.cluster.read(kind, model.namespace, name)
     if present is not None and not is_ours(present, model):
         await _take_over(hands, model, wanted, present)
-    hands.world.wrote(await hands.cluster.apply(wanted), hands.now)
+    hands.world.wrote(Key(*model.key), await hands.cluster.apply(wanted), hands.now)
+
+
+async def _update(hands: Hands, model: EdgeModel, wanted: Object, uid: str) -> bool:
+    """Write to the child with this uid and to no other; False: that is refused, so somebody has to look why."""
+    try:
+        written = await hands.cluster.apply({**wanted, "metadata": {**wanted["metadata"], "uid": uid}})
+    except (Conflict, Invalid):
+        return False
+    hands.world.wrote(Key(*model.key), written, hands.now)
+    return True
 
 
 async def _take_over(hands: Hands, model: EdgeModel, wanted: Object, present: Object) -> None:
@@ -100,7 +116,7 @@ async def _take_over(hands: Hands, model: EdgeModel, wanted: Object, present: Ob
 async def _create(hands: Hands, model: EdgeModel, wanted: Object) -> None:
     kind, name = wanted["kind"], wanted["metadata"]["name"]
     try:
-        hands.world.wrote(await hands.cluster.create(wanted), hands.now)
+        hands.world.wrote(Key(*model.key), await hands.cluster.create(wanted), hands.now)
     except Conflict:
         present = await hands.cluster.read(kind, model.namespace, name)
         if present is not None and not is_ours(present, model):

@@ -8,6 +8,7 @@ from typing import Any, Self
 import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from edgemodel_operator.api.resource import GROUP, PLURAL, VERSION
@@ -57,7 +58,10 @@ class Cluster:
             config.load_incluster_config()  # type: ignore[no-untyped-call]  # the package is not typed
         except config.ConfigException:
             await config.load_kube_config()  # type: ignore[no-untyped-call]  # the package is not typed
-        self._api = ApiClient()
+        configuration = Configuration.get_default_copy()
+        # Else each call asks a thread for proxies and logins in the environment, of which the watches take none either.
+        configuration.client_session_kwargs = {"trust_env": False}
+        self._api = ApiClient(configuration)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -65,7 +69,11 @@ class Cluster:
             await self._api.close()  # type: ignore[no-untyped-call]  # the package is not typed
 
     async def apply(self, body: Body) -> Body:
-        """Create or update `body` by server-side apply as our field manager, and return what is there now."""
+        """Create or update `body` by server-side apply as our field manager, and return what is there now.
+
+        Raises:
+            Conflict, Invalid: among others where `body` has a uid, and what is there another one, or nothing is there.
+        """
         path = RESOURCES[body["kind"]].path(body["metadata"]["namespace"], body["metadata"]["name"])
         query = {"fieldManager": MANAGER, "force": "true"}
         return await self._call("PATCH", path, body, content="application/apply-patch+yaml", query=query)

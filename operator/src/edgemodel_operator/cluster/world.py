@@ -11,7 +11,7 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.cluster.jobs import job_of, leads
 from edgemodel_operator.cluster.ownership import is_left, is_ours
 from edgemodel_operator.cluster.pods import mode_of, nodes_of, unit_of
-from edgemodel_operator.cluster.trim import trim_pod
+from edgemodel_operator.cluster.trim import pack, trim, trim_pod, unpack
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import (
@@ -25,7 +25,7 @@ from edgemodel_operator.model.observation import (
 )
 
 Body = Mapping[str, Any]
-Index = Mapping[Any, Iterable[Body]]
+Index = Mapping[Any, Iterable[Any]]
 CHILD_KINDS = ("ConfigMap", "Service", "DaemonSet", "Deployment", "Job", "PrometheusRule")
 
 LATELY = timedelta(minutes=2)
@@ -60,7 +60,7 @@ class World:
         """`rule_labels`: see `Observation`."""
         self._rule_labels = rule_labels
         self._indexes: dict[str, Index] = {}
-        self._written: dict[tuple[str, str, str], tuple[Body, datetime]] = {}
+        self._written: dict[Key, dict[tuple[str, str], tuple[bytes, datetime]]] = {}  # by kind and name, packed
         self._nudged: dict[str, Body] = {}  # pods by uid
         self._nudged_at: dict[str, datetime] = {}  # the same
         self._obstacles: dict[Key, tuple[Reason, str]] = {}
@@ -68,7 +68,7 @@ class World:
         """Set once the indexes hold all there is; handlers are called only then."""
 
     def bind(self, indexes: Mapping[str, Index]) -> None:
-        """Take the live indexes: EdgeModel, Pod and the child kinds by `Key`, Node by name."""
+        """Take the live indexes: EdgeModel and the child kinds, packed, and Pod by `Key`, Node by name."""
         self._indexes = dict(indexes)
 
     def edgemodels(self) -> list[Key]:
@@ -78,7 +78,7 @@ class World:
     def targets(self) -> Iterator[Target]:
         """All pods that can be scraped: those that serve, and those of distillation Jobs that run."""
         for key, pods in self._indexes.get("Pod", {}).items():
-            body = next(iter(self._indexes.get("EdgeModel", {}).get(key, ())), {})
+            body = next(iter(self._packed("EdgeModel", key)), {})
             mode = body.get("spec", {}).get("placement", {}).get("mode", "EveryNode")
             namespace, name = key
             for pod in (pod for pod in pods if pod["address"]):
@@ -87,20 +87,24 @@ class World:
                 elif leads(pod) and pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
                     yield Target(pod["address"], series.identity(name, namespace, pod["name"]), trains=True)
 
-    def wrote(self, body: Body, now: datetime) -> None:
-        """Remember what a write returned until the watch has caught up."""
-        metadata = body["metadata"]
-        self._written[body["kind"], metadata["namespace"], metadata["name"]] = (body, now)
+    def wrote(self, key: Key, body: Body, now: datetime) -> None:
+        """Remember what a write for `key` returned until the watch has caught up."""
+        self._written.setdefault(key, {})[body["kind"], body["metadata"]["name"]] = (pack(trim(body)), now)
 
     def nudged(self, body: Body, now: datetime) -> None:
         """Remember what nudging a pod returned until the watch has caught up, so that it is nudged once, and when."""
         uid = body["metadata"]["uid"]
         self._nudged[uid] = trim_pod(body)
-        self._nudged_at = {pod: at for pod, at in self._nudged_at.items() if now - at < LATELY} | {uid: now}
+        self._nudged_at.pop(uid, None)
+        self._nudged_at[uid] = now
+        while now - self._nudged_at[oldest := next(iter(self._nudged_at))] >= LATELY:
+            del self._nudged_at[oldest]
 
-    def deleted(self, kind: str, namespace: str, name: str) -> None:
-        """An object is gone: what was written to it is of no interest any more."""
-        self._written.pop((kind, namespace, name), None)
+    def deleted(self, key: Key, kind: str, name: str) -> None:
+        """An object of `key` is gone: what was written to it is of no interest any more."""
+        self._forget(key, (kind, name))
+        if kind == "EdgeModel":
+            self._written.pop(key, None)
         if kind == "Pod":
             self._nudged = {uid: pod for uid, pod in self._nudged.items() if pod["name"] != name}
 
@@ -113,12 +117,12 @@ class World:
 
     def body(self, key: Key) -> Body | None:
         """The EdgeModel as it was last seen or written."""
-        return next((self._latest("EdgeModel", body) for body in self._of("EdgeModel", key)), None)
+        return next((self._latest(key, "EdgeModel", body) for body in self._packed("EdgeModel", key)), None)
 
     def observe(self, model: EdgeModel, signals: Signals, now: datetime) -> Observation:
         """Everything that is known about `model` at `now`."""
         key = Key(model.namespace, model.name)
-        children = {**self._unseen(model, now), **self._children(model, key)}
+        children = {**self._unseen(model, key, now), **self._children(model, key)}
         pods = [pod for pod in self._of("Pod", key) if not pod["deleting"]]
         serving = [pod for pod in pods if pod["component"] == naming.SERVING]
         mode = model.spec.placement.mode
@@ -142,36 +146,46 @@ class World:
 
     def _children(self, model: EdgeModel, key: Key) -> dict[tuple[str, str], Body]:
         return {
-            (kind, body["metadata"]["name"]): self._latest(kind, body)
+            (kind, body["metadata"]["name"]): self._latest(key, kind, body)
             for kind in CHILD_KINDS
-            for body in self._of(kind, key)
+            for body in self._packed(kind, key)
             if is_ours(body, model) or is_left(body, model)
         }
 
-    def _unseen(self, model: EdgeModel, now: datetime) -> dict[tuple[str, str], Body]:
+    def _unseen(self, model: EdgeModel, key: Key, now: datetime) -> dict[tuple[str, str], Body]:
         """Children that were written a moment ago and that the watch has not shown yet."""
-        return {
-            (kind, name): body
-            for (kind, namespace, name), (body, at) in self._written.items()
-            if kind in CHILD_KINDS and namespace == model.namespace and now - at < WATCH_LAG and is_ours(body, model)
+        lately = {
+            (kind, name): unpack(packed)
+            for (kind, name), (packed, at) in self._written.get(key, {}).items()
+            if kind in CHILD_KINDS and now - at < WATCH_LAG
         }
+        return {place: body for place, body in lately.items() if is_ours(body, model)}
 
-    def _of(self, kind: str, key: Key) -> list[Body]:
+    def _of(self, kind: str, key: Key) -> list[Any]:
         return list(self._indexes.get(kind, {}).get(tuple(key), ()))
+
+    def _packed(self, kind: str, key: Key) -> list[Body]:
+        return [unpack(packed) for packed in self._of(kind, key)]
 
     def _all(self, kind: str) -> list[Body]:
         return [body for bodies in self._indexes.get(kind, {}).values() for body in bodies]
 
-    def _latest(self, kind: str, seen: Body) -> Body:
-        metadata = seen["metadata"]
-        place = (kind, metadata["namespace"], metadata["name"])
-        if place not in self._written:
+    def _latest(self, key: Key, kind: str, seen: Body) -> Body:
+        place = (kind, seen["metadata"]["name"])
+        known = self._written.get(key, {}).get(place)
+        if known is None:
             return seen
-        written, _ = self._written[place]
-        if written["metadata"]["uid"] != metadata["uid"] or _version(seen) >= _version(written):
-            del self._written[place]
+        written = unpack(known[0])
+        if written["metadata"]["uid"] != seen["metadata"]["uid"] or _version(seen) >= _version(written):
+            self._forget(key, place)
             return seen
         return written
+
+    def _forget(self, key: Key, place: tuple[str, str]) -> None:
+        known = self._written.get(key, {})
+        known.pop(place, None)
+        if not known:
+            self._written.pop(key, None)
 
     def _pod(self, pod: Body, mode: str) -> Pod:
         node = next(iter(self._indexes.get("Node", {}).get(pod["node"], ())), None)

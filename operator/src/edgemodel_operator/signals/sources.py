@@ -1,8 +1,10 @@
 """Where samples come from: one query to Prometheus for the whole fleet, or a scrape of each pod."""
 
 import asyncio
+import json
+import sys
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -43,13 +45,31 @@ class Prometheus:
         """See `Source.read`."""
         try:
             async with self._session.post(self._url, data={"query": self._query}, timeout=TIMEOUT) as response:
-                body = await response.json(content_type=None)
-            rows = body["data"]["result"]
-            return [Sample(row["metric"].pop("__name__"), row["metric"], float(row["value"][1])) for row in rows]
+                body = json.loads(await response.read(), object_hook=_sampled)
+            return [_is_sample(row) for row in body["data"]["result"]]
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise SignalError(f"Prometheus at {self._url} did not answer: {error!r}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SignalError(f"Prometheus at {self._url} answered something else: {error!r}") from error
+
+
+def _sampled(found: dict[str, Any]) -> object:
+    """A row of the result as a sample, at once: as it came, the answer about a thousand EdgeModels takes 40 MiB.
+
+    Raises:
+        ValueError, KeyError, TypeError: it looks like one and is none.
+    """
+    metric = found.get("metric")
+    if not isinstance(metric, dict):  # also labels, one of which may be called metric
+        return found
+    labels = {sys.intern(name): sys.intern(value) for name, value in metric.items()}
+    return Sample(labels.pop("__name__"), labels, float(found["value"][1]))
+
+
+def _is_sample(row: object) -> Sample:
+    if not isinstance(row, Sample):
+        raise TypeError(f"want rows with metric and value, got {row!r:.80}")
+    return row
 
 
 class Scrape:
