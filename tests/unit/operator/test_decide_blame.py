@@ -105,6 +105,16 @@ def test_what_the_canary_and_the_version_before_show_alike_is_the_inputs(world: 
     world.until(lambda w: w.status.version == "v3")
 
 
+def test_a_warning_that_both_versions_show_holds_up_no_rollout(world: World) -> None:
+    world.script.heal_locally = False
+    world.edit(lambda spec: spec["health"]["rules"][1].update(severity="Warning"))
+    world.edit(lambda spec: spec["healing"].update(strategies=[]))
+    world.script.drift = "high-latency"
+    world.wish_for("v3")
+    world.until(lambda w: w.status.version == "v3")
+    assert blames(world).keys() == {"high-latency"}
+
+
 def two_bad(size: int = 2) -> World:
     """v1 turns bad while v2, which is as bad, is on its first node: there is nothing good to compare with."""
     world = World(size=size)

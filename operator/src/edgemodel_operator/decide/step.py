@@ -47,6 +47,12 @@ class StepView:
         return None if since is None else since + timedelta(seconds=silence(self.observation, self.serving))
 
     @property
+    def warnings(self) -> frozenset[str]:
+        """Rules that are told, and neither hold up a rollout nor take one back."""
+        rules = self.observation.model.spec.health.rules
+        return frozenset(rule.name for rule in rules if rule.severity is Severity.WARNING)
+
+    @property
     def awaited(self) -> tuple[Report, ...]:
         """Of the nodes that neither have the version nor refuse it."""
         digest = self.target.digest
@@ -96,12 +102,7 @@ def _blamed(view: StepView) -> Outcome | None:
 
 def _grave(view: StepView) -> dict[str, list[str]]:
     """Complaints but warnings, and but what the version before shows as well."""
-    rules = {rule.name: rule.severity for rule in view.observation.model.spec.health.rules}
-    return {
-        why: nodes
-        for why, nodes in view.complaints.items()
-        if rules.get(why, Severity.CRITICAL) is Severity.CRITICAL and why not in view.drifting
-    }
+    return {why: nodes for why, nodes in view.complaints.items() if why not in view.warnings | view.drifting}
 
 
 def _worse(view: StepView) -> Outcome | None:
@@ -150,7 +151,7 @@ def _unjudged(view: StepView) -> Outcome | None:
 
 def _drifting(view: StepView) -> Outcome | None:
     """It shows a fault that the version before shows as well."""
-    return Waiting(RolloutWait.INPUT, held=True) if view.drifting else None
+    return Waiting(RolloutWait.INPUT, held=True) if view.drifting - view.warnings else None
 
 
 def _unclear(view: StepView) -> Outcome | None:
