@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 LOCK := uv pip compile --quiet --universal --generate-hashes $(OWN)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench bench-operator bench-distill-teachers bench-distill-quick bench-distill
+.PHONY: help setup up status cut restore down images demo test test-quick test-long fuzz check generate lock bench bench-operator bench-healing bench-distill-teachers bench-distill-quick bench-distill
 
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -80,6 +80,10 @@ bench: setup  ## our server beside KServe, MLServer and FastAPI: 25 minutes on t
 bench-operator: setup  ## the operator with a thousand EdgeModels beside a raw loop of the same writes: 20 minutes
 	@$(BIN)/python -m lab build
 	@$(BIN)/python -m tests.bench.operator
+
+bench-healing: setup  ## fault to twenty good answers, beside Prometheus and the kubelet: half an hour, starts the lab
+	@$(BIN)/python -m lab up
+	@$(BIN)/python -m tests.bench.healing
 
 bench-distill-teachers: setup  ## train the benchmark's teachers anew: about 20 minutes on two quiet cores
 	@$(BIN)/python -m tests.bench.distillation.teacher tests/bench/distillation/assets/teacher.onnx --threads 2

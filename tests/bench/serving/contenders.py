@@ -55,9 +55,6 @@ def _json(document: object) -> bytes:
 
 X = networks.row()
 _TENSOR = {"name": "x", "shape": [1, 784], "datatype": "FP32"}
-_HEAD = _json(
-    {"inputs": [{**_TENSOR, "parameters": {"binary_data_size": X.nbytes}}], "parameters": {"binary_data_output": True}}
-)
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
@@ -66,12 +63,15 @@ def _read_binary(body: bytes, headers: Mapping[str, str]) -> list[float]:
     return [float(value) for value in np.frombuffer(body[length:], np.float32)]
 
 
-V2_BINARY = Question(
-    "/v2/models/bench/infer",
-    _HEAD + X.tobytes(),
-    {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(_HEAD))},
-    _read_binary,
-)
+def v2_binary(x: networks.Array) -> Question:
+    """The row `x` (1, 784)."""
+    tensor = {**_TENSOR, "parameters": {"binary_data_size": x.nbytes}}
+    head = _json({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
+    return Question("/v2/models/bench/infer", head + x.tobytes(), headers, _read_binary)
+
+
+V2_BINARY = v2_binary(X)
 V2_JSON = Question(
     "/v2/models/bench/infer",
     _json({"inputs": [{**_TENSOR, "data": X.ravel().tolist()}]}),

@@ -31,7 +31,7 @@ def perceptron(sizes: tuple[int, ...], seed: int = 0) -> bytes:
         if not last:
             nodes.append(helper.make_node("Relu", [f"h{layer}"], [f"r{layer}"]))
         value = f"r{layer}"
-    return _model(nodes, weights, ["n", sizes[0]], sizes[-1])
+    return model_of(nodes, weights, ["n", sizes[0]], sizes[-1])
 
 
 def convolution() -> bytes:
@@ -53,7 +53,7 @@ def convolution() -> bytes:
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w"], ["y"]),
     ]
-    return _model(nodes, weights, ["n", 784], 10)
+    return model_of(nodes, weights, ["n", 784], 10)
 
 
 def bundle(folder: Path, name: str, model: bytes) -> Path:
@@ -79,7 +79,8 @@ def run(model: bytes, x: Array) -> Array:
     return output
 
 
-def _model(nodes: list[Any], weights: list[Any], shape: list[Any], classes: int) -> bytes:
+def model_of(nodes: list[Any], weights: list[Any], shape: list[Any], classes: int) -> bytes:
+    """A graph from ``x`` of `shape` to ``y`` (n, classes)."""
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])]
     graph = helper.make_graph(nodes, "bench", inputs, outputs, weights)
