@@ -65,10 +65,14 @@ class Caller:
             stop.set()
             thread.join(2 * TIMEOUT)
 
+    def hurry(self) -> None:
+        """Ask quickly from now on."""
+        self._pace = BUSY
+
     def watch(self) -> None:
-        """Ask quickly from now on, and forget what was."""
+        """Forget the answers so far."""
         with self._lock:
-            self._answers, self._pace = [], BUSY
+            self._answers = []
 
     def await_healed(self, limit: float) -> Healed:
         """Wait for the twenty good answers, and ask slowly again.

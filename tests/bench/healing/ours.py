@@ -32,7 +32,7 @@ rules:
   - {{{_RULE}, window: 3, triggerCount: 2}}
 {HEALING}"""
 """The rule of docs/serve.md."""
-TUNED = DOCUMENTED.replace("interval: 2", "interval: 0.1")
+TUNED = DOCUMENTED.replace("interval: 2", "interval: 0.05")
 DEFAULTS = f"""
 rules:
   - {{{_RULE}}}
