@@ -130,6 +130,8 @@ def _pod(name: str, image: str) -> dict[str, Any]:
         "command": ["sh", "-c", START],
         "livenessProbe": {"exec": {"command": ["/opt/venv/bin/python", "-I", "/material/probe.py"]}},
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8081}, "periodSeconds": 1},
+        # As much of a busy machine as any other process: a pod that asks for none gets what is left over.
+        "resources": {"requests": {"cpu": "1", "memory": "256Mi"}},
         "volumeMounts": [{"name": "material", "mountPath": "/material"}, {"name": "work", "mountPath": "/work"}],
     }
     spec = {
