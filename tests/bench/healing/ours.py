@@ -47,10 +47,12 @@ class Contender(Protocol):
     """One way to heal."""
 
     name: str
-    period: float
-    """Seconds of its clock; a fault begins at a random moment of it."""
     trials: int
     """In a round, whose mean counts."""
+
+    @property
+    def period(self) -> float:
+        """Seconds of its clock; a fault begins at a random moment of it."""
 
     @property
     def caller(self) -> Caller: ...

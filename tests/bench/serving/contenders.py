@@ -54,7 +54,7 @@ def _json(document: object) -> bytes:
 
 
 X = networks.row()
-_TENSOR = {"name": "x", "shape": [1, 784], "datatype": "FP32"}
+_TENSOR: dict[str, object] = {"name": "x", "shape": [1, 784], "datatype": "FP32"}
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
