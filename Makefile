@@ -77,7 +77,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 bench: setup  ## our server beside KServe, MLServer and FastAPI: 25 minutes on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
 
-bench-operator: setup  ## the operator with a thousand EdgeModels beside a raw loop of the same writes: 20 minutes
+bench-operator: setup  ## the operator with a thousand EdgeModels beside a raw loop of the same writes: an hour
 	@$(BIN)/python -m lab build
 	@$(BIN)/python -m tests.bench.operator
 

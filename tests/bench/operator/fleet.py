@@ -31,7 +31,7 @@ SLOT = "bench/slot"
 RULE = "high-latency"
 """The rule whose threshold is what people change."""
 EDGEMODEL, CONFIG_MAP, POD = (RESOURCES[kind] for kind in ("EdgeModel", "ConfigMap", "Pod"))
-SCRAPES = 5.0
+SCRAPES = 15.0
 """Seconds between two scrapes of all pods."""
 PATIENCE = 900.0
 """Seconds for anything that is waited for."""
@@ -70,7 +70,7 @@ class Fleet:
     namespace: str
     size: int
     models: dict[str, Model] = field(init=False)
-    script: Script = field(default_factory=lambda: Script(traffic=Traffic()))
+    script: Script = field(default_factory=lambda: Script(requests=100, traffic=Traffic()))
     readings: int = 0
     """How often "Prometheus" was asked."""
     url: str = ""
