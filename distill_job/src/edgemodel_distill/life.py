@@ -22,6 +22,9 @@ LONGEST_SILENCE = 60.0
 _BEAT = 1.0
 """Seconds between two signs of life."""
 
+_PARTING = 3.0
+"""Seconds at the end for the last sign to be told; where the link is cut it never is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sign:
@@ -101,12 +104,16 @@ def signs_of_life(crew: Crew, store: Store, patience: float, give_up: Callable[[
     looks = max(1, round(min(LONGEST_SILENCE, patience / 2) / _BEAT))
     ear = Ear(range(1, crew.size) if crew.leads else (0,), looks)
     loops = (lambda: _tell(crew, store, ear, over), lambda: _watch(crew, ear, over, give_up))
-    for name, loop in zip(("signs of life", "watch for signs"), loops, strict=True):
-        threading.Thread(target=loop, name=name, daemon=True).start()
+    names = ("signs of life", "watch for signs")
+    threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in zip(names, loops, strict=True)]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         over.set()
+        for thread in threads:  # one that comes back from PyTorch while the interpreter ends aborts the process
+            thread.join(_PARTING)
 
 
 def _tell(crew: Crew, store: Store, ear: Ear, over: threading.Event) -> None:

@@ -1,7 +1,14 @@
 """Who is silent, and who waits in vain, as another worker judges it."""
 
-import pytest
+import threading
+from typing import cast
 
+import pytest
+from torch.distributed import Store  # type: ignore[attr-defined]  # torch does not list what it exports
+
+from edgemodel_distill import life
+from edgemodel_distill.config import Post
+from edgemodel_distill.crew import Crew
 from edgemodel_distill.life import Ear, Sign
 
 LOOKS = 3
@@ -70,3 +77,28 @@ def test_sums_that_go_on_are_no_reason_to_end(ear: Ear) -> None:
 def test_work_of_another_is_noticed_once(ear: Ear) -> None:
     ear.hear(1, sign(1, beats=1))
     assert [ear.hear(1, sign(2, beats=2)), ear.hear(1, sign(3, beats=2))] == [True, False]
+
+
+class SlowStore:
+    """A stand-in for PyTorch's: whoever tells it something waits until `answer` is set."""
+
+    def __init__(self) -> None:
+        self.asked, self.answer = threading.Event(), threading.Event()
+
+    def set(self, _key: str, _value: str) -> None:
+        self.asked.set()
+        self.answer.wait(10)
+
+    def check(self, _keys: list[str]) -> bool:
+        return False
+
+
+def test_at_the_end_nobody_waits_in_pytorch_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(life, "_BEAT", 0.01)  # a sign is on its way when the end comes
+    slow = SlowStore()
+    store = cast("Store", slow)
+    crew = Crew(Post(rank=0, workers=2, leader="127.0.0.1", port=1), store, 60)
+    with life.signs_of_life(crew, store, 60, lambda _: None):
+        assert slow.asked.wait(10)
+        threading.Timer(0.2, slow.answer.set).start()
+    assert "signs of life" not in {thread.name for thread in threading.enumerate()}
