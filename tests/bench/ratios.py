@@ -74,12 +74,18 @@ def _decide(*, good: bool, bad: bool) -> str:
     return "met" if good else "missed" if bad else "undecided"
 
 
+def show(rows: Sequence[Row]) -> dict[str, Any]:
+    """Print rows that have no control, and give them as JSON."""
+    for row in rows:
+        print(row)
+    return {row.what: row.dump() for row in rows}
+
+
 def report(title: str, rows: Sequence[Row], control: Ratio) -> dict[str, Any]:
     """Print a table, and give it as JSON."""
     print(title)
-    for row in rows:
-        print(row)
+    dumped = show(rows)
     print(Row("A/A control (within 0.9 to 1.1)", control))
     if not control.quiet:
         print("  VOID: the control is wider than 10 %; the machine was not quiet")
-    return {"rows": {row.what: row.dump() for row in rows}, "control": asdict(control), "void": not control.quiet}
+    return {"rows": dumped, "control": asdict(control), "void": not control.quiet}

@@ -97,7 +97,7 @@ def _fail(contender: Contender) -> Healed:
     """One trial; one that went wrong is told and repeated once."""
     try:
         return _try(contender)
-    except RuntimeError as error:
+    except (RuntimeError, LabError) as error:
         _tell(f"    {contender.name}: once more: {error}")
         contender.recover()
         return _try(contender)

@@ -23,8 +23,9 @@ import yaml
 
 from edgemodel.series import CONFIDENCE_MEAN
 from lab.monitoring import is_ready
+from lab.shell import wait_for
 from tests.bench.healing.caller import Caller
-from tests.bench.healing.ours import THRESHOLD, Server, wait_until
+from tests.bench.healing.ours import READY_LIMIT, THRESHOLD, Server
 from tests.bench.healing.scene import GOOD
 from tests.bench.serving.contenders import free_port
 
@@ -70,7 +71,7 @@ class Alerting:
 
     def make_ready(self) -> None:
         self.server.await_version(self._brittle)
-        wait_until(self._has_judged, "Prometheus' verdict that all is well")
+        wait_for("Prometheus' verdict that all is well", self._has_judged, READY_LIMIT)
 
     def begin_fault(self) -> None:
         self.caller.strange = True
@@ -103,7 +104,7 @@ class Alerting:
             "--cluster.listen-address=",
             *common,
         )
-        wait_until(lambda: is_ready(f"http://{alertmanager}"), "Alertmanager")
+        wait_for("Alertmanager", lambda: is_ready(f"http://{alertmanager}"), READY_LIMIT)
         self._run(
             folder,
             "prometheus",
@@ -113,7 +114,7 @@ class Alerting:
             *common,
         )
         self._prometheus = f"http://{prometheus}"
-        wait_until(lambda: is_ready(self._prometheus), "Prometheus")
+        wait_for("Prometheus", lambda: is_ready(self._prometheus), READY_LIMIT)
 
     def _run(self, folder: Path, *command: str) -> None:
         log = self._programs.enter_context((folder / f"{command[0]}.log").open("wb"))

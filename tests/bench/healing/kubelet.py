@@ -14,8 +14,9 @@ from typing import Any
 
 import lab
 from lab.demo.kube import Kube
+from lab.shell import wait_for
 from tests.bench.healing.caller import QUESTIONS, Caller
-from tests.bench.healing.ours import wait_until
+from tests.bench.healing.ours import READY_LIMIT
 from tests.bench.healing.scene import CLASSES, GOOD, WANTED, Versions
 
 NAMESPACE, NODE, PORT = "bench-healing", "edge-1", 8080
@@ -72,10 +73,11 @@ class Kubelet:
             status.update((self.kube.get("pod", self._pod, NAMESPACE) or {}).get("status", {}))
             return bool(status.get("podIP")) and status["containerStatuses"][0]["ready"]
 
-        wait_until(runs, f"pod {self._pod}")
+        wait_for(f"pod {self._pod}", runs, READY_LIMIT)
         self._caller = Caller(status["podIP"], PORT)
         self._calling.enter_context(self._caller.calling())
-        wait_until(lambda: any(good for _, good in self.caller.answers()), "a good answer of the pod")
+        answers = self.caller.answers
+        wait_for("a good answer of the pod", lambda: any(good for _, good in answers()), READY_LIMIT)
         if status["containerStatuses"][0]["restartCount"]:
             raise RuntimeError(f"pod {self._pod} was started again before there was a fault: the machine is too busy")
 

@@ -2,13 +2,12 @@
 
 import contextlib
 import json
-import time
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from lab.shell import wait_for
 from tests.bench.healing.caller import QUESTIONS, Caller
 from tests.bench.healing.scene import GOOD, Versions, model, picture
 from tests.bench.serving import networks
@@ -85,7 +84,7 @@ class Server:
 
     def await_version(self, name: str) -> None:
         """Wait until this version answers."""
-        wait_until(lambda: ((self.status().get("active") or {}).get("name")) == name, name)
+        wait_for(name, lambda: (self.status().get("active") or {}).get("name") == name, READY_LIMIT)
 
 
 def serve(stack: contextlib.ExitStack, folder: Path, config: str) -> Server:
@@ -119,8 +118,7 @@ class Ours:
         return self.server.caller
 
     def make_ready(self) -> None:
-        self.server.await_version(self._version)
-        wait_until(lambda: self.server.status().get("faults") == {FAULT: False}, "a verdict that all is well")
+        self._await_well(self._version)
 
     def begin_fault(self) -> None:
         self.caller.strange = True
@@ -130,14 +128,19 @@ class Ours:
         self._version = self.server.versions.another_brittle()
         self.server.versions.point(self._version)
 
+    def _await_well(self, version: str) -> None:
+        self.server.await_version(version)
+        wait_for(
+            "a verdict that all is well", lambda: self.server.status().get("faults") == {FAULT: False}, READY_LIMIT
+        )
+
 
 @dataclass
 class Arriving(Ours):
     """Callers ask about strange pictures all the time, and a version arrives that fails on them."""
 
     def make_ready(self) -> None:
-        self.server.await_version(GOOD)
-        wait_until(lambda: self.server.status().get("faults") == {FAULT: False}, "a verdict that all is well")
+        self._await_well(GOOD)
 
     def begin_fault(self) -> None:
         self.server.versions.point(self._version)
@@ -145,16 +148,3 @@ class Arriving(Ours):
     def recover(self) -> None:
         self.caller.strange = True
         self._version = self.server.versions.another_brittle()
-
-
-def wait_until(is_so: Callable[[], bool], what: str, limit: float = READY_LIMIT) -> None:
-    """Ask again and again.
-
-    Raises:
-        RuntimeError: it was not so within `limit` seconds.
-    """
-    deadline = time.monotonic() + limit
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"waited {limit:.0f} s in vain for {what}")
-        time.sleep(0.05)

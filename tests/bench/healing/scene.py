@@ -54,10 +54,8 @@ class Versions:
         self.point(GOOD)
 
     def point(self, name: str) -> None:
-        """Switch the link in one step."""
-        new = self.folder / "bundle.new"
-        new.symlink_to(name)
-        new.replace(self.folder / "bundle")
+        """Switch the link."""
+        networks.switch(self.folder / "bundle", name)
 
     def another_brittle(self) -> str:
         """A brittle version with a digest of its own: what a node has refused it does not serve again."""

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 
@@ -29,6 +30,7 @@ def main() -> int:
     rest_help = "seconds to look for writes at rest (default 330: the watches begin anew after 300); 0: none"
     parser.add_argument("--rest", type=int, default=330, help=rest_help)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the programs and their folders go too
     began = time.monotonic()
     figures: Figures = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "python": platform.python_version()}
     figures |= vars(asked)

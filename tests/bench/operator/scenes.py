@@ -14,7 +14,7 @@ from tests.bench.operator.ground import INTERVAL, Ground
 from tests.bench.operator.ledger import reads, writes
 from tests.bench.operator.process import Usage
 from tests.bench.operator.twins import RawLoop
-from tests.bench.ratios import Ratio, Row, ratio, report
+from tests.bench.ratios import Ratio, Row, ratio, report, show
 
 OURS, AGAIN, RAW, RAW_SEVERAL = "ours", "ours again", "raw loop", "raw loop, 4 connections"
 SEVERAL = 4
@@ -120,10 +120,7 @@ def restart(place: Ground) -> Figures:
     written = float(writes(asked).total())
     rows = [Row("writes of an operator that starts anew", among([written]), at_most=0), _memory(used)]
     print(f"started anew: each of {count} EdgeModels was looked at after {seconds:.1f} s")
-    for row in rows:
-        print(row)
-    dumped = {row.what: row.dump() for row in rows}
-    return {"rows": dumped, "requests": dict(asked), "seconds": seconds, "usage": asdict(used)}
+    return {"rows": show(rows), "requests": dict(asked), "seconds": seconds, "usage": asdict(used)}
 
 
 def rest(place: Ground, seconds: int) -> Figures:
@@ -137,10 +134,13 @@ def rest(place: Ground, seconds: int) -> Figures:
     rows = [Row("writes at rest", among([float(writes(asked).total())]), at_most=0), _memory(now)]
     readings = place.fleet.readings - readings
     print(f"at rest for {seconds} s, {readings} readings of the signals: {share:.1%} of a core, {reads(asked)} reads")
-    for row in rows:
-        print(row)
-    dumped = {row.what: row.dump() for row in rows}
-    return {"rows": dumped, "requests": dict(asked), "core_share": share, "readings": readings, "usage": asdict(now)}
+    return {
+        "rows": show(rows),
+        "requests": dict(asked),
+        "core_share": share,
+        "readings": readings,
+        "usage": asdict(now),
+    }
 
 
 def among(values: list[float]) -> Ratio:

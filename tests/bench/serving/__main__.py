@@ -24,6 +24,7 @@ import onnxruntime
 from tests.bench.serving import networks
 from tests.bench.serving.contenders import BUILD, KSERVE_V1, OURS
 from tests.bench.serving.footprint import footprint
+from tests.bench.serving.rounds import Rounds
 from tests.bench.serving.speed import batching, throughput
 from tests.bench.serving.swaps import swaps
 from tests.bench.serving.under_swaps import under_swaps
@@ -49,7 +50,7 @@ def main() -> int:
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     figures: Figures = {"machine": machine, "onnxruntime": onnxruntime.__version__, "rounds": asked.rounds}
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        measures = _tables(Path(scratch), asked.rounds, asked.seconds, figures)
+        measures = _tables(Path(scratch), Rounds(asked.rounds, asked.seconds), figures)
         for name in asked.tables:
             measure = measures[name]
             figures[name] = _measure(name, measure)
@@ -58,22 +59,20 @@ def main() -> int:
     return _summary(figures)
 
 
-def _tables(scratch: Path, rounds: int, seconds: int, figures: Figures) -> dict[str, Callable[[], Figures]]:
+def _tables(scratch: Path, rounds: Rounds, figures: Figures) -> dict[str, Callable[[], Figures]]:
     def starts() -> dict[str, list[float]]:
         found: dict[str, list[float]] = figures.get("footprint", {}).get("first_answer_s", {})
         return {name: found[name] for name in (OURS.name, KSERVE_V1.name) if name in found}
 
     def together() -> Figures:
         shapes = {"wide perceptron": networks.WIDE, "small convolution": None}
-        return batching(
-            {n: _stage(scratch / n.replace(" ", "-"), sizes) for n, sizes in shapes.items()}, rounds, seconds
-        )
+        return batching({n: _stage(scratch / n.replace(" ", "-"), sizes) for n, sizes in shapes.items()}, rounds)
 
     return {
-        "throughput": lambda: throughput(_stage(scratch / "small", networks.SMALL), rounds, seconds),
+        "throughput": lambda: throughput(_stage(scratch / "small", networks.SMALL), rounds),
         "batching": together,
         "footprint": lambda: footprint(_stage(scratch / "foot", networks.SMALL)),
-        "swaps": lambda: swaps(scratch / "swaps", starts(), rounds),
+        "swaps": lambda: swaps(scratch / "swaps", starts(), rounds.count),
         "under_swaps": lambda: under_swaps(scratch / "under-swaps"),
     }
 

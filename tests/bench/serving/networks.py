@@ -86,3 +86,10 @@ def model_of(nodes: list[Any], weights: list[Any], shape: list[Any], classes: in
     graph = helper.make_graph(nodes, "bench", inputs, outputs, weights)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(proto.SerializeToString())
+
+
+def switch(link: Path, target: str) -> None:
+    """Point `link` to its neighbour `target`, in one step."""
+    new = link.with_name(f"{link.name}.new")
+    new.symlink_to(target)
+    new.replace(link)

@@ -1,4 +1,4 @@
-"""Rounds: all servers are up, one is asked at a time, in an order that is shuffled anew each round."""
+"""Rounds: all servers are up, one is asked at a time, in an order that is shuffled each round."""
 
 import contextlib
 import random
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime
@@ -15,6 +16,17 @@ from tests.bench.serving.contenders import Contender, Running, running
 from tests.bench.serving.load import Load, Measured, measure
 
 Found = dict[str, list[Measured]]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How many, and how long each measurement in them takes."""
+
+    count: int
+    seconds: int
+    anew: bool = False
+    """Each round has servers of its own: what a process is given at its start, as the place of its weights in memory,
+    stays with it, and more rounds with the same servers do not average that out."""
 
 
 def come_up(stack: contextlib.ExitStack, contenders: Sequence[Contender], folder: Path) -> dict[str, Running]:
@@ -31,20 +43,24 @@ def come_up(stack: contextlib.ExitStack, contenders: Sequence[Contender], folder
     return up
 
 
-def play(contenders: Sequence[Contender], folder: Path, connections: int, rounds: int, seconds: int) -> Found:
+def play(contenders: Sequence[Contender], folder: Path, connections: int, rounds: Rounds) -> Found:
     """What each contender did in each round, by its name."""
-    with contextlib.ExitStack() as stack:
-        up = come_up(stack, contenders, folder)
-        there = [contender for contender in contenders if contender.name in up]
-        found: Found = {contender.name: [] for contender in there}
-        for contender in there:
-            measure(contender.question, up[contender.name].port, folder, Load(connections, 1))  # warm
-        for number in range(rounds):
-            print(f"  round {number + 1} of {rounds}, {connections} connections", file=sys.stderr, flush=True)
-            for contender in random.sample(there, len(there)):
-                port = up[contender.name].port
-                found[contender.name].append(measure(contender.question, port, folder, Load(connections, seconds)))
-    return found
+    found: Found = {contender.name: [] for contender in contenders}
+    played = 0
+    while played < rounds.count:
+        with contextlib.ExitStack() as stack:
+            up = come_up(stack, contenders, folder)
+            contenders = [contender for contender in contenders if contender.name in up]
+            for contender in contenders:
+                measure(contender.question, up[contender.name].port, folder, Load(connections, 1))  # warm
+            for _ in range(1 if rounds.anew else rounds.count):
+                played += 1
+                print(f"  round {played} of {rounds.count}, {connections} connections", file=sys.stderr, flush=True)
+                for contender in random.sample(contenders, len(contenders)):
+                    port = up[contender.name].port
+                    load = Load(connections, rounds.seconds)
+                    found[contender.name].append(measure(contender.question, port, folder, load))
+    return {contender.name: found[contender.name] for contender in contenders}
 
 
 def median(values: Sequence[float]) -> float:

@@ -1,20 +1,21 @@
 """How many requests a second, how long one takes, and whether requests that are run together pay."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.bench.ratios import Row, ratio, report
 from tests.bench.serving.contenders import AGAIN, ALL, EMPTY_SERVER, KSERVE_V1, OURS, OURS_JSON, V2_BINARY, ours
-from tests.bench.serving.rounds import Found, median, play, raw_run
+from tests.bench.serving.rounds import Found, Rounds, median, play, raw_run
 
 CONNECTIONS = 16
 
 
-def throughput(folder: Path, rounds: int, seconds: int) -> dict[str, Any]:
+def throughput(folder: Path, rounds: Rounds) -> dict[str, Any]:
     """At 16 connections and at one, beside the limit and the peers."""
-    many = play(ALL, folder, CONNECTIONS, rounds, seconds)
-    few = play((OURS, EMPTY_SERVER), folder, 1, rounds, seconds)
+    many = play(ALL, folder, CONNECTIONS, rounds)
+    few = play((OURS, EMPTY_SERVER), folder, 1, rounds)
     rates = {name: median([each.rate for each in measured]) for name, measured in many.items()}
     raw = raw_run(folder)
     print("requests per second, 16 connections, rows of 784 floats")
@@ -37,7 +38,7 @@ def throughput(folder: Path, rounds: int, seconds: int) -> dict[str, Any]:
     return {"rates": rates, **report("ratios", rows, _over(many, AGAIN.name, OURS.name))}
 
 
-def batching(folders: dict[str, Path], rounds: int, seconds: int) -> dict[str, Any]:
+def batching(folders: dict[str, Path], rounds: Rounds) -> dict[str, Any]:
     """On over off at 16 connections, and over ONNX Runtime's own batches of eight."""
     on, again = ours("batching on", V2_BINARY), ours("batching on, again", V2_BINARY)
     off = ours("batching off", V2_BINARY, EDGEMODEL_BATCH_SIZE="1")
@@ -45,14 +46,14 @@ def batching(folders: dict[str, Path], rounds: int, seconds: int) -> dict[str, A
     for name, folder in folders.items():
         wide = name == "wide perceptron"
         contenders = (on, again, off, EMPTY_SERVER) if wide else (on, off, EMPTY_SERVER)
-        found = play(contenders, folder, CONNECTIONS, rounds, seconds)
+        found = play(contenders, folder, CONNECTIONS, replace(rounds, anew=True))
         share = raw_run(folder, 8) / 8
         limit = [1 / (1 / empty + share) for empty in _rates(found[EMPTY_SERVER.name])]
         rows += [
             Row(f"{name}: on over off", _over(found, on.name, off.name), at_least=0.95),
             Row(
                 f"{name}: on over raw batches of 8",
-                ratio(_rates(found[on.name]), [1 / share] * rounds),
+                ratio(_rates(found[on.name]), [1 / share] * rounds.count),
                 at_least=0.8 if wide else None,
             ),
             Row(f"{name}: on over empty answer + an eighth of a raw run of 8", ratio(_rates(found[on.name]), limit)),

@@ -62,9 +62,7 @@ class Scene:
     def point(self, variant: str) -> None:
         """Switch both links, each in one step."""
         for link, target in (("bundle", variant), ("model.onnx", f"{variant}.onnx")):
-            new = self.folder / f"{link}.new"
-            new.symlink_to(target)
-            new.replace(self.folder / link)
+            networks.switch(self.folder / link, target)
 
     def variant_of(self, value: float) -> str:
         """Whose answer begins with `value`."""
