@@ -146,9 +146,17 @@ def clocked(model: Model, seconds: dict[int, float]) -> Batching:
         ({1: 1e-4, 2: 2e-4, 4: 4e-4, 8: 8e-4}, 1),
         ({1: 1e-4, 2: 1.9e-4, 4: 3.6e-4, 8: 7e-4}, 1),
         ({1: 1e-4, 2: 1.2e-4, 4: 2e-4, 8: 9e-4}, 4),
+        ({1: 2e-4, 2: 2e-4, 4: 2.35e-4, 8: 5.1e-4}, 8),
         ({1: 5e-2, 2: 7e-2, 4: 1.5e-1, 8: 1.0e-1}, 2),
     ],
-    ids=["rows for nothing", "rows at full price", "a gain too small", "best in the middle", "slow model"],
+    ids=[
+        "rows for nothing",
+        "rows at full price",
+        "a gain too small",
+        "best in the middle",
+        "the hand-over is shared by more",
+        "slow model",
+    ],
 )
 def test_the_measured_curve_decides(model: Model, seconds: dict[int, float], rows: int) -> None:
     assert clocked(model, seconds).rows == rows
@@ -158,10 +166,12 @@ def test_the_measured_curve_decides(model: Model, seconds: dict[int, float], row
     ("seconds", "inline"),
     [
         ({1: 1e-5, 2: 1e-5, 4: 1.5e-5, 8: 2e-5}, 8),
-        ({1: 1e-4, 2: 1.9e-4, 4: 3e-4, 8: 6e-4}, 2),
+        ({1: 1e-4, 2: 1.9e-4, 4: 3.8e-4, 8: 7.6e-4}, 2),
         ({1: 5e-4, 2: 5e-4, 4: 5e-4, 8: 5e-4}, 0),
+        ({1: 1.9e-4, 2: 2e-4, 4: 2.3e-4, 8: 3e-4}, 0),
+        ({1: 3e-5, 2: 4e-5, 4: 6e-5, 8: 9e-5}, 8),
     ],
-    ids=["tiny", "short for two rows", "never short"],
+    ids=["tiny", "short for two rows", "never short", "dearer than a share of a batch", "no dearer than that"],
 )
 def test_runs_that_were_seen_to_be_short_need_no_thread(model: Model, seconds: dict[int, float], inline: int) -> None:
     assert clocked(model, seconds).inline == inline

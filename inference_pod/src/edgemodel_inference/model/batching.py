@@ -5,6 +5,7 @@ fits the caches gains nothing from company; a layer whose weights do not fit the
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,8 +16,8 @@ from edgemodel_inference.model.models import ALONE, Array, Batching, Model
 
 WORTH = 1.25
 """Rows per second together over rows per second alone, from which batches pay for joining and splitting them."""
-INLINE = 2e-4
-"""Seconds of a run that is shorter than what it costs to hand it to the inference thread and its result back."""
+HAND_OVER = 2e-4
+"""Seconds that it costs to hand a run to the inference thread and its result back."""
 BUDGET, SLOW = 0.05, 0.1
 """Seconds for the runs of one size, and beyond which a run would hold others up for too long to try a larger one."""
 ROUNDS = 20
@@ -61,23 +62,28 @@ def measure(model: Model, feeds: Feeds, most: int, clock: Callable[[], float] = 
         return ALONE
     if most < 2 or not _independent(model, feeds, min(most, 4)):  # noqa: PLR2004 (two rows are company)
         seconds = _time(model, {there: feeds}, clock)
-        return Batching(1, seconds, _inline(model, seconds))
+        return Batching(1, seconds, _inline(model, seconds, 1))
     row = {name: array[:1] for name, array in feeds.items()}
     seconds = _time(model, {rows: join([row] * rows) for rows in _sizes(most)}, clock)
-    best = max(seconds, key=lambda count: count / seconds[count])
+    best = max(seconds, key=lambda count: count / (seconds[count] + HAND_OVER))
     gain = best / seconds[best] * seconds[1]
-    return Batching(best if gain >= WORTH else 1, seconds, _inline(model, seconds))
+    rows = best if gain >= WORTH else 1
+    return Batching(rows, seconds, _inline(model, seconds, rows))
 
 
 def _sizes(most: int) -> list[int]:
     return [*itertools.takewhile(lambda rows: rows < most, (2**power for power in itertools.count())), most]
 
 
-def _inline(model: Model, seconds: Mapping[int, float]) -> int:
-    """Rows of the largest short run; none where the time of a run does not follow from its rows."""
+def _inline(model: Model, seconds: Mapping[int, float], batch: int) -> int:
+    """Rows of the largest run that takes no longer than to hand it over, or than its share of a batch handed over.
+
+    None where the time of a run does not follow from its rows.
+    """
     if any(tensor.datatype == "BYTES" or min(tensor.shape[1:], default=1) < 1 for tensor in model.card.inputs):
         return 0
-    return max((rows for rows, taken in seconds.items() if taken <= INLINE), default=0)
+    share = (seconds[batch] + HAND_OVER) / batch if batch > 1 else math.inf
+    return max((rows for rows, taken in seconds.items() if taken <= min(HAND_OVER, rows * share)), default=0)
 
 
 def _time(model: Model, feeds: Mapping[int, Feeds], clock: Callable[[], float]) -> dict[int, float]:
