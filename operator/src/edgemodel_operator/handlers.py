@@ -1,13 +1,12 @@
 """kopf glue: events put the key of an EdgeModel on the queue, and indexes are kept. Nothing is decided here."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import kopf
 
 from edgemodel_operator.api.resource import GROUP, PLURAL, VERSION
-from edgemodel_operator.cluster.trim import pack, trim, trim_child, trim_node, trim_pod
+from edgemodel_operator.cluster.trim import keep, trim_node
 from edgemodel_operator.cluster.world import World
 from edgemodel_operator.model.naming import LABEL_MODEL, Key
 from edgemodel_operator.queue import KeyedQueue
@@ -32,28 +31,16 @@ class NoDiffs(kopf.DiffBaseStorage):
         """Keep what matters of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A watched resource, and what is kept of each object."""
-
-    where: tuple[str, str, str]
-    keep: Callable[[Body], object]
-
-
-def _keep_child(body: Body) -> bytes:
-    return pack(trim_child(body))
-
-
-CHILDREN: Mapping[str, Watched] = {
-    "ConfigMap": Watched(("", "v1", "configmaps"), _keep_child),
-    "Service": Watched(("", "v1", "services"), _keep_child),
-    "DaemonSet": Watched(("apps", "v1", "daemonsets"), _keep_child),
-    "Deployment": Watched(("apps", "v1", "deployments"), _keep_child),
-    "Job": Watched(("batch", "v1", "jobs"), lambda body: pack(trim(body))),
-    "Pod": Watched(("", "v1", "pods"), trim_pod),
+CHILDREN: Mapping[str, tuple[str, str, str]] = {
+    "ConfigMap": ("", "v1", "configmaps"),
+    "Service": ("", "v1", "services"),
+    "DaemonSet": ("apps", "v1", "daemonsets"),
+    "Deployment": ("apps", "v1", "deployments"),
+    "Job": ("batch", "v1", "jobs"),
+    "Pod": ("", "v1", "pods"),
 }
-"""By kind; only objects with our label."""
-PROMETHEUS_RULE = Watched(("monitoring.coreos.com", "v1", "prometheusrules"), _keep_child)
+"""Where each kind is; only objects with our label."""
+PROMETHEUS_RULE = ("monitoring.coreos.com", "v1", "prometheusrules")
 """A child where the cluster knows the kind."""
 
 
@@ -65,8 +52,8 @@ def register(
     _register_start(registry, world, tuple(children))
     _register_models(registry, world, queue)
     _register_nodes(registry, world, queue)
-    for kind, watched in children.items():
-        _register_children(registry, world, queue, kind, watched)
+    for kind, where in children.items():
+        _register_children(registry, world, queue, kind, where)
 
 
 def _register_start(registry: kopf.OperatorRegistry, world: World, children: tuple[str, ...]) -> None:
@@ -88,8 +75,8 @@ def _register_start(registry: kopf.OperatorRegistry, world: World, children: tup
 
 def _register_models(registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key]) -> None:
     @kopf.index(GROUP, VERSION, PLURAL, id=_index("EdgeModel"), registry=registry)
-    async def keep(body: kopf.Body, namespace: str | None, name: str, **_: Any) -> dict[Key, bytes]:
-        return {Key(namespace or "", name): pack(trim(body))}
+    async def index(body: kopf.Body, namespace: str | None, name: str, **_: Any) -> dict[Key, object]:
+        return {Key(namespace or "", name): keep("EdgeModel", body)}
 
     @kopf.on.event(GROUP, VERSION, PLURAL, id="wake-edgemodel", registry=registry)
     async def wake(type: str | None, namespace: str | None, name: str, **_: Any) -> None:  # noqa: A002 (kopf's name)
@@ -104,8 +91,8 @@ def _register_nodes(registry: kopf.OperatorRegistry, world: World, queue: KeyedQ
     known: dict[str, dict[str, Any]] = {}
 
     @kopf.index("", "v1", "nodes", id=_index("Node"), registry=registry)
-    async def keep(body: kopf.Body, name: str, **_: Any) -> dict[str, Body]:
-        return {name: trim_node(body)}
+    async def index(body: kopf.Body, name: str, **_: Any) -> dict[str, object]:
+        return {name: keep("Node", body)}
 
     @kopf.on.event("", "v1", "nodes", id="wake-node", registry=registry)
     async def wake(type: str | None, body: kopf.Body, name: str, **_: Any) -> None:  # noqa: A002 (kopf's name)
@@ -119,15 +106,15 @@ def _register_nodes(registry: kopf.OperatorRegistry, world: World, queue: KeyedQ
 
 
 def _register_children(
-    registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key], kind: str, watched: Watched
+    registry: kopf.OperatorRegistry, world: World, queue: KeyedQueue[Key], kind: str, where: tuple[str, str, str]
 ) -> None:
     ours = {LABEL_MODEL: kopf.PRESENT}
 
-    @kopf.index(*watched.where, id=_index(kind), labels=ours, registry=registry)
-    async def keep(body: kopf.Body, namespace: str | None, labels: kopf.Labels, **_: Any) -> dict[Key, object]:
-        return {Key(namespace or "", labels[LABEL_MODEL]): watched.keep(body)}
+    @kopf.index(*where, id=_index(kind), labels=ours, registry=registry)
+    async def index(body: kopf.Body, namespace: str | None, labels: kopf.Labels, **_: Any) -> dict[Key, object]:
+        return {Key(namespace or "", labels[LABEL_MODEL]): keep(kind, body)}
 
-    @kopf.on.event(*watched.where, id=f"wake-{kind.lower()}", labels=ours, registry=registry)
+    @kopf.on.event(*where, id=f"wake-{kind.lower()}", labels=ours, registry=registry)
     async def wake(type: str | None, namespace: str | None, name: str, labels: kopf.Labels, **_: Any) -> None:  # noqa: A002 (kopf's name)
         key = Key(namespace or "", labels[LABEL_MODEL])
         if type == "DELETED":

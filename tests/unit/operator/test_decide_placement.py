@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from edgemodel_operator.cluster.trim import trim_pod
 from edgemodel_operator.decide import decide
 from edgemodel_operator.model.observation import Observation
 from edgemodel_operator.model.plan import Delete, Ensure, Nudge
@@ -24,7 +23,7 @@ REPLICAS: Body = {"placement": {"mode": "Replicas", "replicas": 2}}
 def pod(name: str, owner: str, node_name: str, *, ready: bool = True) -> Body:
     body = body_of_pod(name, node_name, conditions=[{"type": "Ready", "status": str(ready)}])
     body["metadata"]["ownerReferences"] = [{"uid": "w", "kind": owner, "controller": True}]
-    return trim_pod(body)
+    return body
 
 
 def old(kind: str, **spec: Any) -> Body:

@@ -11,7 +11,7 @@ from edgemodel.outcome import Outcome
 from edgemodel_operator.api.serving import Placement
 from edgemodel_operator.cluster.jobs import NEWS_LAG
 from edgemodel_operator.cluster.pods import matches
-from edgemodel_operator.cluster.trim import condition, pack, trim, trim_node, trim_pod, unpack
+from edgemodel_operator.cluster.trim import condition, keep, pack, trim, trim_node, unpack
 from edgemodel_operator.cluster.world import WATCH_LAG, World
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
@@ -122,10 +122,7 @@ def pod(name: str, node_name: str = "n1", component: str = naming.SERVING, **sta
 
 def world(**indexes: dict[Any, list[Body]]) -> World:
     world = World()
-    plain = ("Node", "Pod")
-    kept = {
-        k: v if k in plain else {key: list(map(pack, bodies)) for key, bodies in v.items()} for k, v in indexes.items()
-    }
+    kept = {k: {key: [keep(k, body) for body in bodies] for key, bodies in v.items()} for k, v in indexes.items()}
     world.bind({"EdgeModel": {}, **kept})
     return world
 
@@ -135,22 +132,22 @@ def observe(world: World, now: datetime = NOW, **spec: Any) -> Observation:
 
 
 def nodes_index(*bodies: Body) -> dict[str, list[Body]]:
-    return {body["metadata"]["name"]: [trim_node(body)] for body in bodies}
+    return {body["metadata"]["name"]: [body] for body in bodies}
 
 
 def test_a_pod_on_a_node_out_of_sight_may_or_may_not_be_ready() -> None:
-    seen = observe(world(Node=nodes_index(node(ready="Unknown")), Pod={KEY: [trim_pod(pod("p"))]}))
+    seen = observe(world(Node=nodes_index(node(ready="Unknown")), Pod={KEY: [pod("p")]}))
     assert [p.ready for p in seen.pods] == [None]
 
 
 def test_a_pod_that_is_being_deleted_does_not_count() -> None:
     body = pod("p")
     body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert observe(world(Node=nodes_index(node()), Pod={KEY: [trim_pod(body)]})).pods == ()
+    assert observe(world(Node=nodes_index(node()), Pod={KEY: [body]})).pods == ()
 
 
 def test_with_replicas_each_pod_is_a_unit_of_its_own() -> None:
-    pods = [trim_pod(pod("p1")), trim_pod(pod("p2"))]
+    pods = [pod("p1"), pod("p2")]
     seen = observe(world(Node=nodes_index(node()), Pod={KEY: pods}), placement={"mode": "Replicas", "replicas": 2})
     assert [n.name for n in seen.nodes] == ["p1", "p2"]
     assert [p.node for p in seen.pods] == ["p1", "p2"]
@@ -158,10 +155,10 @@ def test_with_replicas_each_pod_is_a_unit_of_its_own() -> None:
 
 def test_pods_that_serve_and_jobs_that_run_are_scraped_and_told_apart() -> None:
     pods = [
-        trim_pod(pod("p", podIP="10.0.0.1")),
-        trim_pod(pod("d", component=naming.DISTILLING, podIP="10.0.0.2")),
-        trim_pod(pod("e", component=naming.DISTILLING, podIP="10.0.0.3", phase="Succeeded")),
-        trim_pod(pod("x", component="x", podIP="10.0.0.4")),
+        pod("p", podIP="10.0.0.1"),
+        pod("d", component=naming.DISTILLING, podIP="10.0.0.2"),
+        pod("e", component=naming.DISTILLING, podIP="10.0.0.3", phase="Succeeded"),
+        pod("x", component="x", podIP="10.0.0.4"),
     ]
     targets = list(world(Pod={KEY: pods}).targets())
     assert [(target.address, target.trains) for target in targets] == [("10.0.0.1", False), ("10.0.0.2", True)]
@@ -220,7 +217,7 @@ def job_seen(conditions: list[str], *pods: Body, ended: timedelta = timedelta())
     status = {"conditions": [{"type": word, "status": "True", "lastTransitionTime": moment} for word in conditions]}
     body = child("Job", "j", "5", status=status)
     body["metadata"]["labels"] = {"edgemodel.dev/attempt": "2"}
-    (job,) = observe(world(Job={Key(*KEY): [body]}, Pod={KEY: [trim_pod(p) for p in pods]})).jobs
+    (job,) = observe(world(Job={Key(*KEY): [body]}, Pod={KEY: pods})).jobs
     return job
 
 
@@ -283,7 +280,7 @@ def test_only_the_leader_is_asked_for_the_progress() -> None:
     for each in workers:
         each["metadata"]["labels"][naming.LABEL_COMPONENT] = naming.DISTILLING
         each["status"]["podIP"] = f"10.0.0.{each['metadata']['name'][1:]}"
-    known = world(Pod={KEY: [trim_pod(each) for each in workers]})
+    known = world(Pod={KEY: workers})
     assert [target.address for target in known.targets()] == ["10.0.0.0"]
 
 
@@ -308,7 +305,7 @@ def test_a_write_is_forgotten_when_the_object_was_made_anew() -> None:
 
 def test_a_pod_that_was_nudged_counts_as_nudged_before_its_watch_shows_it() -> None:
     before = {"uid": "p-1", "resourceVersion": "5"}
-    known = world(Node=nodes_index(node()), Pod={KEY: [trim_pod(_versioned(before))]})
+    known = world(Node=nodes_index(node()), Pod={KEY: [_versioned(before)]})
     nudged = _versioned(before | {"resourceVersion": "7"})
     nudged["metadata"]["annotations"] = {naming.ANNOTATION_REVISION: "3"}
     known.nudged(nudged, NOW)
@@ -320,7 +317,7 @@ def test_what_a_pod_s_watch_shows_later_wins_over_what_the_nudge_returned() -> N
     nudged = _versioned({"uid": "p-1", "resourceVersion": "7"})
     nudged["metadata"]["annotations"] = {naming.ANNOTATION_REVISION: "3"}
     for metadata in ({"uid": "p-1", "resourceVersion": "8"}, {"uid": "p-2", "resourceVersion": "6"}):
-        known = world(Node=nodes_index(node()), Pod={KEY: [trim_pod(_versioned(metadata))]})
+        known = world(Node=nodes_index(node()), Pod={KEY: [_versioned(metadata)]})
         known.nudged(nudged, NOW)
         assert [seen.revision for seen in observe(known).pods] == [0]
 

@@ -1,24 +1,14 @@
 """What the operator's watches show it of the API server, late where a test says so."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgemodel_operator.cluster.trim import pack, trim, trim_child, trim_node, trim_pod
+from edgemodel_operator.cluster.trim import keep
 from edgemodel_operator.cluster.world import World as Indexes
 from edgemodel_operator.model.naming import LABEL_MODEL, Key
 from tests.unit.operator.api_in_memory import ApiInMemory, Body, Place
 from tests.unit.operator.plant import KEY
 
-KEEP: Mapping[str, Callable[[Mapping[str, Any]], Body]] = {
-    "EdgeModel": trim,
-    "ConfigMap": trim_child,
-    "Service": trim_child,
-    "DaemonSet": trim_child,
-    "Deployment": trim_child,
-    "Job": trim,
-    "Pod": trim_pod,
-    "Node": trim_node,
-}
+KINDS = ("EdgeModel", "ConfigMap", "Service", "DaemonSet", "Deployment", "Job", "Pod", "Node")
 
 
 class Watches:
@@ -30,8 +20,8 @@ class Watches:
         self._indexes = indexes
         self._api = api
         self._late: list[tuple[int, Place]] = []
-        self._found: dict[str, dict[Any, list[Body | bytes]]] = {kind: {} for kind in KEEP}
-        self._seen: dict[Place, Body] = {}
+        self._found: dict[str, dict[Any, list[Body | bytes]]] = {kind: {} for kind in KINDS}
+        self._seen: dict[Place, tuple[Any, Body | bytes]] = {}
         for place in api.objects:
             self._see(place)
         indexes.bind(self._found)
@@ -61,19 +51,18 @@ class Watches:
         kind, name = place
         body = self._api.objects.get(place)
         if body is not None and (kind in ("EdgeModel", "Node") or LABEL_MODEL in body["metadata"].get("labels", {})):
-            self._seen[place] = KEEP[kind](body)
+            self._seen[place] = _key(kind, body), keep(kind, body)
         elif self._seen.pop(place, None) is not None:
             self._indexes.deleted(KEY, kind, name)
         found = self._found[kind]
         found.clear()
-        for (other, _), shown in self._seen.items():
+        for (other, _), (key, kept) in self._seen.items():
             if other == kind:
-                kept = shown if kind in ("Node", "Pod") else pack(shown)
-                found.setdefault(_key(kind, shown), []).append(kept)
+                found.setdefault(key, []).append(kept)
 
 
-def _key(kind: str, shown: Body) -> Any:
+def _key(kind: str, body: Body) -> Any:
     if kind == "Node":
-        return shown["name"]
-    labels = shown.get("metadata", {}).get("labels", {})
+        return body["metadata"]["name"]
+    labels = body["metadata"].get("labels", {})
     return Key(KEY.namespace, labels.get(LABEL_MODEL, KEY.name))

@@ -9,6 +9,18 @@ from edgemodel_operator.model.naming import ANNOTATION_INDEX, ANNOTATION_REVISIO
 Body = Mapping[str, Any]
 
 
+def keep(kind: str, body: Body) -> dict[str, Any] | bytes:
+    """A watched object as the index of its kind holds it: nodes and pods by what matters of them, all others packed."""
+    if kind == "Node":
+        return trim_node(body)
+    if kind == "Pod":
+        return trim_pod(body)
+    return pack(trim(body) if kind in _WITH_STATUS else trim_child(body))
+
+
+_WITH_STATUS = ("EdgeModel", "Job")
+
+
 def pack(body: Body) -> bytes:
     """A trimmed object as it is kept where there are thousands: dictionaries take six times the memory."""
     return json.dumps(body, separators=(",", ":")).encode()
@@ -21,7 +33,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
 
 
 def trim(body: Body) -> dict[str, Any]:
-    """An object without the bookkeeping of field managers; of children only what is compared and reported."""
+    """An object without the bookkeeping of field managers."""
     metadata = {key: value for key, value in body.get("metadata", {}).items() if key != "managedFields"}
     return {**{key: value for key, value in body.items() if key != "metadata"}, "metadata": metadata}
 
