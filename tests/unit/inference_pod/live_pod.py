@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections import Counter
@@ -43,6 +44,8 @@ class Pod:
     grpc_port: int = 0
     before: str = ""
     """Statements that the process runs first."""
+    in_worker: str = ""
+    """Statements that each of its workers runs first."""
     logs: list[dict[str, Any]] = field(default_factory=list)
 
     def wish(self, wish: Wish) -> None:
@@ -75,12 +78,24 @@ class Pod:
             f"{self.before}from edgemodel_inference.processes.supervisor import main; main()",
             *arguments,
         ]
-        self.process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+        own = {**os.environ, **environment, **self._customized()}
+        self.process = subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._read_logs, args=(self.process,), daemon=True).start()
         wait_until(lambda: self.logged("listening"), "listening")
         listening = self.logged("listening")[-1]
         self.port, self.admin_port = listening["port"], listening["admin_port"]
         self.grpc_port = listening["grpc_port"] or 0
+
+    def _customized(self) -> dict[str, str]:
+        """What makes Python run `in_worker`, and only in workers."""
+        if not self.in_worker:
+            return {}
+        site = self.folder / "site"
+        site.mkdir(exist_ok=True)
+        own = textwrap.indent(self.in_worker, "    ")
+        condition = "if 'edgemodel_inference.processes.worker' in sys.orig_argv"
+        (site / "sitecustomize.py").write_text(f"import sys\n{condition}:\n{own}\n")
+        return {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
 
     def _read_logs(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
