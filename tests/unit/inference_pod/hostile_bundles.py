@@ -14,7 +14,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgemodel.bundle import CARD as CARD_FILE
-from edgemodel.bundle import GOLDEN, MANIFEST, MODEL, Tensor
+from edgemodel.bundle import GOLDEN, MANIFEST, MODEL, Blob, Tensor, digest_of, parse_manifest, render_manifest
 from edgemodel.wish import Artifact
 from edgemodel_registry import write_manifest
 from edgemodel_registry.arrays import pack_arrays
@@ -64,6 +64,25 @@ def swapped(name: str, put: Callable[[Path], object]) -> Write:
         return artifact
 
     return write
+
+
+def told(change: Callable[[dict[str, Blob]], object]) -> Write:
+    """The tiny bundle with a manifest that tells other things of its files."""
+
+    def write(folder: Path) -> Artifact:
+        bundle(folder, "bad")
+        path = folder / "bad" / MANIFEST
+        manifest = parse_manifest(path.read_bytes())
+        files = dict(manifest.files)
+        change(files)
+        path.write_bytes(data := render_manifest(files, manifest.config))
+        return Artifact(name="bad", uri=f"file://{folder}/bad", digest=digest_of(data))
+
+    return write
+
+
+def _of_size(size: int) -> Write:
+    return told(lambda files: files.update({MODEL: Blob(files[MODEL].digest, size)}))
 
 
 def ending(*nodes: NodeProto, **constants: Any) -> Write:
@@ -369,6 +388,10 @@ HOSTILE: dict[str, tuple[Write, str]] = {
         ),
         "JailCrashed",
     ),
+    # a manifest that lies
+    "a model larger than all that may be kept": (_of_size(HUGE), "TooLarge"),
+    "a model longer than its manifest says": (_of_size(len(SOUND) - 1), "DigestMismatch"),
+    "a manifest without a model": (told(lambda files: files.pop(MODEL)), "ModelMissing"),
     # an origin that is not what it was
     "a FIFO where the model was": (swapped(MODEL, os.mkfifo), "ArtifactInvalid"),
     "a FIFO where the manifest was": (swapped(MANIFEST, os.mkfifo), "ArtifactInvalid"),

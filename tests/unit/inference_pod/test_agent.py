@@ -10,6 +10,7 @@ import pytest
 
 from edgemodel.bundle import MODEL
 from edgemodel.wish import Artifact, Assignment
+from edgemodel_inference.wish.pending import FIRST_PAUSE, LONGEST_PAUSE, pause_after
 from edgemodel_inference.wish.second_chance import FORGIVE_AFTER
 from tests.unit.inference_pod.edge_node import Edge
 from tests.unit.inference_pod.tiny_bundles import bundle, golden, weights, wish
@@ -138,6 +139,13 @@ def test_an_unreachable_registry_is_no_refusal_but_a_wait(serving: Edge) -> None
     assert (pending.reason, pending.retry_at > time.monotonic()) == ("ConnectionRefused", True)
     assert (serving.serves, serving.agent.reason, serving.refused, serving.agent.revision) == ("v1", "Pending", {}, 1)
     assert "edgemodel_fetch_pending{" in serving.node.metrics.render()
+
+
+def test_pauses_between_tries_grow_up_to_a_bound_and_differ_from_node_to_node() -> None:
+    for attempts, longest in ((0, FIRST_PAUSE), (1, 2 * FIRST_PAUSE), (3, 8 * FIRST_PAUSE), (99, LONGEST_PAUSE)):
+        pauses = [pause_after(attempts) for _ in range(1000)]
+        assert longest / 2 <= min(pauses) < 0.6 * longest
+        assert 0.9 * longest < max(pauses) <= longest
 
 
 def test_a_new_wish_is_followed_at_once_while_an_old_one_waits(serving: Edge, versions: dict[str, Artifact]) -> None:

@@ -1,7 +1,7 @@
 """The local ladder: falls back, climbs, stops where the node's power ends, and remembers."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from edgemodel.ladder import ActionType
 from edgemodel.turns import TURN, seconds_until
 from edgemodel.wish import Artifact, Healing, Held, LocalAction, LocalStrategy, Webhook, Wish
 from edgemodel_inference.disk.refusals import Refusals
+from edgemodel_inference.healing import journal as journal_module
 from edgemodel_inference.healing.detector import FaultWatch
 from edgemodel_inference.healing.healer import Healer, local_actions
 from edgemodel_inference.healing.journal import Journal
@@ -345,3 +346,39 @@ def test_a_restart_that_ended_otherwise_later_is_exported_once(bench: Bench) -> 
     bench.tick(40.0, BAD)
     assert [verdict[:2] for verdict in bench.verdicts] == [("Restart", "Proved"), ("Restart", "Failed")]
     assert list(bench.journal.judged()) == [("unsure", "Restart", "Failed")]
+
+
+YEAR = 365 * 86_400.0
+TODAY = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("jump", [0.0, -TODAY, YEAR], ids=["none", "to 1970", "a year on"])
+def test_a_clock_that_jumps_shortens_no_cooldown_and_lengthens_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    bench.wall = TODAY
+
+    class Wall(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]  # all that is asked of it
+            return datetime.fromtimestamp(bench.wall, UTC)
+
+    monkeypatch.setattr(journal_module, "datetime", Wall)
+    bench.wish = bench.other_wish(healing=strategy([RESTART]).model_copy(update={"cooldown": 300.0, "max_per_hour": 2}))
+
+    def restarts_at(*moments: float) -> int:
+        for now in moments:
+            bench.tick(now, BAD)
+            bench.reopen()  # the restart: the next process has the journal alone
+        return len(bench.restarts)
+
+    assert restarts_at(1.0) == 1
+    bench.wall += jump
+    bench.tick(20.0, GOOD)
+    assert bench.verdicts[-1][:2] == ("Restart", "Proved"), "settled by its own time"
+    assert restarts_at(100.0, 290.0) == 1, "it cools down still"
+    assert restarts_at(330.0) == 2
+    bench.tick(350.0, GOOD)
+    bench.wall -= jump
+    assert restarts_at(700.0, 3500.0) == 2, "no more in an hour"
+    assert restarts_at(3700.0) == 3

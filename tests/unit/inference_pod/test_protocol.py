@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import uvicorn
 
-from edgemodel_inference.web import protocol
+from edgemodel_inference.model.models import Model
+from edgemodel_inference.web import bodies, protocol
 from edgemodel_inference.web.protocol import MAX_HEAD, Protocol
+from tests.unit.inference_pod.desk import Desk
 
 PATIENCE = 0.3
 """Seconds that the server waits for a head here."""
@@ -31,7 +34,14 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", PATIENCE)
     monkeypatch.setattr(protocol, "ANSWER_SECONDS", PATIENCE)
-    server = uvicorn.Server(uvicorn.Config(answer, port=0, http=Protocol, ws="none", lifespan="off", log_config=None))
+    async with serving(answer) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[int]:
+    """Our HTTP protocol before `app`; its port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=Protocol, ws="none", lifespan="off", log_config=None))
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 (uvicorn has no event)
         await asyncio.sleep(0.01)
@@ -90,6 +100,19 @@ async def test_requests_within_the_limits_are_answered_one_after_the_other_and_a
 async def test_a_body_may_take_longer_than_a_head(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nHost: pod\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
     assert (await say(port, head, b"a", b"b", b"c", b"d", pause=PATIENCE / 2)).count(b"200 OK") == 1
+
+
+@pytest.mark.parametrize("path", ["/v2/models/tiny/infer", "/predict"])
+async def test_a_caller_that_drips_its_body_is_told_so_and_cut(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", PATIENCE)
+    head = f"POST {path} HTTP/1.1\r\nHost: pod\r\nContent-Length: 1000\r\n\r\n".encode()
+    async with serving(Desk(tiny_model).app) as port:
+        said = await say(port, head, *[b" "] * 8, pause=PATIENCE / 4)
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(body)["error"].startswith("body: want all of it within")
 
 
 @pytest.mark.parametrize("end", ["keep-alive", "close"])

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgemodel.bundle import Card, Tensor
+from edgemodel_inference.model import engine
 from edgemodel_inference.model.models import Model, open_model
 from edgemodel_inference.web import bodies
 from tests.unit.inference_pod.asgi import call
@@ -131,6 +132,38 @@ async def test_large_bodies_share_their_memory_and_small_ones_always_have_room(
     assert (await call(desk.app, "POST", INFER, half)).status == 400, "there is room for one"
     desk.app.room.free = 0
     assert (await call(desk.app, "POST", INFER, infer_body())).status == 200
+
+
+@pytest.mark.parametrize(("path", "body"), [(INFER, infer_body()), (PREDICT, b'{"input": [0, 0, 0, 0]}')])
+async def test_when_too_many_wait_one_more_is_asked_to_come_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str, body: bytes
+) -> None:
+    monkeypatch.setattr(engine, "QUEUE_LIMIT", 0)
+    reply = await call(desk.app, "POST", path, body)
+    assert (reply.status, reply.headers["retry-after"], desk.count("rejected")) == (503, "1", 1)
+    assert "requests are waiting" in reply.json["error"]
+
+
+EVERYWHERE = {
+    "a tensor": ("POST", INFER, infer_body()),
+    "a wrong tensor": ("POST", INFER, b"{"),
+    "an unknown model": ("POST", "/v2/models/other/infer", infer_body()),
+    "the wrong method": ("GET", INFER, b""),
+    "metadata": ("GET", "/v2/models/tiny", b""),
+    "readiness": ("GET", "/v2/health/ready", b""),
+    "a prediction": ("POST", PREDICT, b'{"input": [0, 0, 0, 0]}'),
+    "a wrong prediction": ("POST", PREDICT, b"{"),
+    "predictions": ("POST", BATCH, b'{"inputs": [[0, 0, 0, 0]]}'),
+    "health": ("GET", "/health", b""),
+    "a page": ("GET", "/", b""),
+    "no page": ("GET", "/nowhere", b""),
+}
+
+
+@pytest.mark.parametrize("what", EVERYWHERE)
+async def test_every_answer_says_which_version_serves(desk: Desk, tiny_model: Model, what: str) -> None:
+    reply = await call(desk.app, *EVERYWHERE[what])
+    assert (reply.headers["x-model-version"], reply.headers["x-model-digest"]) == ("v1", tiny_model.digest)
 
 
 @pytest.mark.parametrize("path", [INFER, "/v2/models/tiny", PREDICT])

@@ -1,7 +1,9 @@
 """A real disk that fills up: nothing that serves is lost, the reason is named, and it goes on when there is room."""
 
 import contextlib
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from edgemodel.wish import Artifact
 from edgemodel_inference.disk.store import Store
 from edgemodel_inference.errors import Unreachable
 from edgemodel_registry import Client
+from tests.unit.inference_pod.live_pod import Pod, load, wait_until
 from tests.unit.inference_pod.real_disk import Disk, disk
-from tests.unit.inference_pod.tiny_bundles import bundle
+from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 SIZE = 4 << 20
 LARGE = np.random.default_rng(4).bytes(200_000)
@@ -89,3 +92,23 @@ def test_room_is_made_of_what_nobody_serves(small: Disk, store: Store, tmp_path:
     store.make_room({used.digest})
     assert (store.has(used.digest), store.has(unused.digest)) == (True, False)
     assert shutil.disk_usage(small.folder).free >= before + len(LARGE)
+
+
+def test_a_pod_whose_disk_is_full_survives_a_kill_serves_on_and_goes_on_when_there_is_room(
+    small: Disk, pod: Pod, origin: Path
+) -> None:
+    old, new = bundle(origin, "v1"), bundle(origin, "v2", scale=5.0)
+    pod.wish(wish(old))
+    pod.start(EDGEMODEL_STATE=str(small.folder / "state"))
+    pod.await_revision(1)
+    others = fill(small, leave=0)
+    first = pod.worker_pid()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: pod.worker_pid() not in (0, first) and pod.ready(), "another worker")
+    with load(pod.port, callers=1) as seen:
+        pod.wish(wish(new, old, revision=2))
+        wait_until(lambda: (pod.worker()["pending"] or {}).get("reason") == "DiskFull", "the reason")
+        others.unlink()
+        wait_until(lambda: seen.answers["200 v2"], "the new version")
+    assert seen.answers["200 v1"]
+    assert seen.failed == {}
