@@ -37,6 +37,7 @@ from edgemodel_inference.web.app import App, AsgiApp, Later
 from edgemodel_inference.web.routes import Routes
 from edgemodel_inference.wish.agent import Agent
 from edgemodel_inference.wish.news import WishFile, WishOrigin, WishSource
+from edgemodel_inference.wish.plan import candidates
 from edgemodel_inference.wish.serving import Serving
 from edgemodel_inference.wish.trust import Trust
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from edgemodel_registry import Client
 
 HOUR = 3600.0
+MOST_REFUSED = 20
+"""Refused digests that metrics tell of: each is a series. The others stay refused, and are in the status."""
 CRASH_REASON = "WorkerCrashed"
 
 
@@ -185,12 +188,13 @@ class Node:
         return self._agent.wish
 
     def _read(self) -> Readings:
-        active, refusals = self.engine.active, self._refusals.all()
+        active, refusals, wish = self.engine.active, self._refusals.all(), self._wish()
+        wanted = [artifact.digest for artifact in candidates(wish, self._settings.node)] if wish is not None else []
         return Readings(
             serving=(active.version, active.digest, self._agent.reason) if active else None,
             revision=self._agent.revision,
             faults=self._watch.all(),
-            refused=[(r.digest, r.version, r.reason) for r in refusals if r.lasting],
+            refused=[(r.digest, r.version, r.reason) for r in self._refusals.foremost(wanted, MOST_REFUSED)],
             pending=self._pending(refusals),
             heals=dict(self._journal.heals),
             heals_last_hour=self._journal.taken_since(time.monotonic() - HOUR),

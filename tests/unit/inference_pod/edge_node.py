@@ -12,10 +12,11 @@ from edgemodel_inference.wish.agent import Agent
 class Edge:
     """A node without its process: its agent is stepped by hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **other: str) -> None:
+        """`other`: further variables of its environment."""
         self.wish_file = folder / "wish.json"
         names = {"NODE": "edge-1", "WISH": str(self.wish_file), "STATE": str(folder / "state")}
-        self._settings = read({f"EDGEMODEL_{name}": value for name, value in names.items()})
+        self._settings = read({f"EDGEMODEL_{name}": value for name, value in names.items()} | other)
         ensure_state(self._settings)
         self.restart()
 

@@ -1,5 +1,6 @@
 """Following the wish: what is wished and sound serves; what is not changes nothing for what serves."""
 
+import os
 import re
 import shutil
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from edgemodel.bundle import MODEL
 from edgemodel.wish import Artifact, Assignment
+from edgemodel_inference.node import MOST_REFUSED
 from edgemodel_inference.wish.pending import FIRST_PAUSE, LONGEST_PAUSE, pause_after
 from edgemodel_inference.wish.second_chance import FORGIVE_AFTER
 from tests.unit.inference_pod.edge_node import Edge
@@ -181,6 +183,18 @@ def test_a_refusal_survives_a_restart(serving: Edge, versions: dict[str, Artifac
     assert (serving.serves, serving.refused) == ("v1", {"v2": "unsure"})
 
 
+def test_of_many_refused_digests_metrics_tell_of_those_that_the_wish_names_and_of_the_latest(
+    serving: Edge, versions: dict[str, Artifact]
+) -> None:
+    serving.follow(wish(versions["v2"], versions["v1"], revision=2))
+    serving.node._serving.fall_back("unsure", "")
+    for number in range(2 * MOST_REFUSED):
+        serving.node._refusals.add(f"sha256:{number:064}", f"old-{number}", "NotOnnx")
+    told = re.findall(r'edgemodel_refused_info{.*version="([^"]+)"', serving.node.metrics.render())
+    assert (len(told), {"v2", f"old-{2 * MOST_REFUSED - 1}"} <= set(told)) == (MOST_REFUSED, True)
+    assert len(serving.refused) == 2 * MOST_REFUSED + 1
+
+
 def test_another_version_is_followed_after_a_fallback(serving: Edge, versions: dict[str, Artifact]) -> None:
     serving.follow(wish(versions["v2"], versions["v1"], revision=2))
     serving.node._serving.fall_back("unsure", "")
@@ -197,11 +211,23 @@ def test_a_damaged_file_on_the_nodes_own_disk_is_fetched_again(serving: Edge, ve
 
 
 def test_the_disk_keeps_what_is_in_use_and_drops_the_longest_unused(
-    serving: Edge, versions: dict[str, Artifact]
+    tmp_path: Path, proved: Path, versions: dict[str, Artifact]
 ) -> None:
-    folder = serving.node._store.folder(versions["v1"].digest)
-    serving.node._store._limit = int(2.5 * sum(path.stat().st_size for path in folder.iterdir()))
-    serving.follow(wish(versions["v2"], versions["v1"], revision=2))
-    serving.follow(wish(versions["v3"], versions["v2"], revision=3))
-    kept = {name for name, artifact in versions.items() if serving.node._store.folder(artifact.digest).exists()}
+    shutil.copytree(proved, tmp_path / "edge" / "state" / "models")
+    (size, *_) = (sum(file.stat().st_size for file in each.iterdir()) for each in proved.iterdir() if each.is_dir())
+    edge = Edge(tmp_path / "edge", EDGEMODEL_CACHE_SIZE=str(int(2.5 * size)))
+    edge.follow(wish(versions["v1"]))
+    edge.follow(wish(versions["v2"], versions["v1"], revision=2))
+    edge.follow(wish(versions["v3"], versions["v2"], revision=3))
+    kept = {name for name, artifact in versions.items() if edge.node._store.folder(artifact.digest).exists()}
     assert kept == {"v2", "v3"}
+
+
+def test_of_two_that_nobody_serves_the_longest_unused_goes_first(edge: Edge, versions: dict[str, Artifact]) -> None:
+    store = edge.node._store
+    for moment, name in enumerate(("v2", "v3", "v1")):
+        os.utime(store.folder(versions[name].digest), (moment, moment))
+    store._limit = sum(file.stat().st_size for file in store.folder(versions["v1"].digest).iterdir()) * 3 // 2
+    store.touch(versions["v2"].digest)
+    store.evict(set())
+    assert [name for name, artifact in versions.items() if store.folder(artifact.digest).exists()] == ["v2"]

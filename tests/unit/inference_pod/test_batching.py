@@ -123,6 +123,30 @@ async def test_a_lone_caller_is_never_kept_waiting_for_company(model: Model) -> 
             await engine.infer(model, one(seed))
 
 
+async def test_once_batches_form_one_that_is_not_full_waits_for_more(model: Model, tmp_path: Path) -> None:
+    engine = Engine(batch_delay=20.0)
+    busy = Busy(engine, tmp_path)
+    busy.watch(model)
+    async with asyncio.timeout(15):
+        await busy.let(*(engine.infer(model, one(seed)) for seed in range(MOST)))
+        first = asyncio.ensure_future(engine.infer(model, one(0)))
+        await asyncio.sleep(0)
+        while not engine._runner._jobs.empty():  # noqa: ASYNC110 (the thread has no event)
+            await asyncio.sleep(0)
+        await asyncio.gather(first, *(engine.infer(model, one(seed)) for seed in range(1, MOST)))
+    assert busy.runs == [MOST, MOST]
+
+
+async def test_a_batch_that_stays_short_goes_after_its_delay(model: Model, tmp_path: Path) -> None:
+    engine = Engine(batch_delay=0.05)
+    busy = Busy(engine, tmp_path)
+    busy.watch(model)
+    async with asyncio.timeout(15):
+        await busy.let(*(engine.infer(model, one(seed)) for seed in range(MOST)))
+        await engine.infer(model, one(0))
+    assert busy.runs == [MOST, 1]
+
+
 def clocked(model: Model, seconds: dict[int, float]) -> Batching:
     """What `measure` finds when a run of n rows takes ``seconds[n]``."""
     now = [0.0]

@@ -109,6 +109,11 @@ def test_a_driver_that_crashes_or_hangs_does_so_in_a_child(
     assert bool(signs) == ("Event" in driver), "a child that is waited for does not look like a hung worker"
 
 
+def test_a_session_has_as_many_threads_as_it_is_given(v1: Path) -> None:
+    session = open_session(v1 / "model.onnx", Device.CPU, threads=2)
+    assert session.get_session_options().intra_op_num_threads == 2
+
+
 def test_a_session_is_never_silently_on_another_device(v1: Path) -> None:
     with pytest.raises(DeviceUnusable, match="no OpenVINOExecutionProvider"):
         open_session(v1 / "model.onnx", Device.OPENVINO, threads=1)

@@ -1,7 +1,7 @@
 """The local ladder: falls back, climbs, stops where the node's power ends, and remembers."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -360,8 +360,8 @@ def test_a_clock_that_jumps_shortens_no_cooldown_and_lengthens_none(
 
     class Wall(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]  # all that is asked of it
-            return datetime.fromtimestamp(bench.wall, UTC)
+        def now(cls, tz: tzinfo | None = None) -> "Wall":
+            return cls.fromtimestamp(bench.wall, tz)
 
     monkeypatch.setattr(journal_module, "datetime", Wall)
     bench.wish = bench.other_wish(healing=strategy([RESTART]).model_copy(update={"cooldown": 300.0, "max_per_hour": 2}))

@@ -18,7 +18,7 @@ from edgemodel_inference.web.pages import FILES
 from edgemodel_inference.web.pictures import MAX_PIXELS, picture_to_input
 from tests.unit.inference_pod.asgi import Reply, call
 from tests.unit.inference_pod.desk import Desk
-from tests.unit.inference_pod.tiny_bundles import CARD, ONE, bundle
+from tests.unit.inference_pod.tiny_bundles import CARD, ONE, bundle, golden, graph
 
 
 @pytest.fixture
@@ -210,6 +210,28 @@ async def test_a_page_needs_nothing_from_elsewhere(desk: Desk, path: str) -> Non
         named = re.findall(r'(?:src|href)="([^"]+)"', reply.body.decode())
         assert {f"/{name}" for name in named if name != "data:,"} <= {*FILES, "/openapi.json"}
         assert not re.search(r"<script>|<style>| on\w+=| style=", reply.body.decode())
+
+
+async def test_the_page_has_what_its_script_fills_in_and_the_script_asks_what_is_there(desk: Desk) -> None:
+    page = (await call(desk.app, "GET", "/")).body.decode()
+    script = (await call(desk.app, "GET", "/page.js")).body.decode()
+    paths = (await call(desk.app, "GET", "/openapi.json")).json["paths"].keys()
+    places = set(re.findall(r'\bat\("([^"]+)"\)', script))
+    assert {"card", "form", "picture", "input", "result"} <= places <= set(re.findall(r'id="([^"]+)"', page))
+    asked = re.findall(r'ask\((?:others\.length \? )?"([^"]+)"(?: : "([^"]+)")?', script)
+    assert {f"/{path}" for both in asked for path in both if path} == {"/card", "/predict", "/batch_predict"} & set(
+        paths
+    )
+
+
+async def test_a_prediction_names_the_likeliest_five_of_many_classes(tmp_path: Path) -> None:
+    matrix = np.arange(28, dtype=np.float32).reshape(4, 7)
+    outputs = (CARD.outputs[0].model_copy(update={"shape": (-1, 7)}),)
+    many = CARD.model_copy(update={"outputs": outputs, "labels": tuple("abcdefg")})
+    artifact = bundle(tmp_path, "v1", card=many, model=graph(matrix), golden=golden(matrix))
+    desk = Desk(open_model(tmp_path / "v1", artifact, threads=1))
+    reply = await call(desk.app, "POST", "/predict", b'{"input": [1, 0, 0, 0]}')
+    assert [guess["label"] for guess in reply.json["top"]] == ["g", "f", "e", "d", "c"]
 
 
 async def test_the_documentation_has_the_protocol_too(desk: Desk) -> None:

@@ -56,7 +56,9 @@ def counting(folder: Path) -> Artifact:
         helper.make_node("Loop", ["most", "", "x"], ["y"], body=body),
     ]
     model = helper.make_model(
-        helper.make_graph(nodes, "counting", ends[:1], ends[1:]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        helper.make_graph(nodes, "counting", ends[:1], ends[1:]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
     )
     tensors = [Tensor(name=name, datatype="INT64", shape=(-1,)) for name in ("x", "y")]
     card = Card(name="counting", inputs=(tensors[0],), outputs=(tensors[1],), output_kind="other")

@@ -14,6 +14,9 @@ MIB = 1 << 20
 GROWTH_MIB = 16
 """What allocators and caches may take while the first swaps warm them up, and never again."""
 
+MOST_SERIES = 40
+"""However many versions have served."""
+
 
 def swap(pod: Pod, seen: Load, new: Artifact, old: Artifact, revision: int) -> None:
     """Wish `new`, and see that `old` answers no request that begins after the pod has said that it is done."""
@@ -39,6 +42,7 @@ def swap_often(pod: Pod, origin: Path, times: int) -> list[float]:
             memory.append(worker.memory_info().rss / MIB)
     assert (seen.failed, seen.mixed) == ({}, [])
     assert pod.worker_pid() == worker.pid
+    assert len(pod.series("edgemodel_")) <= MOST_SERIES
     return memory
 
 

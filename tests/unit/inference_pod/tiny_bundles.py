@@ -34,7 +34,7 @@ def graph(matrix: Array) -> bytes:
     """The ONNX file of logits = flatten(x) @ matrix."""
     nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["logits"])]
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *SHAPE])]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", CLASSES])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", matrix.shape[1]])]
     proto = helper.make_graph(nodes, "tiny", inputs, outputs, [numpy_helper.from_array(matrix, "w")])
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(model.SerializeToString())

@@ -5,7 +5,7 @@ wish still lists it: such a refusal stays until the digest is cleared again, whi
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -49,9 +49,15 @@ class Refusals:
         with self._lock:
             return tuple(self._by_digest.values())
 
+    def foremost(self, wanted: Collection[str], most: int) -> list[Refusal]:
+        """At most so many lasting ones, the latest; those of digests in `wanted` go before others."""
+        lasting = [refusal for refusal in self.all() if refusal.lasting]
+        return sorted(lasting, key=lambda refusal: refusal.digest in wanted)[-most:]
+
     def add(self, digest: str, version: str, reason: str, message: str = "", *, lasting: bool = True) -> None:
         """Refuse `digest` from now on; on disk when this returns, if lasting."""
         with self._lock:
+            self._by_digest.pop(digest, None)  # the latest comes last
             self._by_digest[digest] = Refusal(
                 digest=digest,
                 version=version,

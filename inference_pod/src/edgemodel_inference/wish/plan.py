@@ -17,18 +17,19 @@ class Target:
 def plan(wish: Wish, node: str, refused: Callable[[str], bool]) -> Target | None:
     """What `node` should serve; None where the wish does not say, so that what serves keeps serving.
 
-    The node's own assignment comes first: its active version, then its backup; then the default's. What the wish
-    quarantines or the node refuses is passed over.
+    What the wish quarantines or the node refuses is passed over.
     """
-    assignment = wish.for_node(node)
-    if assignment is None:
+    if wish.for_node(node) is None:
         return None
-    candidates = [assignment.active, assignment.backup]
-    if wish.default is not None:
-        candidates += [wish.default.active, wish.default.backup]
     allowed: dict[str, Artifact] = {}
-    for artifact in candidates:
-        if artifact is not None and artifact.digest not in wish.refused and not refused(artifact.digest):
+    for artifact in candidates(wish, node):
+        if artifact.digest not in wish.refused and not refused(artifact.digest):
             allowed.setdefault(artifact.digest, artifact)
     active, backup, *_ = [*allowed.values(), None, None]
     return Target(active, backup)
+
+
+def candidates(wish: Wish, node: str) -> list[Artifact]:
+    """What `node` may come to serve: its own assignment's active version, then its backup; then the default's."""
+    assignments = [each for each in (wish.for_node(node), wish.default) if each is not None]
+    return [artifact for each in assignments for artifact in (each.active, each.backup) if artifact is not None]
