@@ -1,17 +1,13 @@
 """What is exported: few series, all of them documented, and the same ones by OTLP."""
 
-import gzip
-import http.server
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from edgemodel import series
@@ -20,7 +16,9 @@ from edgemodel.tally import Measure, Moments, Tally
 from edgemodel_inference import logs
 from edgemodel_inference.observing import otlp
 from edgemodel_inference.observing.metrics import CloudReadings, Metrics, Readings
-from tests.unit.inference_pod.live_pod import wait_until
+from tests.unit.inference_pod.live_pod import BODY, INFER, Pod, ask, wait_until
+from tests.unit.inference_pod.otlp_collector import collecting
+from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 MOST = 40
 """Series of a pod in which all is well."""
@@ -97,50 +95,28 @@ def test_every_log_line_keeps_to_the_schema(capsys: pytest.CaptureFixture[str]) 
     assert len(records) == 2
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
-    """Takes what is pushed."""
-
-    taken: "list[ExportMetricsServiceRequest]"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.taken.append(ExportMetricsServiceRequest.FromString(body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """No news."""
+def test_otlp_brings_the_series_of_a_scrape_under_the_same_names() -> None:
+    stop, made = threading.Event(), metrics(ILL)
+    with collecting() as collector:
+        pushing = threading.Thread(target=otlp.push, args=(collector.metrics, made, stop, 0.05))
+        pushing.start()
+        wait_until(lambda: len(collector.pushes) > 1, "two pushes")
+        stop.set()
+        pushing.join(20)
+    assert collector.series(0) == {(name, value) for name, _, value in made.samples()}
 
 
-@pytest.fixture
-def receiver() -> Iterator[http.server.ThreadingHTTPServer]:
-    Receiver.taken = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def test_otlp_brings_the_series_of_a_scrape_under_the_same_names(receiver: http.server.ThreadingHTTPServer) -> None:
-    stop = threading.Event()
-    url = f"http://127.0.0.1:{receiver.server_port}/v1/metrics"
-    made = metrics(ILL)
-    pushing = threading.Thread(target=otlp.push, args=(url, made, stop, 0.05))
-    pushing.start()
-    wait_until(lambda: len(Receiver.taken) > 1, "two pushes")
-    stop.set()
-    pushing.join(20)
-    pushed = {
-        (metric.name, point.as_double if point.HasField("as_double") else float(point.as_int))
-        for resource in Receiver.taken[0].resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-        for point in metric.gauge.data_points
-    }
-    assert pushed == {(name, value) for name, _, value in made.samples()}
+def test_a_pod_that_nobody_can_scrape_pushes_its_metrics_and_its_callers_traces(pod: Pod, origin: Path) -> None:
+    pod.wish(wish(bundle(origin, "v1")))
+    with collecting() as collector:
+        pod.start(EDGEMODEL_OTLP=collector.metrics, EDGEMODEL_OTLP_TRACES=collector.traces)
+        pod.await_ready()
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        assert ask(pod.port, "POST", INFER, BODY, traceparent=parent)[0] == 200
+        wait_until(lambda: collector.pushes and collector.spans, "both", 60.0)
+    told = {name for name, _ in collector.series(0)}
+    assert {series.SERVING_INFO, series.REQUESTS_TOTAL, series.METRIC_GAUGES["system_memory_mb"]} <= told
+    assert f"POST {INFER}" in {span.name for span in collector.spans}
 
 
 def test_a_receiver_that_is_away_is_told_once(

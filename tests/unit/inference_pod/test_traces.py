@@ -1,15 +1,9 @@
 """Traces: of a few requests, bounded, under the caller's own where it has one, and none at all by default."""
 
-import gzip
-import http.server
 import itertools
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from edgemodel_inference.model.models import Model
 from edgemodel_inference.observing import spans
@@ -17,6 +11,7 @@ from edgemodel_inference.observing.traces import CURRENT, KEPT, MOST_PER_SECOND,
 from tests.unit.inference_pod.asgi import call
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.live_pod import BODY, INFER, wait_until
+from tests.unit.inference_pod.otlp_collector import collecting
 
 TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
@@ -82,46 +77,19 @@ def test_callers_who_all_want_traces_get_a_bounded_number_of_them() -> None:
     assert tracer.take() == []
 
 
-class Receiver(http.server.BaseHTTPRequestHandler):
-    """Takes what is pushed."""
-
-    spans: "list[Span]"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            self.spans.extend(span for scope in resource.scope_spans for span in scope.spans)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """No news."""
-
-
-@pytest.fixture
-def receiver() -> Iterator[str]:
-    Receiver.spans = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/traces"
-    server.shutdown()
-    server.server_close()
-
-
-async def test_the_collector_gets_the_steps_under_the_request_under_its_caller(desk: Desk, receiver: str) -> None:
+async def test_the_collector_gets_the_steps_under_the_request_under_its_caller(desk: Desk) -> None:
     await call(desk.app, "POST", INFER, BODY.encode(), traceparent=PARENT)
     stop = threading.Event()
-    assert desk.app.tracer is not None
-    pushing = threading.Thread(target=spans.push, args=(receiver, desk.app.tracer, {"node": "edge-1"}, stop, 0.05))
-    pushing.start()
-    wait_until(lambda: len(Receiver.spans) == 5, "five spans")
-    stop.set()
-    pushing.join(20)
-    *steps, request = Receiver.spans
+    with collecting() as collector:
+        arguments = (collector.traces, desk.app.tracer, {"node": "edge-1"}, stop, 0.05)
+        pushing = threading.Thread(target=spans.push, args=arguments)
+        pushing.start()
+        wait_until(lambda: len(collector.spans) == 5, "five spans")
+        stop.set()
+        pushing.join(20)
+    *steps, request = collector.spans
     assert [span.name for span in steps] == STEPS
-    assert {span.trace_id.hex() for span in Receiver.spans} == {TRACE_ID}
+    assert {span.trace_id.hex() for span in collector.spans} == {TRACE_ID}
     assert (request.parent_span_id.hex(), {span.parent_span_id for span in steps}) == (SPAN_ID, {request.span_id})
     edges = [(span.start_time_unix_nano, span.end_time_unix_nano) for span in steps]
     assert [end for _, end in edges[:-1]] == [begin for begin, _ in edges[1:]], "one step begins where the last ended"
