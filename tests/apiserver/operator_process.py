@@ -6,18 +6,17 @@ import os
 import random
 import signal
 import socket
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from edgemodel import series
 from edgemodel_operator.model import naming
+from tests.apiserver.exporter import exporting
 from tests.apiserver.kubectl import Kubectl
 
 TOKEN = "webhook-secret"
@@ -168,31 +167,9 @@ class FakePod:
             figures[series.FAULT_ACTIVE, f'fault="{fault.replace("_", "-")}"'] = float(active)
         self.say(model, namespace, figures)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Answer scrapes within the block."""
-        pod = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = "".join(f"{line} {value}\n" for line, value in pod.lines.items()).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (the base class's name)
-                """Say nothing."""
-
-        server = ThreadingHTTPServer((self.address, series.PORT_ADMIN), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        return exporting(self.address, lambda: "".join(f"{line} {value}\n" for line, value in self.lines.items()))
 
     def create(self, kubectl: Kubectl, model: str, namespace: str, owner: Body | None = None) -> None:
         """Make the pod's object, running and ready; `owner` is the workload that made it."""

@@ -6,15 +6,15 @@ The nodes are those of the simulated world (tests/unit/operator/edge.py); their 
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 
-from edgemodel import series
 from edgemodel import wish as wish_document
 from edgemodel.outcome import Outcome
 from edgemodel.wish import Wish
 from edgemodel_operator.model import naming
+from tests.apiserver.exporter import exporting
 from tests.apiserver.plain_api import Body, PlainApi
 from tests.unit.operator.edge import Edge
 from tests.unit.operator.plant import student
@@ -52,7 +52,7 @@ class StandIn:
         stop = threading.Event()
         with ExitStack() as stack:
             for name, address in self.addresses.items():
-                stack.enter_context(_metrics(self, name, address))
+                stack.enter_context(exporting(address, partial(self._exposition, name)))
             thread = threading.Thread(target=self._play, args=(stop,))
             thread.start()
             try:
@@ -137,6 +137,10 @@ class StandIn:
         status = {"succeeded": 1, "startTime": now, "completionTime": now, "conditions": done}
         self.api.merge(self.path("/apis/batch/v1", "jobs", f"{name}/status"), {"status": status})
 
+    def _exposition(self, node: str) -> str:
+        samples = self.edges[node].scrape(self.namespace, MODEL, self.script)
+        return "".join(f"{s.name}{{{_labels(dict(s.labels))}}} {s.value}\n" for s in samples)
+
     def _collect_garbage(self) -> None:
         """What the EdgeModel owned goes with it."""
         for prefix, plural in (
@@ -148,33 +152,6 @@ class StandIn:
             for body in self.api.items(self.path(prefix, plural)):
                 if any(owner["kind"] == "EdgeModel" for owner in body["metadata"].get("ownerReferences", [])):
                     self.api.delete(self.path(prefix, plural, body["metadata"]["name"]))
-
-
-@contextmanager
-def _metrics(stand_in: StandIn, node: str, address: str) -> Iterator[None]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            samples = stand_in.edges[node].scrape(stand_in.namespace, MODEL, stand_in.script)
-            lines = (f"{s.name}{{{_labels(dict(s.labels))}}} {s.value}\n" for s in samples)
-            body = "".join(lines).encode()
-            with suppress(ConnectionError):  # the operator is gone
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (the base class's name)
-            """Say nothing."""
-
-    server = ThreadingHTTPServer((address, series.PORT_ADMIN), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _labels(labels: dict[str, str]) -> str:
