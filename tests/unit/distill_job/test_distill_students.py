@@ -1,6 +1,7 @@
 """The student zoo, and its way to ONNX."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
-from edgemodel_distill import students
+from edgemodel_distill import students, zoo
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled
 from edgemodel_distill.export import to_onnx
@@ -104,3 +105,46 @@ def test_the_default_student_stays_small_for_images_of_any_size() -> None:
         student = students.build("tiny-cnn", 16, (1, side, side), 10)
         sizes.append(sum(parameter.numel() for parameter in student.parameters()))
     assert max(sizes) < 60_000
+
+
+def layers(student: torch.nn.Module, *kinds: type[torch.nn.Module]) -> list[Any]:
+    return [layer for layer in student.modules() if isinstance(layer, kinds)]
+
+
+def test_the_default_student_is_the_one_that_its_page_describes() -> None:
+    student = students.build("tiny-cnn", 16, (1, 28, 28), 10)
+    convolutions = layers(student, torch.nn.Conv2d)
+    assert [layer.out_channels for layer in convolutions] == [16, 32, 64]
+    assert {layer.kernel_size for layer in convolutions} == {(3, 3)}
+    assert convolutions[0].stride == (2, 2)  # a stem at full size makes int8 slower
+    assert [layer.num_features for layer in layers(student, torch.nn.BatchNorm2d)] == [16, 32, 64]
+    assert [layer.out_features for layer in layers(student, torch.nn.Linear)] == [128, 10]
+    assert [layer.p for layer in layers(student, torch.nn.Dropout)] == [0.2]
+    assert len(layers(student, torch.nn.AvgPool2d)) == 1
+
+
+@pytest.mark.parametrize("depth", [8, 20])
+def test_a_resnet_is_as_deep_as_it_says(depth: int) -> None:
+    student = students.build(f"resnet{depth}", 4, (1, 28, 28), 10)
+    on_the_way = [layer for layer in layers(student, torch.nn.Conv2d) if layer.kernel_size == (3, 3)]
+    assert len(on_the_way) + len(layers(student, torch.nn.Linear)) == depth
+
+
+def test_separable_convolutions_look_at_each_channel_by_itself() -> None:
+    convolutions = layers(students.build("separable", 4, (1, 28, 28), 10), torch.nn.Conv2d)
+    assert [layer.groups == layer.in_channels > 1 for layer in convolutions] == [False] + [True, False] * 4
+
+
+@pytest.mark.parametrize("architecture", sorted(zoo.ZOO))
+def test_the_width_multiplies_the_channels_of_every_kind(architecture: str) -> None:
+    narrow, wide = (students.build(architecture, width, (1, 28, 28), 10) for width in (4, 12))
+    first, same = (layers(student, torch.nn.Conv2d, torch.nn.Linear)[0].weight for student in (narrow, wide))
+    assert (len(first), len(same)) == (4, 12)
+    assert 2.9 < channels(wide) / channels(narrow) < 3.1
+
+
+def channels(student: torch.nn.Module) -> int:
+    """Of all layers but those whose size is fixed."""
+    return sum(
+        len(w.weight) for w in layers(student, torch.nn.Conv2d, torch.nn.Linear) if len(w.weight) not in {10, 128}
+    )

@@ -58,8 +58,15 @@ def test_noise_on_edge_samples_is_no_reason_to_ask_again_about_labelled_ones() -
 
 @pytest.mark.parametrize(
     "method",
-    [Method(augment=Augment(shift=2)), Method(augment=Augment(flip=True)), Method(mixup=1.0), Method()],
-    ids=["shift", "flip", "mixup", "noise on edge samples"],
+    [
+        Method(augment=Augment(shift=2)),
+        Method(augment=Augment(flip=True)),
+        Method(augment=Augment(erase=3)),
+        Method(mixup=1.0),
+        Method(),
+        Method(mixup=1.0, augment=Augment(shift=2, flip=True, erase=3)),
+    ],
+    ids=["shift", "flip", "erase", "mixup", "noise on edge samples", "all"],
 )
 def test_the_teacher_labels_the_very_view_that_the_student_sees(method: Method) -> None:
     batch = views(method, Teacher(), IMAGES[:10]).next()
@@ -142,13 +149,3 @@ def test_a_training_without_gain_stops_early_and_takes_its_best_student() -> Non
     assert len(seen) < 200
     assert right.index(max(right)) == len(right) - 1 - 3
     assert np.array_equal(predict(student, IMAGES), seen[right.index(max(right))][1])
-
-
-def test_the_average_of_the_weights_is_what_ships() -> None:
-    seed_everything(RECIPE)
-    student, shown = students.build("mlp", 4, (1, 6, 6), 3), []
-    recipe = replace(RECIPE, method=Method(average=0.9))
-    train(
-        student, Material(LABELLED, IMAGES[:0], None), recipe, lambda _, network: shown.append(predict(network, IMAGES))
-    )
-    assert np.array_equal(predict(student, IMAGES), shown[-1])
