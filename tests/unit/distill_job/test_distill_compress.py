@@ -1,18 +1,23 @@
 """int8 ships where it is a gain, and the table says why."""
 
 import dataclasses
+import re
+import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from edgemodel.bundle import MODEL, STUDENT, Card, Tensor
 from edgemodel.distillation import GateSettings
-from edgemodel_distill import compress, errors, export, students
+from edgemodel_distill import compress, errors, export, measure, students
 from edgemodel_distill.candidates import Candidate, choose
 from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.data import Floats
 from edgemodel_distill.gates import Measured, judge
 from edgemodel_registry import Client
 from edgemodel_registry.folder import check_folder, read_card
@@ -28,6 +33,7 @@ PLAIN = Measured(
     non_finite=0,
     export_difference=0.0,
 )
+MULTI = re.MULTILINE | re.DOTALL
 INT8 = dataclasses.replace(PLAIN, size=300)
 
 
@@ -65,6 +71,52 @@ def test_int8_answers_like_fp32_and_is_smaller(exported: bytes, classifier: Clas
     assert np.abs(answers - classifier.logits(inputs)).max() < 0.02
     assert plain.model == exported
     assert len(int8.model) < size * len(exported)
+
+
+def graph(model: bytes) -> tuple[set[str], dict[str, np.ndarray]]:
+    """The operators in `model`, and its constants by name."""
+    found = onnx.load_from_string(model).graph
+    constants = {each.name: numpy_helper.to_array(each) for each in found.initializer}
+    return {node.op_type for node in found.node}, constants
+
+
+def test_static_int8_has_pairs_of_quantizers_and_a_scale_for_each_channel(exported: bytes) -> None:
+    inputs = np.random.default_rng(0).random((64, 1, 16, 16), np.float32)
+    _, int8 = compress.forms(exported, "Static", inputs)
+    operators, constants = graph(int8.model)
+    assert {"QuantizeLinear", "DequantizeLinear", "Conv"} <= operators
+    filters = [name for name, values in constants.items() if values.dtype == np.int8 and values.ndim == 4]
+    scales = {len(values) for name, values in constants.items() if name.endswith("_scale") and values.ndim == 1}
+    assert [len(constants[name]) for name in filters] == [16, 32, 64]
+    assert {16, 32, 64} <= scales
+
+
+def test_static_int8_takes_its_ranges_from_the_calibration(exported: bytes) -> None:
+    inputs = np.random.default_rng(0).random((64, 1, 16, 16), np.float32)
+    one, ten = (graph(compress.forms(exported, "Static", k * inputs)[1].model)[1] for k in (1, 10))
+    assert ten["input_scale"] == pytest.approx(10 * one["input_scale"])
+
+
+def test_dynamic_int8_takes_its_ranges_from_each_call(exported: bytes) -> None:
+    operators, _ = graph(compress.forms(exported, "Dynamic", np.empty((0, 1, 16, 16), np.float32))[1].model)
+    assert {"DynamicQuantizeLinear", "MatMulInteger"} <= operators
+
+
+def test_forms_are_timed_in_turns_and_each_has_its_own_median() -> None:
+    turns: list[str] = []
+
+    def timed(name: str, seconds: float) -> measure.Predict:
+        def predict(inputs: Floats) -> Floats:
+            turns.append(name)
+            time.sleep(seconds)
+            return inputs
+
+        return predict
+
+    fast, slow = measure.latencies((timed("fast", 0.0), timed("slow", 0.005)), np.zeros((1, 2), np.float32))
+    assert turns == ["fast", "slow"] * (len(turns) // 2)
+    assert len(turns) > 20
+    assert fast < 0.005 <= slow
 
 
 @pytest.mark.parametrize("how", ["Static", "Dynamic"])
@@ -175,9 +227,13 @@ def test_a_pruned_student_that_is_as_good_ships_and_the_next_round_starts_from_t
     assert [(row.name, row.ships) for row in outcome.choice] == [("fp32", False), ("pruned-fp32", True)]
     assert outcome.choice[1].macs <= 0.1 * outcome.choice[0].macs
     assert "Pruning" in told.stages
+    assert [report.epoch for report in told.epochs] == [*range(1, 9)] * 2  # it is taught again
     Client().pull(order.push, outcome.digest, tmp_path / "pulled")
     whole = students.build("mlp", 512, (2,), 4)
     assert students.warm_start(whole, tmp_path / "pulled" / STUDENT)
+    assert re.search(
+        r"^## Forms$.*^\| pruned-fp32 \|.* ships: ", (tmp_path / "pulled" / "report.md").read_text(), MULTI
+    )
 
 
 def test_without_compression_there_is_nothing_to_choose(world: World, work: Path) -> None:

@@ -63,6 +63,7 @@ def test_the_card_tells_labels_scores_and_where_the_student_comes_from(
     assert (card.labels, card.input_scale, card.output_kind) == (LABELS, 2.0, "logits")
     assert card.scores.accuracy > 0.9
     assert card.lineage.teacher == world.order["teacher"]["digest"]
+    assert card.lineage.dataset == world.order["dataset"]["digest"]
     assert card.lineage.parent == world.order["parent"]["digest"]
     assert (card.lineage.config["alpha"], card.lineage.config["seed"]) == (0.9, 0)
     assert card.lineage.code_version == version("edgemodel-distill")
@@ -129,6 +130,26 @@ def test_edge_samples_of_which_the_teacher_is_unsure_are_not_trained_on(world: W
     outcome, told = distil(sure, work)
     assert outcome.edge_samples == 200
     assert 100 < told.data_report.edge < 180
+
+
+def test_what_two_nodes_and_the_data_set_repeat_counts_once(world: World, work: Path, tmp_path: Path) -> None:
+    sink = world.repository("repeated-samples")
+    for tag in ("one", "two"):
+        inputs = np.random.default_rng(0).uniform(-3, 3, (50, 2)).astype(np.float32)
+        write_samples(tmp_path / tag, "hard", inputs, np.zeros(50, np.float32))
+        Client().push(tmp_path / tag, sink, [tag])
+    known = np.repeat(np.random.default_rng(1).uniform(-1, 1, (200, 2)).astype(np.float32), 2, axis=0)
+    digest = write_dataset(tmp_path / "twice", "points", known, quadrant(known))
+    dataset = {"uri": f"file://{tmp_path / 'twice'}", "digest": digest}
+    _, told = distil(world.change(samples={"sink": sink, "tags": ["one", "two"]}, dataset=dataset, epochs=1), work)
+    data = told.data_report
+    assert (data.training + data.holdout, data.edge, data.repeated) == (200, 50, 250)
+
+
+def test_a_training_without_gain_stops_early(world: World, work: Path) -> None:
+    order = world.change(method={"patience": 3}, epochs=300, learningRate=0.5, push=world.repository("early"))
+    _, told = distil(order, work)
+    assert 3 < len(told.epochs) < 300
 
 
 def test_a_node_that_pushed_rubbish_does_not_spoil_the_others_samples(world: World, work: Path, tmp_path: Path) -> None:
