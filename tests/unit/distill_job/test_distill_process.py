@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from edgemodel.outcome import MESSAGE_LIMIT, Gate, Outcome, parse
+from edgemodel.outcome import MESSAGE_LIMIT, Choice, Gate, Outcome, parse
 from edgemodel_distill import errors, heartbeat, job, metrics, result
 from edgemodel_distill.__main__ import main
 from edgemodel_distill.config import Settings
-from edgemodel_distill.progress import Bar, EpochReport
+from edgemodel_distill.progress import Bar, DataReport, EpochReport
 from edgemodel_registry import Client
 from tests.unit.distill_job.tiny_world import GONE, Quiet, World
 
@@ -67,6 +67,27 @@ def test_a_run_tells_each_epoch_as_a_json_line_and_ends_with_its_outcome(world: 
     assert [line["epoch"] for line in ended.events("epoch")] == list(range(1, 9))
     assert [line["stage"] for line in ended.events("stage")][-1] == "Publishing"
     assert parse(ended.stdout.splitlines()[-1]) == ended.outcome
+
+
+def test_a_line_tells_how_many_samples_each_class_has(world: World, run_command: RunCommand) -> None:
+    (data,) = run_command(world.change(epochs=1).dump()).events("data")
+    assert (len(data["per_class"]), sum(data["per_class"])) == (4, data["training"] + data["holdout"])
+
+
+def test_a_disk_that_fills_up_has_a_code_keeps_the_last_checkpoint_and_pushes_nothing(
+    world: World, run_command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    monkeypatch.setenv("EDGEMODEL_WORK", str(work))
+    order = world.change(gates={"maxSize": 10}, push=world.repository("full-disk")).dump()
+    assert run_command(order).outcome.code == "Rejected"
+    before = (work / "checkpoint.safetensors").read_bytes()
+    (work / "checkpoint.safetensors.partial").symlink_to("/dev/full")  # where the next one is written first
+    ended = run_command(world.change(seed=1, push=world.repository("full-disk")).dump())
+    assert (ended.status, ended.outcome.code) == (1, "DiskFull")
+    assert "EDGEMODEL_WORK" in ended.outcome.message
+    assert (work / "checkpoint.safetensors").read_bytes() == before
+    assert world.manifests("full-disk") == []
 
 
 def test_a_rejected_student_is_no_failure_of_the_job(world: World, run_command: RunCommand) -> None:
@@ -129,6 +150,20 @@ def test_an_outcome_always_fits_the_termination_message() -> None:
     assert parse(text).message.startswith("Größe Größe")
 
 
+def test_the_longest_table_of_forms_fits_beside_all_gates() -> None:
+    gates = tuple(Gate(name="minTeacherConfidence", want=0.001, got=1 / 3, passed=False) for _ in range(14))
+    scores = {f"teacherEdgeConfidence{number}": 0.3333 for number in range(8)}
+    why = "0.33 of fp32's size, 0.67 of its time; pruned-int8-static is faster"
+    names = ("fp32", "int8-static", "pruned-fp32", "pruned-int8-static")
+    figures = {"size": 1 << 24, "macs": 10**8, "accuracy": 0.9876, "latency_ms": 1234.5678, "latency_ms16": 12345.6789}
+    choice = tuple(Choice(name=name, ships=False, why=why, **figures) for name in names)
+    digest = "sha256:" + "0" * 64
+    told = Outcome(code="Accepted", message="x" * 9000, digest=digest, gates=gates, scores=scores, choice=choice)
+    text = result.render(told)
+    assert len(text.encode()) <= MESSAGE_LIMIT
+    assert parse(text).choice == choice
+
+
 def test_a_short_outcome_is_written_as_it_is(tmp_path: Path) -> None:
     outcome = Outcome(code="Rejected", message="refused", scores={"accuracy": 0.5})
     (tmp_path / "log").write_text("x" * 5000)
@@ -185,6 +220,14 @@ def test_a_terminal_shows_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.endswith("Measuring\n")
 
 
+def test_a_terminal_names_the_classes_that_have_too_few_samples(capsys: pytest.CaptureFixture[str]) -> None:
+    report = DataReport(training=40, holdout=13, per_class=(30, 20, 3), edge=7, repeated=0)
+    Bar(sys.stdout).data(report)
+    shown = capsys.readouterr().out
+    assert "3 classes of 3 to 30; 7 without labels" in shown
+    assert "unbalanced: few samples of the classes [2]" in shown
+
+
 def test_metrics_tell_how_far_the_run_is(world: World, work: Path) -> None:
     """The port is open only while the run goes on: it is asked from within."""
     port = free_port()
@@ -198,11 +241,15 @@ def test_metrics_tell_how_far_the_run_is(world: World, work: Path) -> None:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
                     told.append(answer.read().decode())
 
-    with metrics.served(Asking(), "distilled-1", Settings(metrics_port=port, identity=identity)) as watch:
+    asking = Asking()
+    with metrics.served(asking, "distilled-1", Settings(metrics_port=port, identity=identity)) as watch:
         job.run(world.change(), Client(), work, watch)
     labels = 'candidate="distilled-1",edgemodel="digits",namespace="plant-a",node="job-pod"'
     assert f"edgemodel_training_percent{{{labels}}} 100.0" in told[0]
     assert f"edgemodel_training_epoch{{{labels}}} 8.0" in told[0]
+    last = asking.epochs[-1]
+    assert f"edgemodel_training_loss{{{labels}}} {last.loss}" in told[0]
+    assert f"edgemodel_training_holdout_accuracy{{{labels}}} {last.holdout_accuracy}" in told[0]
 
 
 def test_a_port_that_is_taken_is_named(world: World) -> None:

@@ -87,6 +87,16 @@ def test_what_lies_farther_out_is_drift(candidate: Path) -> None:
     assert sum(drift["classes_edge"]) == pytest.approx(1, abs=0.001)
 
 
+def test_the_page_draws_the_edge_over_the_training_set(candidate: Path) -> None:
+    page = (candidate / REPORT_HTML).read_text()
+    drawn = page[page.index("<h2>Drift</h2>") : page.index("<h2>Lineage</h2>")]
+    pictures = re.findall(r"<svg.*?</svg>", drawn, re.DOTALL)
+    assert len(pictures) == len(json.loads((candidate / DRIFT).read_text())["figures"]) == 3
+    for picture in pictures:
+        assert picture.count("<polyline") == 2
+        assert re.search(r">training</text>.*>edge</text>", picture, re.DOTALL)
+
+
 def test_equal_sets_have_no_drift() -> None:
     drift = compare(TRAINING, TRAINING, LOGITS, LOGITS)
     assert {(c.psi, c.ks) for c in drift.figures.values()} == {(0.0, 0.0)}

@@ -13,15 +13,17 @@ import pytest
 
 from edgemodel.distillation import Augment, Method, Order
 from edgemodel.outcome import Outcome, parse
-from edgemodel_distill import students
+from edgemodel_distill import job, students
 from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled
 from edgemodel_distill.errors import Terminated
+from edgemodel_distill.progress import EpochReport
 from edgemodel_distill.stopping import Stop
 from edgemodel_distill.train import EpochLosses, seed_everything, train
 from edgemodel_distill.views import Material
-from tests.unit.distill_job.tiny_world import World, distil
+from edgemodel_registry import Client
+from tests.unit.distill_job.tiny_world import Quiet, World, distil
 
 RECIPE = Recipe(
     architecture="tiny-cnn", width=4, temperature=4, alpha=0.7, epochs=4, learning_rate=0.01, batch_size=16, seed=3
@@ -104,6 +106,37 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path: Path, size: int) -> None:
     assert trained(Checkpoint(file, "x")) == (whole, [1, 2, 3, 4])
 
 
+class Dying(Quiet):
+    """Does not live to tell of so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.left = epochs
+
+    def epoch(self, report: EpochReport) -> None:
+        super().epoch(report)
+        self.left -= 1
+        if not self.left:
+            raise Killed
+
+
+def test_a_run_that_is_killed_while_a_pruned_student_is_taught_ships_the_same_bytes(
+    world: World, work: Path, tmp_path: Path
+) -> None:
+    order = world.change(
+        student={"architecture": "mlp", "width": 512},
+        compress={"prune": 0.9},
+        gates={**world.order["gates"], "maxSize": 4000},  # none but a pruned form is that small
+        push=world.repository("killed-pruned"),
+    )
+    whole, _ = distil(order, tmp_path / "undisturbed")
+    with pytest.raises(Killed):
+        job.run(order, Client(), work, Dying(12))  # 8 epochs, then 8 of the pruned student
+    resumed, told = distil(order, work)
+    assert [report.epoch for report in told.epochs] == [4, 5, 6, 7, 8]
+    assert (whole.accepted, resumed.digest) == (True, whole.digest)
+
+
 def test_a_finished_training_is_not_done_again(world: World, work: Path) -> None:
     first, _ = distil(world.change(), work)
     second, told = distil(world.change(), work)
@@ -111,8 +144,8 @@ def test_a_finished_training_is_not_done_again(world: World, work: Path) -> None
     assert second.digest == first.digest
 
 
-def run(order: Order, work: Path, kill_after: int = 0) -> tuple[Outcome | None, int]:
-    """The command in a process of its own, and its first epoch; it is killed when it has told of `kill_after`."""
+def run(order: Order, work: Path, kill_after: int = 0, how: int = signal.SIGKILL) -> tuple[Outcome | None, int]:
+    """The command in a process of its own, and its first epoch; gets a signal when it has told of `kill_after`."""
     environment = {**os.environ, "EDGEMODEL_DISTILL_ORDER": order.dump(), "EDGEMODEL_WORK": str(work)}
     command = [sys.executable, "-m", "edgemodel_distill"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -120,23 +153,24 @@ def run(order: Order, work: Path, kill_after: int = 0) -> tuple[Outcome | None, 
         for line in process.stdout:
             lines.append(line)
             if kill_after and json.loads(line).get("epoch") == kill_after:
-                process.send_signal(signal.SIGKILL)
+                process.send_signal(how)
                 break
         process.stdout.read()
     first = next(event["epoch"] for event in map(json.loads, lines) if event.get("event") == "epoch")
     if kill_after:
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode == (-how if how == signal.SIGKILL else 1)
         return None, first
     return parse(lines[-1]), first
 
 
-def test_a_run_that_is_killed_twice_ships_the_same_bytes_as_one_that_is_not(
+def test_a_run_that_is_killed_and_then_terminated_ships_the_same_bytes_as_one_that_is_neither(
     world: World, work: Path, tmp_path: Path
 ) -> None:
     order = world.change(epochs=30, push=world.repository("killed"))
     undisturbed, _ = run(order, tmp_path / "undisturbed")
     run(order, work, kill_after=6)
-    run(order, work, kill_after=18)
+    assert run(order, work, kill_after=18, how=signal.SIGTERM)[1] >= 6
+    assert list(work.glob("candidate*")) == []
     resumed, first = run(order, work)
     assert first >= 18
     assert undisturbed.accepted
