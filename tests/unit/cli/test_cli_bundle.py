@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgemodel.bundle import CARD, GOLDEN, MODEL, Card, Lineage, Tensor
+from edgemodel.bundle import CARD, GOLDEN, MODEL, Card, Lineage, Scores, Tensor
 from edgemodel_registry import Client, write_bundle
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import check_folder, read_card
@@ -235,13 +235,17 @@ def test_inspect_tells_where_a_student_comes_from(edgemodel: Edgemodel, model: P
     lineage = Lineage(
         teacher="sha256:" + "1" * 64,
         samples=("sha256:" + "2" * 64,),
+        dataset="sha256:" + "3" * 64,
+        parent="sha256:" + "4" * 64,
         config={"seed": 7, "method": {"augment": {"flip": True}}},
         code_version="0.1.2",
     )
-    card = read_card(tmp_path / "b").model_copy(update={"lineage": lineage})
+    scores = Scores(accuracy=0.9876, worst_class_accuracy=0.9, holdout=360)
+    card = read_card(tmp_path / "b").model_copy(update={"lineage": lineage, "scores": scores})
     write_bundle(tmp_path / "c", card, (tmp_path / "b" / MODEL).read_bytes(), read_arrays(tmp_path / "b" / GOLDEN))
     shown = edgemodel("bundle", "inspect", tmp_path / "c").out
-    assert all(word in shown for word in ("teacher", "1" * 64, "2" * 64, "code version", "0.1.2", "seed 7, flip True"))
+    assert all(word in shown for word in ("teacher", "code version", "0.1.2", "seed 7, flip True", "accuracy 0.9876"))
+    assert all(digit * 64 in shown for digit in "1234")
 
 
 def test_inspect_speaks_json_to_programs(

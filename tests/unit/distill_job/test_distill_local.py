@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
+import safetensors.numpy
 import yaml
 from onnx import TensorProto, helper
 from PIL import Image
+from pyarrow import parquet
 from sklearn.datasets import load_digits
 
 from edgemodel.bundle import MODEL
@@ -24,11 +27,12 @@ from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled
 from edgemodel_distill.train import seed_everything, train
 from edgemodel_distill.views import Material
-from edgemodel_registry import Client, TooLarge
+from edgemodel_registry import Client, TooLarge, write_dataset, write_samples
 from edgemodel_registry.folder import check_folder, read_card
 from edgemodel_registry.signatures import read_signatures
 from edgemodel_registry.signing import check, create_key
 from tests.unit.distill_job.tiny_world import LABELS, quadrant, write_linear
+from tests.unit.registry.real_registry import RealRegistry
 
 CONFIG = {
     "teacher": "teacher.onnx",
@@ -85,6 +89,49 @@ def test_an_onnx_file_and_an_npz_give_a_students_bundle(desk: Path, distil: Dist
     student = Classifier(card, (desk / "student" / MODEL).read_bytes(), 1, errors.InternalError)
     points = np.random.default_rng(1).uniform(-1, 1, (300, 2)).astype(np.float32)
     assert np.mean(student.logits(points).argmax(axis=1) == quadrant(points)) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "parquet"])
+def test_the_same_points_in_a_file_of_another_kind_give_the_same_student(desk: Path, distil: Distil, kind: str) -> None:
+    with np.load(desk / "points.npz") as arrays:
+        inputs, labels = arrays["inputs"], arrays["labels"]
+    if kind == "safetensors":
+        safetensors.numpy.save_file({"inputs": inputs, "labels": labels}, desk / "points.safetensors")
+    else:
+        parquet.write_table(pa.table({"inputs": inputs.tolist(), "labels": labels}), desk / "points.parquet")
+    assert distil(dataset=f"points.{kind}")[1]["digest"] == distil()[1]["digest"]
+
+
+def test_artifacts_in_a_registry_give_a_student_there(desk: Path, distil: Distil, registry: RealRegistry) -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (300, 2)).astype(np.float32)
+    digests = {
+        "teacher": write_linear(desk / "teacher", sharpness=6.0),
+        "dataset": write_dataset(desk / "dataset", "points", points, quadrant(points)),
+        "samples": write_samples(desk / "samples", "hard", 2 * points, np.zeros(300, np.float32)),
+        "parent": write_linear(desk / "parent", sharpness=1.0),
+    }
+    for what in digests:
+        Client().push(desk / what, registry.uri("desk"), [what])
+    given = {what: f"{registry.uri('desk')}@{digest}" for what, digest in digests.items()}
+    gates = {"minAccuracy": 0.8, "maxAccuracyDrop": 0.2, "maxLatencyRatio": 50}
+    status, outcome = distil(**given, labels=None, output=None, push=registry.uri("desk-students"), gates=gates)
+    assert (status, outcome["edgeSamples"]) == (0, 300)
+    Client().pull(registry.uri("desk-students"), outcome["digest"], desk / "pulled")
+    lineage = read_card(desk / "pulled").lineage
+    assert {what: getattr(lineage, what) for what in ("teacher", "dataset", "parent")} == {
+        what: digests[what] for what in ("teacher", "dataset", "parent")
+    }
+    assert lineage.samples == (digests["samples"],)
+
+
+def test_labels_in_another_order_than_the_teachers_end_with_an_exit_status_of_their_own(
+    desk: Path, distil: Distil
+) -> None:
+    with np.load(desk / "points.npz") as arrays:
+        np.savez(desk / "turned.npz", inputs=arrays["inputs"], labels=(arrays["labels"] + 1) % 4)
+    status, outcome = distil(dataset="turned.npz")
+    assert (status, outcome["code"]) == (3, "TeacherUnfit")
+    assert not (desk / "student").exists()
 
 
 def test_nothing_is_left_beside_an_accepted_student(desk: Path, distil: Distil) -> None:
@@ -203,7 +250,9 @@ def test_a_terminal_shows_gates_and_not_json(
     assert "passed  minAccuracy" in shown
 
 
-def test_folders_of_images_with_an_onnx_teacher_give_a_student(desk: Path, distil: Distil, digits: Labelled) -> None:
+def test_folders_of_images_with_an_onnx_teacher_give_a_student_in_int8(
+    desk: Path, distil: Distil, digits: Labelled
+) -> None:
     for number, (image, label) in enumerate(zip(digits.inputs, digits.labels, strict=True)):
         folder = desk / "images" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
@@ -222,8 +271,12 @@ def test_folders_of_images_with_an_onnx_teacher_give_a_student(desk: Path, disti
         labels=None,
         student={"architecture": "mlp", "width": 64},
         epochs=20,
+        compress={"quantize": "Static"},
+        gates={"maxSize": 12_000},  # fp32 has 20 kB, so that no measured time decides
     )
     assert (status, outcome["code"]) == (0, "Accepted")
+    assert [(form["name"], form["ships"]) for form in outcome["choice"]] == [("fp32", False), ("int8-static", True)]
+    assert len((desk / "student" / MODEL).read_bytes()) == outcome["choice"][1]["size"]
     card = read_card(desk / "student")
     assert (card.labels, card.input_scale) == (tuple("0123456789"), 255)
 

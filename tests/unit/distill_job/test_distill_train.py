@@ -152,3 +152,12 @@ def test_half_precision_trains_what_full_precision_trains(
 def test_on_a_processor_nothing_is_rounded_to_half_precision() -> None:
     with device.mixed_precision():
         assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == torch.float32
+
+
+def test_where_there_is_a_gpu_it_trains_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert device.best() == torch.device("cuda")
+    with device.mixed_precision():
+        assert torch.is_autocast_enabled("cuda")
+        assert torch.get_autocast_dtype("cuda") == torch.bfloat16

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 import yaml
+from torch import distributed
 
 from edgemodel.distillation import Order
 from edgemodel.outcome import Outcome, parse
 from edgemodel_distill.config import Post
+from edgemodel_distill.crew import Crew
 from edgemodel_distill.errors import BadSettings
 from tests.unit.distill_job import as_worker
 from tests.unit.distill_job.test_distill_process import free_port
@@ -98,6 +101,18 @@ def told(two: Path, rank: int) -> dict[str, object]:
 @pytest.mark.parametrize("rank", [0, 1])
 def test_when_one_worker_runs_out_of_memory_all_halve_the_batch(two: Path, rank: int) -> None:
     assert told(two, rank)["notes"] == ["out of memory with batches of 64: once more with 32"]
+
+
+@pytest.mark.parametrize(("gpu", "backend"), [(False, "gloo"), (True, "cpu:gloo,cuda:nccl")])
+def test_numbers_go_over_nccl_between_gpus_and_over_gloo_between_processors(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, backend: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(distributed, "init_process_group", lambda backend, **_: asked.append(backend))
+    place = Post(rank=0, workers=2, leader="127.0.0.1", port=1)
+    assert Crew(place, distributed.HashStore(), 60).assemble()
+    assert asked == [backend]
 
 
 @pytest.mark.parametrize("rank", [0, 1])

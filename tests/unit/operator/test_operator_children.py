@@ -250,6 +250,14 @@ def test_without_a_sink_the_job_uses_no_samples() -> None:
     assert order_of(render_job(model(serving={}, healing=spec), "image", ATTEMPT)).samples is None
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_worker_has_the_gpu_that_the_resources_ask_for(workers: int) -> None:
+    wanted = {"limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}, "requests": {"cpu": 2}}
+    spec = copy.deepcopy(SPEC["distillation"]) | {"workers": workers, "resources": wanted}
+    (container,) = render_job(model(distillation=spec), "image", ATTEMPT)["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "1", "memory": "8Gi"}
+
+
 def test_one_worker_is_a_plain_job_with_no_word_of_workers() -> None:
     job = render_job(crew(1), "image", ATTEMPT)
     assert job == render_job(model(), "image", ATTEMPT)
