@@ -15,6 +15,7 @@ from edgemodel_registry import Client, write_dataset, write_samples
 from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import check_folder, read_card
 from tests.unit.distill_job.tiny_world import CORNERS, GONE, LABELS, World, distil, quadrant, write_linear
+from tests.unit.registry.small_registry import run_small_registry
 
 NOBODY = "oci://127.0.0.1:1/nobody"
 """Nothing listens on port 1."""
@@ -197,6 +198,21 @@ def test_a_registry_that_does_not_answer_is_worth_another_try(world: World, work
 def test_a_push_that_fails_is_an_error_and_not_an_accepted_student(world: World, work: Path) -> None:
     with pytest.raises(errors.RegistryUnreachable, match="push"):
         distil(world.change(push=NOBODY), work)
+
+
+def test_a_registry_that_goes_away_in_the_middle_of_a_push_has_no_student_and_the_next_run_trains_nothing(
+    world: World, work: Path
+) -> None:
+    with run_small_registry() as registry:
+        registry.takes = 3
+        order = world.change(push=registry.uri())
+        with pytest.raises(errors.RegistryUnreachable, match="push"):
+            distil(order, work)
+        assert (len(registry.blobs), registry.manifests) == (3, {})
+        registry.takes = None
+        outcome, told = distil(order, work)
+        assert (outcome.accepted, told.epochs) == (True, [])
+        assert outcome.digest in registry.manifests
 
 
 def test_a_sink_that_does_not_answer_is_not_taken_for_an_empty_one(world: World, work: Path) -> None:

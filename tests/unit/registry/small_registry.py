@@ -22,6 +22,10 @@ class SmallRegistry(ThreadingHTTPServer):
         self.manifests: dict[str, bytes] = {}
         self.written: list[str] = []
         """References under which manifests were written, in order."""
+        self.takes: int | None = None
+        """How many more writes it takes until the link is cut; None: all."""
+        self.loses_answer = False
+        """The link is cut after the write, and not before."""
 
     def uri(self) -> str:
         return f"oci://127.0.0.1:{self.server_port}/digits"
@@ -58,16 +62,27 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         parts = urlsplit(self.path)
         data = self.rfile.read(int(self.headers["Content-Length"]))
+        cut = self._is_cut()
+        if cut and not self.server.loses_answer:
+            return
         kind, reference = parts.path.split("/")[-2:]
         if kind == "manifests":
             self.server.written.append(reference)
             for name in (reference, "sha256:" + hashlib.sha256(data).hexdigest()):
                 self.server.manifests[name] = data
             subject = json.loads(data).get("subject", {}).get("digest")
-            self._answer(201, b"", **({"OCI-Subject": subject} if subject else {}))
+            told = {"OCI-Subject": subject} if subject else {}
         else:
             self.server.blobs[parse_qs(parts.query)["digest"][0]] = data
-            self._answer(201, b"")
+            told = {}
+        if not cut:
+            self._answer(201, b"", **told)
+
+    def _is_cut(self) -> bool:
+        if self.server.takes is not None:
+            self.close_connection = self.server.takes <= 0
+            self.server.takes -= 1
+        return self.close_connection
 
     def _answer(self, status: int, data: bytes, **headers: str) -> None:
         self.send_response(status)

@@ -3,6 +3,8 @@
 import base64
 import json
 import time
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,9 @@ from edgemodel_registry import (
 )
 from edgemodel_registry.pace import SLACK
 from edgemodel_registry.session import CHUNK
+from edgemodel_registry.signing import check, create_key, sign_folder
 from tests.unit.registry.real_registry import PASSWORD, USER, BreakingProxy, Certificate, RealRegistry
+from tests.unit.registry.small_registry import run_small_registry
 
 NOWHERE = "sha256:" + "0" * 64
 BESIDES = CHUNK + 20_000
@@ -54,6 +58,34 @@ def test_a_second_push_uploads_no_blob_again(registry: RealRegistry, bundle: Pat
     with BreakingProxy(registry.host) as proxy:
         Client().push(bundle, f"oci://{proxy.host}/twice")
     assert proxy.received < (bundle / MODEL).stat().st_size
+
+
+@pytest.mark.parametrize("loses_answer", [False, True], ids=["before the write", "after the write"])
+def test_a_push_that_is_cut_at_any_write_leaves_the_whole_signed_artifact_or_none(
+    bundle: Path, tmp_path: Path, loses_answer: bool
+) -> None:
+    key = create_key(tmp_path / "plant.key")
+    sign_folder(bundle, key)
+    digest, left = digest_of((bundle / MANIFEST).read_bytes()), []
+    for takes in count():
+        with run_small_registry() as registry:
+            registry.takes, registry.loses_answer = takes, loses_answer
+            with suppress(Unreachable):
+                Client().push(bundle, registry.uri(), tags=["v1"])
+            whole = registry.takes >= 0  # the link was never cut
+            registry.takes = None
+            tagged = Client().resolve(registry.uri(), "v1")
+            if there := digest in registry.manifests:
+                Client().pull(registry.uri(), digest, tmp_path / f"pulled-{takes}")
+            if tagged is not None:
+                assert check(tagged, Client().signatures(registry.uri(), tagged), [key.public]) == key.public
+            left.append((there, tagged == digest))
+        if whole:
+            break
+    assert left[0] == (False, False)
+    assert left[-1] == (True, True)
+    assert left == sorted(left)  # nothing at first, then the artifact, then its tag
+    assert (True, False) in left
 
 
 def test_a_large_model_goes_up_in_pieces(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
