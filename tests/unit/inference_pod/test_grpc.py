@@ -17,7 +17,7 @@ import h2.events
 import numpy as np
 import pytest
 from tritonclient import grpc as triton
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from edgemodel.faults import Rule
@@ -99,6 +99,18 @@ def test_every_datatype_goes_in_and_out_with_the_id(client: Any) -> None:
         if name == "BYTES":
             got = np.array([[text.decode() for text in row] for row in got], np.object_)
         np.testing.assert_array_equal(got, value)
+
+
+def test_an_answer_says_in_its_initial_metadata_which_version_gave_it(server: Pod) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        request = service_pb2.ModelInferRequest(model_name="tiny")
+        for tensor in inputs():
+            request.inputs.append(tensor._get_tensor())
+            request.raw_input_contents.append(tensor._get_content())
+        _, call = stub.ModelInfer.with_call(request)
+        told = dict(call.initial_metadata())
+    assert (told["x-model-version"], told["x-model-digest"]) == ("v1", server.worker()["active"]["digest"])
 
 
 def test_one_wanted_output_comes_alone(client: Any) -> None:

@@ -115,7 +115,8 @@ def test_a_pod_that_nobody_can_scrape_pushes_its_metrics_and_its_callers_traces(
         assert ask(pod.port, "POST", INFER, BODY, traceparent=parent)[0] == 200
         wait_until(lambda: collector.pushes and collector.spans, "both", 60.0)
     told = {name for name, _ in collector.series(0)}
-    assert {series.SERVING_INFO, series.REQUESTS_TOTAL, series.METRIC_GAUGES["system_memory_mb"]} <= told
+    gauges = {series.METRIC_GAUGES[metric] for metric in ("system_memory_mb", "cpu_percent", "requests_per_second")}
+    assert {series.SERVING_INFO, series.REQUESTS_TOTAL, *gauges} <= told
     assert f"POST {INFER}" in {span.name for span in collector.spans}
 
 

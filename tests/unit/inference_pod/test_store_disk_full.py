@@ -54,9 +54,10 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
     old, new = bundle(tmp_path / "origin", "v1", model=LARGE), bundle(tmp_path / "origin", "v2", model=LARGE[::-1])
     fetch(store, old)
     others = fill(small, leave=leave)
+    fetched: list[int] = []
     with pytest.raises(Unreachable) as told:
-        fetch(store, new)
-    assert told.value.code == "DiskFull"
+        store.fetch(new, lambda done, _total: fetched.append(done))
+    assert (told.value.code, fetched) == ("DiskFull", [])
     assert store.has(old.digest)
     others.unlink()
     fetch(store, new)

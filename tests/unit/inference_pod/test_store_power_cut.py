@@ -14,8 +14,9 @@ from edgemodel.wish import Artifact
 from edgemodel_inference.disk.records import append, save
 from edgemodel_inference.disk.store import Store
 from edgemodel_registry import Client
+from tests.unit.inference_pod.edge_node import Edge
 from tests.unit.inference_pod.real_disk import Disk, disk, mounted
-from tests.unit.inference_pod.tiny_bundles import bundle
+from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 SIZE = 6 << 20
 WRITES = frozenset({"write", "fsync", "rename", "mkdir", "unlink", "truncate", "close", "__exit__", "flush", "open"})
@@ -112,3 +113,21 @@ def test_a_journal_keeps_every_line_that_was_written_wherever_the_power_is_cut(
             assert append(after / path.name, second)
     with mounted(copies[-1], tmp_path / "after") as after:
         assert (after / path.name).read_bytes().startswith(first + second)
+
+
+def test_a_node_starts_with_the_old_or_the_new_version_wherever_the_power_is_cut_while_it_swaps(
+    real_disk: Disk, tmp_path: Path, commit: Callable[[], None]
+) -> None:
+    old, new = (bundle(tmp_path / "origin", name, scale) for name, scale in (("v1", 4.0), ("v2", 2.0)))
+    edge = Edge(real_disk.folder)
+    edge.follow(wish(old))
+    copies = cuts(real_disk, tmp_path, commit, lambda: edge.follow(wish(new, old, revision=2)))
+    assert edge.serves == "v2"
+    started = []
+    for copy in copies:
+        with mounted(copy, tmp_path / "after") as after:
+            again = Edge(after)
+            started.append(again.serves)
+            again.node.close()
+    assert set(started) == {"v1", "v2"}
+    assert (started[0], started[-1]) == ("v1", "v2")
