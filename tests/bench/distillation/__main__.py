@@ -50,7 +50,7 @@ def main() -> int:
     order, seeds = Order(asked.teachers, asked.quick), range(asked.seeds or (1 if asked.quick else 5))
     order.kept.clear_others()
     report = _Report(order, seeds)
-    parts = [(scene, seed) for seed in seeds for scene in SCENES if scene in asked.scenes]
+    parts = [(scene, seed) for scene in SCENES if scene in asked.scenes for seed in seeds]
     _train(order, parts, asked.processes, report)
     if TIMES in asked.scenes:
         print("times: the forms beside each other, nothing else runs here", flush=True)
