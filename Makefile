@@ -74,7 +74,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 	@$(BIN)/python -m edgemodel_cli rules | cmp - manifests/prometheus-rules.yaml
 	@$(BIN)/python -m tests.contract.decisions_table | cmp - docs/decisions-table.md
 
-bench: setup  ## our server beside KServe, MLServer and FastAPI: 25 minutes on two quiet cores, needs wrk
+bench: setup  ## our server beside KServe, MLServer and FastAPI: half an hour and more on two quiet cores, needs wrk
 	@$(BIN)/python -m tests.bench.serving
 
 bench-operator: setup  ## the operator with a thousand EdgeModels beside a raw loop of the same writes: an hour
