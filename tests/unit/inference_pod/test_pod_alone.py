@@ -1,4 +1,4 @@
-"""A pod that nobody looks after: hung, stuck, leaking, without a network, on a disk that rots or is full."""
+"""A pod that nobody looks after: hung, killed, stuck, leaking, without a network, on a disk that rots."""
 
 import contextlib
 import http.client
@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from onnx import TensorProto, helper
 
@@ -34,6 +35,22 @@ def test_a_worker_that_hangs_is_noticed_by_its_silence_and_replaced(pod: Pod, or
     wait_until(lambda: pod.worker_pid() not in (0, first) and pod.ready(), "another worker")
     assert ask(pod.port, "POST", INFER, BODY)[0] == 200
     assert {entry["pid"] for entry in pod.logged("worker hangs")} == {first}
+
+
+def test_a_supervisor_that_is_killed_takes_its_worker_along_and_the_next_start_serves(pod: Pod, origin: Path) -> None:
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_revision(1)
+    worker, port = psutil.Process(pod.worker_pid()), pod.port
+    assert pod.process is not None
+    pod.process.kill()
+    pod.process.wait()
+    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the worker gone too")
+    origin.rename(origin.with_name("gone"))
+    pod.logs.clear()
+    pod.start(EDGEMODEL_PORT=str(port))
+    pod.await_version("v1")
+    assert ask(port, "POST", INFER, BODY)[0] == 200
 
 
 def counting(folder: Path) -> Artifact:
@@ -144,7 +161,10 @@ def test_without_any_network_it_starts_serves_falls_back_and_survives_a_kill(pod
         wait_until(lambda: seen.answers["200 v2"], "the new version")
         wait_until(lambda: pod.series("edgemodel_heals_total"), "a verdict")
     assert seen.failed == {}
-    assert 'verdict="Proved"' in pod.series("edgemodel_heals_total")[0]
+    journal = [json.loads(line) for line in (pod.folder / "state" / "journal.jsonl").read_text().splitlines()]
+    told = [(entry["kind"], entry.get("action"), entry.get("verdict")) for entry in journal if entry.get("fault")]
+    assert told == [("Attempt", "SwitchModel", None), ("Verdict", "SwitchModel", "Proved")]
+    assert all(entry["evidence"] for entry in journal if entry.get("fault"))
     first = pod.worker_pid()
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: pod.worker_pid() not in (0, first) and pod.ready(), "another worker")

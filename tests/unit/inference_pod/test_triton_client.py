@@ -87,6 +87,13 @@ def test_without_wanted_outputs_all_of_them_come(client: Any) -> None:
     assert_echoed(client.infer("tiny", inputs(binary=True)), list(VALUES))
 
 
+def test_asynchronous_calls_are_answered_too(server: Pod) -> None:
+    with triton.InferenceServerClient(f"127.0.0.1:{server.port}", concurrency=4) as client:
+        calls = [client.async_infer("tiny", inputs(binary=True)) for _ in range(20)]
+        for call in calls:
+            assert_echoed(call.get_result(timeout=20), list(VALUES))
+
+
 def test_one_wanted_output_comes_alone(client: Any) -> None:
     result = client.infer("tiny", inputs(binary=True), outputs=[triton.InferRequestedOutput("out_INT64")])
     assert [output["name"] for output in result.get_response()["outputs"]] == ["out_INT64"]

@@ -4,6 +4,7 @@ The standard library's HTTP server with a bound on connections and time: a few r
 liveness must be answered while the worker hangs.
 """
 
+import contextlib
 import json
 import socket
 import threading
@@ -14,7 +15,9 @@ from typing import Any, Protocol
 
 CONNECTIONS = 32
 TIMEOUT = 5.0
-"""Seconds that a caller may take to send its request."""
+"""Seconds that a caller may be silent."""
+CONNECTION_SECONDS = 10.0
+"""Seconds that a connection lasts at most: some that drip would leave none for the kubelet's question."""
 
 _TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -92,6 +95,20 @@ class _Handler(BaseHTTPRequestHandler):
     server: AdminServer
     server_version = "edgemodel"
     sys_version = ""
+
+    def setup(self) -> None:
+        super().setup()
+        self._end = threading.Timer(CONNECTION_SECONDS, self._hang_up)
+        self._end.daemon = True
+        self._end.start()
+
+    def finish(self) -> None:
+        self._end.cancel()
+        super().finish()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def do_GET(self) -> None:
         page = PAGES.get(self.path.split("?", 1)[0])
