@@ -1,5 +1,6 @@
 """``edgemodel-serve --bundle`` on a machine without Kubernetes: the real command, asked, hurt and fed bad versions."""
 
+import json
 import os
 import signal
 import socket
@@ -7,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
+from edgemodel.bundle import Card, Tensor
 from edgemodel.wish import WishError
 from edgemodel_inference.config.settings import read
 from edgemodel_inference.wish.local_wish import LocalWish
-from tests.unit.inference_pod.live_pod import BODY, INFER, Pod, ask, load, wait_until
-from tests.unit.inference_pod.tiny_bundles import bundle
+from tests.unit.inference_pod.live_pod import BODY, INFER, Pod, ask, load, serving, wait_until
+from tests.unit.inference_pod.tiny_bundles import bundle, graph
 
 CONFIG = """
 interval: 0.1
@@ -54,6 +58,28 @@ def test_a_bare_machine_serves_survives_a_kill_and_falls_back_from_bad_versions(
     assert seen.answers["200 v2"], "the bad version was tried"
     assert seen.failed == {}
     assert {r["reason"] for r in pod.worker()["refused"]} == {"unsure", "NotOnnx"}
+
+
+def test_real_digits_are_recognised(tmp_path: Path) -> None:
+    digits = load_digits()
+    x, labels, shape = (digits.images / 16)[:, None].astype(np.float32), digits.target, (1, 8, 8)
+    half = len(x) // 2
+    rows = x.reshape(len(x), -1)
+    least_squares = np.linalg.solve(rows[:half].T @ rows[:half] + np.eye(64), rows[:half].T @ np.eye(10)[labels[:half]])
+    matrix = (10 * least_squares).astype(np.float32)
+    card = Card(
+        name="digits",
+        inputs=(Tensor(name="x", datatype="FP32", shape=(-1, *shape)),),
+        outputs=(Tensor(name="logits", datatype="FP32", shape=(-1, 10)),),
+        labels=tuple("0123456789"),
+    )
+    golden = {"input:x": x[:2], "output:logits": rows[:2] @ matrix}
+    bundle(tmp_path, "digits", card=card, model=graph(matrix, shape), golden=golden)
+    with serving(tmp_path, "--bundle", str(tmp_path / "digits")) as pod:
+        status, answer = ask(pod.port, "POST", "/batch_predict", json.dumps({"inputs": x[half:].tolist()}))
+    assert status == 200
+    recognised = [int(guess["label"]) for guess in json.loads(answer)["predictions"]]
+    assert np.mean(recognised == labels[half:]) > 0.85
 
 
 def test_it_starts_from_its_own_disk_when_bundle_and_config_are_gone(pod: Pod, origin: Path) -> None:

@@ -30,10 +30,10 @@ def weights(scale: float) -> Array:
     return (np.random.default_rng(1).normal(size=(4, CLASSES)) * scale).astype(np.float32)
 
 
-def graph(matrix: Array) -> bytes:
-    """The ONNX file of logits = flatten(x) @ matrix."""
+def graph(matrix: Array, shape: tuple[int, ...] = SHAPE) -> bytes:
+    """The ONNX file of logits = flatten(x) @ matrix, for inputs of `shape`."""
     nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["logits"])]
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *SHAPE])]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", matrix.shape[1]])]
     proto = helper.make_graph(nodes, "tiny", inputs, outputs, [numpy_helper.from_array(matrix, "w")])
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
