@@ -111,7 +111,7 @@ async def test_a_wrong_request_is_told_what_was_expected(desk: Desk, what: str) 
 
 async def test_a_declared_body_beyond_the_cap_is_refused_unread(desk: Desk) -> None:
     reply = await call(desk.app, "POST", INFER, [], content_length=str(bodies.MAX_BODY + 1))
-    assert (reply.status, reply.headers["connection"]) == (413, "close")
+    assert (reply.status, reply.headers["connection"], reply.headers["x-model-version"]) == (413, "close", "v1")
 
 
 async def test_an_undeclared_body_is_refused_as_soon_as_it_passes_the_cap(desk: Desk) -> None:

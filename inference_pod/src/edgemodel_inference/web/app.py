@@ -113,17 +113,18 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, model: Model | None, taken: Taken) -> None:
         headers = dict(scope["headers"])
+        extra: Headers = model.headers if model is not None else ()
         try:
             if self._tokens is not None and scope["path"] not in OPEN:
                 self._tokens.check(headers.get(b"authorization"))
             body = await read_body(scope, headers, receive, taken)
         except RequestError as error:
+            stranger = isinstance(error, Unauthorized)  # is told nothing of the model
             # What is left of the body would be taken for the next request.
-            await _send(send, error_response(error), [(b"connection", b"close")])
+            await _send(send, error_response(error), (*(() if stranger else extra), (b"connection", b"close")))
             return
         if body is None:
             return
-        extra = model.headers if model is not None else ()
         if scope["path"].startswith("/v2"):
             request = Request(scope["method"], scope["path"], headers, body, model, _arrival(scope))
             response = await self._hot(request)
