@@ -292,6 +292,16 @@ def test_a_data_set_is_pushed_under_its_digest(edgemodel: Edgemodel, registry: R
     assert read_arrays(tmp_path / "d" / "dataset.npz")["labels"].tolist() == [0, 1, 2, 0, 1, 2]
 
 
+def test_a_data_set_may_be_a_folder_with_the_same_digest(
+    edgemodel: Edgemodel, registry: RealRegistry, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "digits.npz", inputs=np.zeros((6, 1, 8, 8), np.float32), labels=np.arange(6) % 3)
+    made = edgemodel("dataset", "create", tmp_path / "digits.npz", "-o", tmp_path / "digits")
+    assert made.out == edgemodel("dataset", "push", tmp_path / "digits.npz", registry.uri("data")).out
+    Client().pull(f"file://{tmp_path / 'digits'}", made.out.strip(), tmp_path / "d")
+    assert read_arrays(tmp_path / "d" / "dataset.npz")["labels"].tolist() == [0, 1, 2, 0, 1, 2]
+
+
 def test_a_data_set_without_labels_is_refused(edgemodel: Edgemodel, tmp_path: Path) -> None:
     np.savez(tmp_path / "digits.npz", inputs=np.zeros((6, 1, 8, 8), np.float32))
     ended = edgemodel("dataset", "push", tmp_path / "digits.npz", "oci://registry.plant/data")

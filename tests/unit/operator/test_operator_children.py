@@ -258,6 +258,22 @@ def test_every_worker_has_the_gpu_that_the_resources_ask_for(workers: int) -> No
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "1", "memory": "8Gi"}
 
 
+def test_a_jobs_data_may_lie_on_a_volume() -> None:
+    lying = {"uri": "file:///data/digits", "digest": digest(9)}
+    spec = copy.deepcopy(SPEC["distillation"]) | {"volume": {"claim": "training-data"}, "dataset": lying}
+    job = render_job(model(distillation=spec), "image", ATTEMPT)
+    pod = job["spec"]["template"]["spec"]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == "/data"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
+    assert volume["persistentVolumeClaim"] == {"claimName": "training-data", "readOnly": True}
+    assert mount["readOnly"]
+    assert order_of(job).dataset.uri == "file:///data/digits"
+
+
+def test_without_a_volume_nothing_is_mounted_for_data() -> None:
+    assert "persistentVolumeClaim" not in str(render_job(model(), "image", ATTEMPT))
+
+
 def test_one_worker_is_a_plain_job_with_no_word_of_workers() -> None:
     job = render_job(crew(1), "image", ATTEMPT)
     assert job == render_job(model(), "image", ATTEMPT)

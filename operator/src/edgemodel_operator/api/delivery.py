@@ -6,7 +6,7 @@ from pydantic import Field
 
 from edgemodel.distillation import Compress, GateSettings, Method, Source, Student
 from edgemodel.document import Document
-from edgemodel_operator.api.references import SigningSecret
+from edgemodel_operator.api.references import DataVolume, SigningSecret
 from edgemodel_operator.api.serving import Resources
 from edgemodel_operator.api.types import (
     HOUR,
@@ -34,6 +34,13 @@ class Distillation(Document):
 
     teacher: Source = Field(description="Bundle of the teacher, an ONNX model.")
     dataset: Source = Field(description="Artifact with dataset.npz: inputs and labels.")
+    volume: DataVolume | None = Field(
+        default=None,
+        description=(
+            "Mounted into the Job at /data, read-only: teacher and dataset may lie there, for example "
+            "file:///data/digits. Absent: nothing is mounted."
+        ),
+    )
     student: Student = Field(default=Student(), description="The network that is trained.")
     temperature: float = Field(default=2.0, gt=0, le=100, description="Softens the teacher's and student's outputs.")
     alpha: float = Field(default=0.9, ge=0, le=1, description="Weight of the soft loss; the hard loss has the rest.")

@@ -49,6 +49,12 @@ class SigningSecret(Document):
     )
 
 
+class DataVolume(Document):
+    """A PersistentVolumeClaim in the EdgeModel's namespace."""
+
+    claim: ObjectName = Field(description="Name of the PersistentVolumeClaim.")
+
+
 class CloudToken(Document):
     """A Secret in the EdgeModel's namespace with the token that the cloud asks for."""
 

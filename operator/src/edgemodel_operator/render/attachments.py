@@ -16,6 +16,7 @@ _LOGIN = "/etc/edgemodel/registry-login"
 _CLOUD_TOKEN = "/etc/edgemodel/cloud-token"  # noqa: S105 (a folder's name)
 _CLOUD_CA = "/etc/edgemodel/cloud-ca"
 _WEBHOOKS = "/etc/edgemodel/webhooks"
+_DATA = "/data"
 _SIGNING = "/etc/edgemodel/signing"
 _TLS = "/etc/edgemodel/tls"
 _TOKENS = "/etc/edgemodel/tokens"
@@ -87,6 +88,14 @@ def signing(wanted: Distillation) -> Attachment:
     file = "signing.key"
     source = _secret(secret.name, items=[{"key": secret.key, "path": file}], optional=True)
     return Attachment.folder("signing", _SIGNING, source, EDGEMODEL_SIGNING_KEY=f"{_SIGNING}/{file}")
+
+
+def data(wanted: Distillation) -> Attachment:
+    """The volume that teacher and data set may lie on."""
+    if wanted.volume is None:
+        return Attachment()
+    claim = {"claimName": wanted.volume.claim, "readOnly": True}
+    return Attachment.folder("data", _DATA, {"persistentVolumeClaim": claim})
 
 
 def webhook_keys(healing: Healing) -> Attachment:

@@ -9,7 +9,7 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render import workers
-from edgemodel_operator.render.attachments import STATE, registry_access, scratch, signing
+from edgemodel_operator.render.attachments import STATE, data, registry_access, scratch, signing
 from edgemodel_operator.render.children import child
 from edgemodel_operator.render.pod import SCRAPED, SECURITY_CONTEXT, pod_spec, resources
 
@@ -53,7 +53,7 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
 
 
 def _template(model: EdgeModel, wanted: Distillation, image: str, name: str, order: Order) -> Object:
-    attached = registry_access(model.spec.registry) + signing(wanted) + scratch()
+    attached = registry_access(model.spec.registry) + signing(wanted) + data(wanted) + scratch()
     told = [
         {"name": distillation.ORDER_VARIABLE, "value": order.dump()},
         {"name": "EDGEMODEL_WORK", "value": STATE},
