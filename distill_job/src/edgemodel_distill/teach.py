@@ -1,7 +1,7 @@
 """The student, trained: built or warm-started, taught, and pruned where that is wanted."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,15 @@ from edgemodel_distill.handout import Handout
 from edgemodel_distill.progress import EpochReport, Watch
 from edgemodel_distill.train import EpochLosses, seed_everything, train
 from edgemodel_distill.views import Material
+
+_LATER: Mapping[str, bool | set[str]] = {
+    "name": True,
+    "gates": True,
+    "push": True,
+    "trusted_keys": True,
+    "compress": {"quantize"},
+}
+"""Of an order what matters once the student is trained: a lowered gate is no reason to train anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,7 @@ def _train(network: nn.Module, lesson: Lesson, name: str) -> tuple[EpochReport, 
 
 
 def _fingerprint(lesson: Lesson) -> str:
-    """Of all that the student depends on, the libraries included."""
-    depends = [lesson.order.dump(), lesson.recipe.dump(), lesson.given.samples, handout.versions()]
+    """Of all that the weights depend on, the libraries included; not of what becomes of them."""
+    order = lesson.order.model_dump(mode="json", exclude=_LATER)
+    depends = [order, lesson.recipe.dump(), lesson.given.samples, handout.versions()]
     return digest_of(json.dumps(depends, sort_keys=True).encode())

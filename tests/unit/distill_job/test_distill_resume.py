@@ -144,6 +144,12 @@ def test_a_finished_training_is_not_done_again(world: World, work: Path) -> None
     assert second.digest == first.digest
 
 
+def test_another_gate_is_no_reason_to_train_anew(world: World, work: Path) -> None:
+    refused, _ = distil(world.change(gates={"maxSize": 10}), work)
+    accepted, told = distil(world.change(), work)
+    assert (refused.code, accepted.code, told.epochs) == ("Rejected", "Accepted", [])
+
+
 def run(order: Order, work: Path, kill_after: int = 0, how: int = signal.SIGKILL) -> tuple[Outcome | None, int]:
     """The command in a process of its own, and its first epoch; gets a signal when it has told of `kill_after`."""
     environment = {**os.environ, "EDGEMODEL_DISTILL_ORDER": order.dump(), "EDGEMODEL_WORK": str(work)}
