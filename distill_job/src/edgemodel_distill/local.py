@@ -71,6 +71,8 @@ def order_of(wanted: Wanted, folder: Path, work: Path, client: Client) -> Order:
         labels = images.class_names(dataset)
     reading = plain.Reading(labels, wanted.input_shape, wanted.input_scale, wanted.output_kind)
     teacher = _place(wanted.teacher, folder)
+    if isinstance(teacher, Source) or teacher.is_dir():
+        _check_unread(wanted)
     if isinstance(teacher, Path):
         teacher = plain.teacher(teacher, work / "teacher", reading)
     card = plain.card_of(teacher, client, work / "card")
@@ -91,6 +93,14 @@ def order_of(wanted: Wanted, folder: Path, work: Path, client: Client) -> Order:
         parent=parent,
         push=push,
     )
+
+
+def _check_unread(wanted: Wanted) -> None:
+    """A bundle's card says all that; what the file says beside it would do nothing."""
+    for name in ("labels", "input_shape", "input_scale", "output_kind"):
+        if name in wanted.model_fields_set:
+            field = Wanted.model_fields[name].alias or name
+            raise BadOrder(f"{field}: is for a teacher that is an ONNX file; of a bundle its card counts: leave it out")
 
 
 def _output(wanted: Wanted, folder: Path) -> Path:

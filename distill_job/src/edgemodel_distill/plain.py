@@ -67,8 +67,8 @@ def card_of(source: Source, client: Client, folder: Path) -> Card:
     with translating("teacher", missing=errors.TeacherMissing, invalid=errors.TeacherInvalid):
         client.pull(source.uri, source.digest, folder, names={CARD})
         card = read_card(folder)
-    if not card.inputs:
-        raise TeacherInvalid("teacher: its card names no input")
+    if not card.inputs or not card.outputs:
+        raise TeacherInvalid("teacher: its card names no input, or no output")
     return card
 
 
@@ -82,6 +82,8 @@ def dataset(path: Path, folder: Path, card: Card) -> Source:
         return artifact(path, "dataset")
     with translating("dataset", missing=errors.DatasetMissing, invalid=DatasetInvalid):
         if path.is_dir():
+            if (classes := card.outputs[0].shape[-1]) > 0:
+                _check_labels(card.labels or images.class_names(path), classes)
             known = images.read_labelled(path, card.inputs[0].shape[1:], card.input_scale, card.labels)
             inputs, labels = known.inputs, known.labels
         else:

@@ -19,8 +19,8 @@ from PIL import Image
 from pyarrow import parquet
 from sklearn.datasets import load_digits
 
-from edgemodel.bundle import MODEL
-from edgemodel_distill import errors, export, images, local, students
+from edgemodel.bundle import MODEL, Card, Tensor
+from edgemodel_distill import errors, export, images, local, plain, students
 from edgemodel_distill.__main__ import EXAMPLE, main
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
@@ -192,6 +192,7 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(desk: Path, distil: Distil
         ({"push": "oci://somewhere/students"}, "BadOrder", "either output"),
         ({"teacher": "nobody.onnx"}, "TeacherMissing", "nobody.onnx"),
         ({"teacher": "points.npz"}, "TeacherInvalid", "not an ONNX model"),
+        ({"teacher": "oci://a/b@sha256:" + 64 * "0"}, "BadOrder", "labels: is for a teacher that is an ONNX file"),
         ({"teacher": "oci://somewhere/teacher"}, "BadOrder", "sha256"),
         ({"dataset": "seen.npz"}, "DatasetInvalid", "want an array labels"),
         ({"dataset": "nobody.npz"}, "DatasetMissing", "nobody.npz"),
@@ -313,6 +314,14 @@ def test_labels_that_leave_out_a_sub_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     with pytest.raises(errors.DatasetInvalid, match="cat"):
         images.read_labelled(tmp_path, (1, 8, 8), 255.0, ("dog",))
+
+
+def test_fewer_sub_folders_than_a_bundles_classes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    image = Tensor(name="x", datatype="FP32", shape=(-1, 1, 8, 8))
+    card = Card(name="bundle", inputs=(image,), outputs=(Tensor(name="y", datatype="FP32", shape=(-1, 2)),))
+    with pytest.raises(errors.TeacherMismatch, match="the teacher's 2 classes in its order, got 1: cat"):
+        plain.dataset(tmp_path, tmp_path / "dataset", card)
 
 
 def test_hidden_files_and_folders_are_neither_images_nor_classes(tmp_path: Path) -> None:
