@@ -51,6 +51,7 @@ dataset: images              # a folder with a sub-folder of images per class, o
 samples: seen.npz            # optional, without labels: a folder of images, or a file with inputs
 student: {architecture: tiny-cnn, width: 16}
 epochs: 20
+compress: {quantize: Static} # optional: int8, where it is smaller, faster and as accurate
 workers: 2                   # optional: processes that train together; 1 by default
 gates: {minAccuracy: 0.9}
 output: student              # becomes the student's bundle; or push: oci://host/repository

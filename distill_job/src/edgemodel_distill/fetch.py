@@ -19,7 +19,7 @@ TEACHER = "teacher"
 """The teacher's folder in the work folder."""
 
 MAX_MODEL, MAX_DATASET, MAX_SAMPLES = 2 * 1024**3, 1024**3, 128 * 1024**2
-"""Bytes that one artifact may have."""
+"""Bytes that one artifact may have; samples are a node's, those that a person names may be as many as a data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _edge(order: Order, client: Client, folder: Path, shape: tuple[int, ...]) ->
     with translating("edge", missing=errors.SamplesMissing, invalid=errors.SamplesInvalid):
         for source in order.edge:
             to = folder / source.digest.removeprefix("sha256:")
-            client.pull(source.uri, source.digest, to, names={SAMPLES}, max_bytes=MAX_SAMPLES)
+            client.pull(source.uri, source.digest, to, names={SAMPLES}, max_bytes=MAX_DATASET)
             parts.append(read_samples(to, shape))
             digests.append(source.digest)
     together = np.concatenate(parts)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError
+from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
 from edgemodel.bundle import CARD, MANIFEST, Card, Tensor, digest_of
 from edgemodel.distillation import Source
@@ -43,10 +46,7 @@ def teacher(path: Path, folder: Path, reading: Reading) -> Source:
     """
     if path.is_dir():
         return artifact(path, "teacher")
-    try:
-        model = path.read_bytes()
-    except OSError as error:
-        raise errors.TeacherMissing(f"teacher: {error}") from error
+    model = _model(path)
     card = _card(path.stem, model, reading)
     rows = np.random.default_rng(0).random((_GOLDEN_ROWS, *card.inputs[0].shape[1:]), np.float32)
     answers = _answers(card, model, rows)
@@ -154,6 +154,24 @@ def _check_labels(labels: Sequence[str], classes: int) -> None:
             f"labels: want the names of the teacher's {classes} classes in its order, got {len(labels)}: "
             f"{', '.join(labels)!s:.200}; where the file has no labels they are the sub-folders' names, sorted"
         )
+
+
+def _model(path: Path) -> bytes:
+    """The ONNX file as one piece: PyTorch's exporter writes weights into a second file unless it is told otherwise."""
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise errors.TeacherMissing(f"teacher: {error}") from error
+    try:
+        graph = onnx.load_model_from_string(model)
+        if not any(uses_external_data(weight) for weight in graph.graph.initializer):
+            return model
+        load_external_data_for_model(graph, str(path.parent))
+        return bytes(graph.SerializeToString())
+    except DecodeError:
+        return model  # ONNX Runtime says what is wrong
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise TeacherInvalid(f"teacher: {path.name}: its weights lie in another file: {error!s:.300}") from error
 
 
 def _card(name: str, model: bytes, reading: Reading) -> Card:

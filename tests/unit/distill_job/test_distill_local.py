@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import safetensors.numpy
 import yaml
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from pyarrow import parquet
 from sklearn.datasets import load_digits
@@ -363,6 +363,27 @@ def test_a_teacher_that_takes_one_row_at_a_time_is_a_teacher(desk: Path, distil:
         value.type.tensor_type.shape.dim[0].dim_value = 1
     onnx.save(model, desk / "teacher.onnx")
     assert distil()[1]["code"] == "Accepted"
+
+
+def put_weights_beside(file: Path) -> None:
+    """As PyTorch's exporter does it."""
+    model = onnx.load(file)
+    for weight in model.graph.initializer:
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight), weight.name))
+    onnx.save(model, file, save_as_external_data=True, location=f"{file.name}.data", size_threshold=0)
+
+
+def test_a_teacher_whose_weights_lie_beside_it_is_read_with_them(desk: Path, distil: Distil) -> None:
+    put_weights_beside(desk / "teacher.onnx")
+    assert distil()[1]["code"] == "Accepted"
+
+
+def test_a_teacher_without_the_weights_that_belong_to_it_names_them(desk: Path, distil: Distil) -> None:
+    put_weights_beside(desk / "teacher.onnx")
+    (desk / "teacher.onnx.data").unlink()
+    _, outcome = distil()
+    assert outcome["code"] == "TeacherInvalid"
+    assert "teacher.onnx.data" in outcome["message"]
 
 
 def test_a_teacher_that_answers_a_label_first_is_asked_for_its_scores(desk: Path, distil: Distil) -> None:
