@@ -58,7 +58,7 @@ output: student              # becomes the student's bundle; or push: oci://host
 # signingKey: plant.key      # signs the student: edgemodel key create makes one
 """
 
-TERMINATED = Outcome(code="Terminated", message="SIGTERM came before the end")
+TERMINATED = Outcome(code="Terminated", message="SIGTERM or Ctrl-C came before the end")
 
 GRACE_S = 4
 """Seconds after SIGTERM until the process ends whatever it is doing."""
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result_file = _result_file()
     with stopping.in_time(GRACE_S, lambda: _end(TERMINATED)):
         outcome = _outcome(asked)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near, and the Outcome must be whole
+        _ignore_signals()  # the end is near, and the Outcome must be whole
     for_people = asked.config is not None and sys.stdout.isatty()
     sys.stdout.write((result.describe(outcome) if for_people else result.render(outcome)) + "\n")
     sys.stdout.flush()
@@ -207,8 +207,14 @@ def _result_file() -> Path | None:
     return Path(name) if name else None
 
 
+def _ignore_signals() -> None:
+    for number in stopping.SIGNALS:
+        if signal.getsignal(number) is _terminate:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _ignore_signals()
     if not STOP.gently:
         raise Terminated
     STOP.asked = True
@@ -219,6 +225,8 @@ def command() -> NoReturn:
 
     PyTorch takes a second of computing to be taken down tidily, and its threads may crash the process meanwhile.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # shells let their background jobs ignore it
+        signal.signal(signal.SIGINT, _terminate)
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()

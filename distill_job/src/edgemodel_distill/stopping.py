@@ -1,4 +1,4 @@
-"""SIGTERM: ends the process at once where nothing would be lost, and after the step at hand in a training."""
+"""SIGTERM and Ctrl-C: end the process at once where nothing would be lost, after the step at hand in a training."""
 
 import signal
 import socket
@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""What asks for the end; the second is Ctrl-C."""
+
 
 @dataclass(slots=True)
 class Stop:
-    """Whether somebody asked for the end; there is one per process, as there is one SIGTERM."""
+    """Whether somebody asked for the end; there is one per process, as signals are."""
 
     gently: bool = False
     """Whether a training is looking at `asked`."""
@@ -22,7 +25,7 @@ STOP = Stop()
 
 @contextmanager
 def gently() -> Iterator[Stop]:
-    """Let SIGTERM only set `asked` in here: whoever looks at it saves what there is, and raises Terminated."""
+    """Let the signals only set `asked` in here: whoever looks at it saves what there is, and raises Terminated."""
     STOP.gently, STOP.asked = True, False
     try:
         yield STOP
@@ -32,7 +35,7 @@ def gently() -> Iterator[Stop]:
 
 @contextmanager
 def in_time(seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
-    """Call `give_up`, in a thread of its own, when this has not ended `seconds` after a SIGTERM.
+    """Call `give_up`, in a thread of its own, when this has not ended `seconds` after a signal that asks for it.
 
     A handler in Python runs once the main thread is back from a library's code, where it may wait for another worker.
     What the interpreter itself does at once is to write a byte.
@@ -44,7 +47,7 @@ def in_time(seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
     def wait() -> None:
         with ears:
             while heard := ears.recv(1):
-                if heard[0] == signal.SIGTERM and not over.wait(seconds):
+                if heard[0] in SIGNALS and not over.wait(seconds):
                     give_up()
 
     threading.Thread(target=wait, name="end in time", daemon=True).start()

@@ -123,15 +123,16 @@ def computing(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def test_sigterm_ends_a_training_in_time_with_a_code(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_training_in_time_with_a_code(world: World, tmp_path: Path, asked: signal.Signals) -> None:
     order = world.change(epochs=10_000, push=world.repository("terminated"))
     environment = {"EDGEMODEL_DISTILL_ORDER": order.dump(), "EDGEMODEL_RESULT": str(tmp_path / "result")}
-    command = [sys.executable, "-m", "edgemodel_distill"]
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "edgemodel_distill"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         while '"epoch"' not in process.stdout.readline():
             assert process.poll() is None
         before = computing(process.pid)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(asked)
         process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
