@@ -38,8 +38,8 @@ def run(  # noqa: PLR0913 (what, with what, where, for whom)
     which trains together, this process is the leader.
 
     Returns:
-        Accepted with the pushed digest; Rejected, or TeacherUnfit before any training, with nothing pushed. All with
-        the numbers of the gates.
+        Accepted with the pushed digest; Rejected, with the student in the same repository under a tag that says so;
+        TeacherUnfit before any training, with nothing pushed. All with the numbers of the gates.
 
     Raises:
         DistillError: see `edgemodel_distill.errors`; nothing was pushed that could be taken for a candidate.
@@ -62,7 +62,7 @@ def run(  # noqa: PLR0913 (what, with what, where, for whom)
     result = Result(things, (*teacher_gates, *best.gates), scores, choice)
     digest = _pack(work / CANDIDATE, card, taught, best, examiner, result)
     if not best.passed:
-        return _rejected(result)
+        return _rejected(result, publish.keep(work / CANDIDATE, digest, order.push, client))
     watch.stage("Publishing")
     publish.publish(work / CANDIDATE, digest, order.push, client, key)
     return _accepted(digest, result)
@@ -168,8 +168,8 @@ def _unfit(result: Result) -> Outcome:
     return result.outcome("TeacherUnfit", f"{why}: {_failed(result)}; {advice}")
 
 
-def _rejected(result: Result) -> Outcome:
-    return result.outcome("Rejected", f"refused by {_failed(result)}")
+def _rejected(result: Result, kept: str) -> Outcome:
+    return result.outcome("Rejected", f"refused by {_failed(result)}{kept}")
 
 
 def _failed(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""The candidate as a bundle: made in a folder, and pushed. The only network write of the Job."""
+"""The candidate as a bundle: made in a folder, and pushed. The only network writes of the Job."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Floats
 from edgemodel_distill.errors import translating
-from edgemodel_registry import Client, write_bundle
+from edgemodel_registry import Client, RegistryError, write_bundle
 from edgemodel_registry.signing import SigningKey, sign_folder
 
 GOLDEN_ROWS = 8
@@ -92,6 +92,21 @@ def publish(folder: Path, digest: str, uri: str, client: Client, key: SigningKey
         return
     with translating("push", missing=errors.RegistryRefused, invalid=errors.InternalError):
         client.push(folder, uri, tags=[f"distilled-{digest.removeprefix('sha256:')[:16]}"])
+
+
+def keep(folder: Path, digest: str, uri: str, client: Client) -> str:
+    """Push a refused bundle to be looked at, unsigned, under a tag that says so; where it is, for people.
+
+    Where `uri` is no registry it stays in `folder`. A registry that does not take it changes no verdict.
+    """
+    if uri.startswith(_FILE):
+        return ""
+    tag = f"refused-{digest.removeprefix('sha256:')[:16]}"
+    try:
+        client.push(folder, uri, tags=[tag])
+    except RegistryError as error:
+        return f"; it could not be kept to be looked at: {error}"
+    return f"; to be looked at it is {uri}:{tag}"
 
 
 def _place(folder: Path, to: Path) -> None:

@@ -117,13 +117,25 @@ def test_a_teacher_that_answers_probabilities_teaches_as_well(world: World, work
     assert outcome.code == "Accepted"
 
 
-def test_a_refused_student_is_reported_with_its_numbers_and_not_pushed(world: World, work: Path) -> None:
+def test_a_refused_student_is_reported_with_its_numbers_and_lies_apart_from_those_that_serve(
+    world: World, work: Path, tmp_path: Path
+) -> None:
     order = world.change(push=world.repository("refused"), gates={**world.order["gates"], "maxSize": 10})
     outcome, _ = distil(order, work)
     assert (outcome.code, outcome.digest) == ("Rejected", None)
     assert [gate.name for gate in outcome.gates if not gate.passed] == ["maxSize"]
     assert "maxSize: want 10" in outcome.message
-    assert world.manifests("refused") == []
+    (tag,) = {path.parent.parent.name for path in world.manifests("refused") if path.parent.name == "current"}
+    assert tag.startswith("refused-")
+    assert outcome.message.endswith(f"to be looked at it is {order.push}:{tag}")
+    Client().pull(order.push, Client().resolve(order.push, tag), tmp_path / "pulled")
+    assert "Refused by maxSize: not shipped." in (tmp_path / "pulled" / "report.md").read_text()
+
+
+def test_a_refused_student_stays_refused_where_the_registry_does_not_take_it(world: World, work: Path) -> None:
+    outcome, _ = distil(world.change(push=NOBODY, gates={"maxSize": 10}), work)
+    assert outcome.code == "Rejected"
+    assert "it could not be kept to be looked at" in outcome.message
 
 
 def test_edge_samples_of_which_the_teacher_is_unsure_are_not_trained_on(world: World, work: Path) -> None:

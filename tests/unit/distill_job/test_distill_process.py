@@ -79,7 +79,7 @@ def test_a_disk_that_fills_up_has_a_code_keeps_the_last_checkpoint_and_pushes_no
 ) -> None:
     work = tmp_path / "work"
     monkeypatch.setenv("EDGEMODEL_WORK", str(work))
-    order = world.change(gates={"maxSize": 10}, push=world.repository("full-disk")).dump()
+    order = world.change(gates={"maxSize": 10}).dump()
     assert run_command(order).outcome.code == "Rejected"
     before = (work / "checkpoint.safetensors").read_bytes()
     (work / "checkpoint.safetensors.partial").symlink_to("/dev/full")  # where the next one is written first

@@ -268,6 +268,15 @@ def test_a_rejected_student_ships_nothing_and_a_person_is_asked_next(lone: World
     assert actions(lone) == [(ActionType.REDISTILL, Verdict.FAILED), (ActionType.ALERT, None)]
 
 
+def test_a_rejected_student_is_told_in_the_jobs_own_words(lone: World) -> None:
+    said = "refused by min_accuracy: want 0.9, got 0.4; to be looked at it is oci://r/m:refused-1"
+    lone.script.drift = "low-confidence"
+    lone.script.outcomes[1] = REJECTED.model_copy(update={"message": said})
+    lone.until(lambda w: len(w.told("DistillationRejected")) == 1, within=900)
+    assert lone.status.distillation is not None
+    assert lone.status.distillation.message == said
+
+
 @pytest.mark.parametrize(("outcome", "reason"), [(ERROR, "TeacherUnreadable"), (None, "NoResult")])
 def test_a_job_that_fails_is_told_and_a_person_is_asked_next(lone: World, outcome: Outcome, reason: str) -> None:
     lone.script.drift = "low-confidence"

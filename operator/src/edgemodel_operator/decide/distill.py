@@ -209,6 +209,8 @@ def _reject(observation: Observation, draft: Draft, distillation: DistillationSt
     outcome = job.outcome
     gates = [] if outcome is None else [gate for gate in outcome.gates if not gate.passed]
     why = ", ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in gates)
+    if outcome is not None and outcome.message:  # says also where the student can be looked at
+        why = outcome.message
     update = {"phase": DistillationPhase.REJECTED, "reason": "Rejected", "message": why, "percent": 100}
     draft = draft.set(distillation=distillation.model_copy(update=update))
     draft = _close(observation, draft, distillation)
