@@ -113,7 +113,12 @@ def _place(folder: Path, to: Path) -> None:
     """Copy the bundle beside `to`, then let it take the place of an earlier one."""
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as beside:
-        shutil.copytree(folder, Path(beside) / "new")
-        if to.exists():
-            to.rename(Path(beside) / "old")
-        (Path(beside) / "new").rename(to)
+        new, old = Path(beside) / "new", Path(beside) / "old"
+        shutil.copytree(folder, new)
+        try:
+            if to.exists():
+                to.rename(old)
+            new.rename(to)
+        finally:
+            if old.exists() and not to.exists():  # SIGTERM came in between
+                old.rename(to)

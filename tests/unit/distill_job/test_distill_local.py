@@ -145,6 +145,23 @@ def test_an_earlier_student_is_replaced(desk: Path, distil: Distil) -> None:
     Client().pull(f"file://{desk / 'student'}", second[1]["digest"], desk / "pulled")
 
 
+def test_sigterm_while_an_earlier_student_is_replaced_leaves_the_earlier_one(
+    desk: Path, distil: Distil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, first = distil()
+    rename = Path.rename
+
+    def interrupted(path: Path, to: Path) -> Path:
+        if path.name == "new":
+            raise errors.Terminated
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    assert distil(seed=1)[1]["code"] == "Terminated"
+    Client().pull(f"file://{desk / 'student'}", first["digest"], desk / "pulled")
+    assert [path.name for path in desk.glob(".student.*")] == []
+
+
 def test_a_refused_student_has_an_exit_status_of_its_own_and_does_not_take_the_folder(
     desk: Path, distil: Distil
 ) -> None:
