@@ -41,6 +41,7 @@ class Examiner:
         self.training = known.where(~held_out & ~validating)
         self.holdout = known.where(held_out)
         self.validation = known.where(validating) if validating.any() else None
+        self._edge = edge
         self.edge_training = _sure_ones(things.teacher, edge[~edge_held_out], method.min_confidence)
         self.edge_holdout: Floats = edge[edge_held_out]
         if len(self.training) < 2 or not len(self.holdout):  # noqa: PLR2004 (batch norm needs two)
@@ -66,7 +67,7 @@ class Examiner:
 
     def drift(self) -> Drift | None:
         """The edge's samples against the training set; None where there are too few to tell."""
-        edge = _spread(np.concatenate([self.edge_training, self.edge_holdout]), COMPARED)
+        edge = _spread(self._edge, COMPARED)
         if len(edge) < ENOUGH_TO_TELL:
             return None
         known = _spread(self.training.inputs, COMPARED)
@@ -85,9 +86,10 @@ class Examiner:
     def teacher_on_edge(self, recipe: Recipe) -> tuple[float, float] | None:
         """The teacher's mean confidence on edge samples, and its agreement with itself on noisy views of them.
 
-        The noise is that of the training. None where there are too few samples to tell.
+        The noise is that of the training; samples that are not trained on since it is unsure of them count, too. None
+        where there are too few to tell.
         """
-        inputs = np.concatenate([self.edge_training, self.edge_holdout])
+        inputs = self._edge
         if len(inputs) < ENOUGH_TO_TELL:
             return None
         confidence = measure.confidence(self._teacher.logits(inputs))

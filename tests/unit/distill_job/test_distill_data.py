@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgemodel.distillation import Method
+from edgemodel.distillation import Method, Order
 from edgemodel_distill.classifier import Classifier
+from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled, in_holdout, read_dataset, read_samples, unique, unique_labelled
 from edgemodel_distill.errors import TeacherInvalid
 from edgemodel_distill.examine import Examiner
@@ -17,6 +18,16 @@ from edgemodel_registry import ArtifactInvalid
 from edgemodel_registry.arrays import pack_arrays
 from edgemodel_registry.folder import read_card
 from tests.unit.distill_job.tiny_world import quadrant, write_linear
+
+RECIPE = Recipe.of(
+    Order(
+        name="v2",
+        teacher={"uri": "file:///t", "digest": "sha256:" + "0" * 64},
+        dataset={"uri": "file:///d", "digest": "sha256:" + "0" * 64},
+        push="file:///p",
+    ),
+    threads=1,
+)
 
 
 def points(count: int, seed: int = 0) -> np.ndarray:
@@ -67,6 +78,15 @@ def test_what_stops_a_training_early_is_neither_trained_on_nor_examined_with(tmp
     assert len(stopping.validation) == pytest.approx(30, abs=12)
     assert keys(stopping.holdout.inputs) == keys(plain.holdout.inputs)
     assert plain.validation is None
+
+
+def test_a_teacher_is_judged_by_the_samples_that_it_is_unsure_of_too(tmp_path: Path) -> None:
+    inputs, edge = points(300), points(300, seed=1)
+    things = Ingredients(classifier(tmp_path / "teacher"), Labelled(inputs, quadrant(inputs)), EdgeSamples(edge), None)
+    every, sure = (Examiner(things, Method(min_confidence=least)) for least in (0.0, 0.7))
+    assert len(sure.edge_training) < len(every.edge_training) / 2
+    assert sure.teacher_on_edge(RECIPE) == every.teacher_on_edge(RECIPE)
+    assert sure.drift() == every.drift()
 
 
 def test_repeated_samples_count_once_and_keep_their_order() -> None:
