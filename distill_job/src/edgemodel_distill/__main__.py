@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     # PyTorch's C++ prints its stack whenever a worker is waited for or gone, which has a message of its own here.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # Before 2.10 PyTorch does no deterministic matrix product on a GPU without it: pytorch/pytorch pull request 161749.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     result_file = _result_file()
     with stopping.in_time(GRACE_S, lambda: _end(TERMINATED)):
         outcome = _outcome(asked)

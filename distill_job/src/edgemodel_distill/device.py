@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 
-def best() -> torch.device:
-    """The GPU that PyTorch can use, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def best(worker: int = 0) -> torch.device:
+    """The GPU that PyTorch can use, else the CPU; of several GPUs each worker on the machine has its own."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", worker % torch.cuda.device_count())
 
 
 def of(network: nn.Module) -> torch.device:

@@ -62,7 +62,7 @@ def train(  # noqa: PLR0913 (what is trained on what, by whom, and who is told)
         DistillError: what another worker ended with.
     """
     views = Views(material, recipe, np.random.default_rng(recipe.seed), crew)
-    crew.follow(student.to(device.best()))
+    crew.follow(student.to(device.best(crew.rank)))
     now = running.begin(student, views, recipe)
     if checkpoint is not None:
         crew.hand_out_file(checkpoint.path)
@@ -134,8 +134,11 @@ def _step(now: Running, recipe: Recipe) -> None:
 
 
 def _seed(now: Running, recipe: Recipe) -> None:
-    """Several workers drop out different units, and the same ones again when the training goes on after a stop."""
-    if now.crew.size > 1:
+    """Several workers drop out different units, and the same ones again when the training goes on after a stop.
+
+    So does a GPU, whose generator is not in the checkpoint.
+    """
+    if now.crew.size > 1 or device.of(now.student).type == "cuda":
         place = (recipe.seed, now.crew.rank, now.place.epoch, now.place.step)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 

@@ -154,10 +154,14 @@ def test_on_a_processor_nothing_is_rounded_to_half_precision() -> None:
         assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == torch.float32
 
 
-def test_where_there_is_a_gpu_it_trains_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("gpus", "own"), [(1, [0, 0, 0]), (2, [0, 1, 0])])
+def test_where_there_are_gpus_a_worker_trains_on_one_in_half_precision(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, own: list[int]
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    assert device.best() == torch.device("cuda")
+    assert [device.best(worker) for worker in range(3)] == [torch.device("cuda", number) for number in own]
     with device.mixed_precision():
         assert torch.is_autocast_enabled("cuda")
         assert torch.get_autocast_dtype("cuda") == torch.bfloat16
