@@ -31,10 +31,7 @@ def create(file: File, output: Output, sign_key: SignKey = None) -> None:
 
     Example: edgemodel dataset create digits.npz -o /mnt/training-data/digits
     """
-    digest = _write(file, output)
-    if sign_key is not None:
-        sign_folder(output, sign_key)
-    typer.echo(digest)
+    typer.echo(_write(file, output, sign_key))
 
 
 @app.command()
@@ -52,18 +49,19 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options
     """
     with tempfile.TemporaryDirectory() as temporary, transfer_bar() as bar:
         folder = Path(temporary) / "dataset"
-        _write(file, folder)
-        if sign_key is not None:
-            sign_folder(folder, sign_key)
+        _write(file, folder, sign_key)
         digest = make_client(ca_file, docker_config).push(folder, uri, tag or (), progress=follow(bar, "push"))
     typer.echo(digest)
 
 
-def _write(file: Path, folder: Path) -> str:
+def _write(file: Path, folder: Path, sign_key: Path | None) -> str:
+    """Check the arrays, make the artifact's folder, signed where there is a key, and return its digest."""
     arrays = read_arrays(file)
     if arrays.keys() != {"inputs", "labels"}:
         raise BadInput(f"{file}: want the arrays 'inputs' and 'labels', got {sorted(arrays)}")
     digest = write_dataset(folder, file.stem, arrays["inputs"], arrays["labels"])
     classes = len(np.unique(arrays["labels"]))
     stderr.print(f"{len(arrays['inputs'])} inputs of {classes} classes", soft_wrap=True)
+    if sign_key is not None:
+        sign_folder(folder, sign_key)
     return digest

@@ -91,7 +91,7 @@ def publish(folder: Path, digest: str, uri: str, client: Client, key: SigningKey
         _place(folder, Path(uri.removeprefix(_FILE)))
         return
     with translating("push", missing=errors.RegistryRefused, invalid=errors.InternalError):
-        client.push(folder, uri, tags=[f"distilled-{digest.removeprefix('sha256:')[:16]}"])
+        client.push(folder, uri, tags=[_tag("distilled", digest)])
 
 
 def keep(folder: Path, digest: str, uri: str, client: Client) -> str:
@@ -101,12 +101,16 @@ def keep(folder: Path, digest: str, uri: str, client: Client) -> str:
     """
     if uri.startswith(_FILE):
         return ""
-    tag = f"refused-{digest.removeprefix('sha256:')[:16]}"
+    tag = _tag("refused", digest)
     try:
         client.push(folder, uri, tags=[tag])
     except RegistryError as error:
         return f"; it could not be kept to be looked at: {error}"
     return f"; to be looked at it is {uri}:{tag}"
+
+
+def _tag(word: str, digest: str) -> str:
+    return f"{word}-{digest.removeprefix('sha256:')[:16]}"
 
 
 def _place(folder: Path, to: Path) -> None:

@@ -68,11 +68,15 @@ class Busy:
         return await asyncio.gather(*waiting)
 
 
-@pytest.fixture
-def busy(tmp_path: Path, model: Model) -> Busy:
-    made = Busy(Engine(), tmp_path)
+def watching(model: Model, tmp_path: Path, batch_delay: float = 0.0) -> Busy:
+    made = Busy(Engine(batch_delay), tmp_path)
     made.watch(model)
     return made
+
+
+@pytest.fixture
+def busy(tmp_path: Path, model: Model) -> Busy:
+    return watching(model, tmp_path)
 
 
 async def test_what_waits_together_is_run_together_and_each_gets_its_own_answer(busy: Busy, model: Model) -> None:
@@ -124,9 +128,8 @@ async def test_a_lone_caller_is_never_kept_waiting_for_company(model: Model) -> 
 
 
 async def test_once_batches_form_one_that_is_not_full_waits_for_more(model: Model, tmp_path: Path) -> None:
-    engine = Engine(batch_delay=20.0)
-    busy = Busy(engine, tmp_path)
-    busy.watch(model)
+    busy = watching(model, tmp_path, batch_delay=20.0)
+    engine = busy.engine
     async with asyncio.timeout(15):
         await busy.let(*(engine.infer(model, one(seed)) for seed in range(MOST)))
         first = asyncio.ensure_future(engine.infer(model, one(0)))
@@ -138,9 +141,8 @@ async def test_once_batches_form_one_that_is_not_full_waits_for_more(model: Mode
 
 
 async def test_a_batch_that_stays_short_goes_after_its_delay(model: Model, tmp_path: Path) -> None:
-    engine = Engine(batch_delay=0.05)
-    busy = Busy(engine, tmp_path)
-    busy.watch(model)
+    busy = watching(model, tmp_path, batch_delay=0.05)
+    engine = busy.engine
     async with asyncio.timeout(15):
         await busy.let(*(engine.infer(model, one(seed)) for seed in range(MOST)))
         await engine.infer(model, one(0))

@@ -8,6 +8,9 @@ from edgemodel_operator.model.naming import ANNOTATION_INDEX, ANNOTATION_REVISIO
 
 Body = Mapping[str, Any]
 
+_WITH_STATUS = ("EdgeModel", "Job")
+"""Kinds whose status is read; of other children it changes all the time and says nothing that matters here."""
+
 
 def keep(kind: str, body: Body) -> dict[str, Any] | bytes:
     """A watched object as the index of its kind holds it: nodes and pods by what matters of them, all others packed."""
@@ -16,9 +19,6 @@ def keep(kind: str, body: Body) -> dict[str, Any] | bytes:
     if kind == "Pod":
         return trim_pod(body)
     return pack(trim(body) if kind in _WITH_STATUS else trim_child(body))
-
-
-_WITH_STATUS = ("EdgeModel", "Job")
 
 
 def pack(body: Body) -> bytes:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import count
 
 from edgemodel.ladder import ActionType, Verdict
+from edgemodel.outcome import Outcome
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import (
     Decision,
@@ -128,7 +129,7 @@ def _watch(observation: Observation, draft: Draft, distillation: DistillationSta
     if outcome is not None and outcome.accepted:
         return _accept(observation, draft, distillation, job)
     if outcome is not None and outcome.code == "Rejected":
-        return _reject(observation, draft, distillation, job)
+        return _reject(observation, draft, distillation, outcome)
     code = outcome.code if outcome is not None else "NoResult"
     return _fail(observation, draft, distillation, code, outcome.message if outcome is not None else job.message)
 
@@ -205,12 +206,9 @@ def _promote(observation: Observation, draft: Draft, distillation: DistillationS
     return _close(observation, draft, distillation)
 
 
-def _reject(observation: Observation, draft: Draft, distillation: DistillationStatus, job: Job) -> Draft:
-    outcome = job.outcome
-    gates = [] if outcome is None else [gate for gate in outcome.gates if not gate.passed]
-    why = ", ".join(f"{gate.name}: want {gate.want:g}, got {gate.got:g}" for gate in gates)
-    if outcome is not None and outcome.message:  # says also where the student can be looked at
-        why = outcome.message
+def _reject(observation: Observation, draft: Draft, distillation: DistillationStatus, outcome: Outcome) -> Draft:
+    failed = (f"{gate.name}: {gate.words()}" for gate in outcome.gates if not gate.passed)
+    why = outcome.message or ", ".join(failed)  # the message says also where the student can be looked at
     update = {"phase": DistillationPhase.REJECTED, "reason": "Rejected", "message": why, "percent": 100}
     draft = draft.set(distillation=distillation.model_copy(update=update))
     draft = _close(observation, draft, distillation)
