@@ -18,6 +18,11 @@ def keep(kind: str, body: Body) -> dict[str, Any] | bytes:
         return trim_node(body)
     if kind == "Pod":
         return trim_pod(body)
+    return keep_child(kind, body)
+
+
+def keep_child(kind: str, body: Body) -> bytes:
+    """An EdgeModel, or what was made for one, packed; with its status only where that is read."""
     return pack(trim(body) if kind in _WITH_STATUS else trim_child(body))
 
 

@@ -11,7 +11,7 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.cluster.jobs import job_of, leads
 from edgemodel_operator.cluster.ownership import is_left, is_ours
 from edgemodel_operator.cluster.pods import mode_of, nodes_of, unit_of
-from edgemodel_operator.cluster.trim import pack, trim, trim_pod, unpack
+from edgemodel_operator.cluster.trim import keep_child, trim_pod, unpack
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import (
@@ -89,7 +89,8 @@ class World:
 
     def wrote(self, key: Key, body: Body, now: datetime) -> None:
         """Remember what a write for `key` returned until the watch has caught up."""
-        self._written.setdefault(key, {})[body["kind"], body["metadata"]["name"]] = (pack(trim(body)), now)
+        kind, name = body["kind"], body["metadata"]["name"]
+        self._written.setdefault(key, {})[kind, name] = (keep_child(kind, body), now)
 
     def nudged(self, body: Body, now: datetime) -> None:
         """Remember what nudging a pod returned until the watch has caught up, so that it is nudged once, and when."""
