@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from itertools import product
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from edgemodel_operator.model.naming import LABEL_MODEL
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY
 from tests.apiserver.helm import NAMESPACE, Helm
@@ -14,6 +18,7 @@ from tests.apiserver.operator_process import Operator, wait_for
 
 pytestmark = pytest.mark.apiserver
 
+CHILDREN = {"configmaps", "services", "daemonsets", "deployments", "jobs", "pods"}
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:demo-edgemodel-operator"
 
 
@@ -49,14 +54,24 @@ def operator(
     operator.kill()
 
 
-def refusals(plane: ControlPlane) -> list[str]:
-    """What the operator asked for and was refused, from the audit log."""
+def asked(plane: ControlPlane) -> list[dict[str, Any]]:
+    """What the operator asked for, from the audit log."""
     records = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
+    return [record for record in records if record["user"]["username"] == ACCOUNT]
+
+
+def refusals(plane: ControlPlane) -> list[str]:
+    """What it asked for and was refused."""
     return [
         f"{record['verb']} {record['requestURI']}"
-        for record in records
-        if record["user"]["username"] == ACCOUNT and record.get("responseStatus", {}).get("code") in (401, 403)
+        for record in asked(plane)
+        if record.get("responseStatus", {}).get("code") in (401, 403)
     ]
+
+
+def wanted_label(record: dict[str, Any]) -> str:
+    """The labels that a list or a watch asks for."""
+    return ",".join(parse_qs(urlsplit(record["requestURI"]).query).get("labelSelector", []))
 
 
 def exists(kubectl: Kubectl, *arguments: str) -> bool:
@@ -83,3 +98,10 @@ def test_it_changes_a_daemon_set_for_a_deployment(operator: Operator, kubectl: K
 
 def test_it_asks_for_nothing_that_it_may_not_have(operator: Operator, plane: ControlPlane) -> None:
     assert refusals(plane) == [], operator.log[-3000:]
+
+
+def test_of_other_peoples_objects_it_asks_for_none(operator: Operator, plane: ControlPlane) -> None:
+    looks = [record for record in asked(plane) if record["verb"] in ("list", "watch")]
+    children = [record for record in looks if record["objectRef"]["resource"] in CHILDREN]
+    assert {(r["verb"], r["objectRef"]["resource"]) for r in children} == set(product(("list", "watch"), CHILDREN))
+    assert {wanted_label(record) for record in children} == {LABEL_MODEL}

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from edgemodel import wish
+from edgemodel_operator.model import naming
 from lab.home import REPOSITORY
 from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.operator_process import FakePod, Operator, wait_for
@@ -102,6 +103,14 @@ def test_a_child_that_somebody_edits_is_put_right(space: Space) -> None:
     space.run("patch", "configmap/digits-wish", "--type=merge", f"--patch={patch}")
     wait_for("the wish again", lambda: "revision" in space.get("configmap/digits-wish")["data"][wish.FILE_NAME])
     assert space.wish().default is not None
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_child_that_somebody_takes_the_label_from_gets_it_again(space: Space) -> None:
+    space.apply(edgemodel())
+    wait_for("children", lambda: installed(space))
+    space.run("label", "configmap/digits-wish", f"{naming.LABEL_MODEL}-")
+    wait_for("the label", lambda: naming.LABEL_MODEL in space.get("configmap/digits-wish")["metadata"]["labels"])
 
 
 def test_deletion_needs_no_operator(space: Space, operator: Operator) -> None:

@@ -39,9 +39,11 @@ CHILDREN: Mapping[str, tuple[str, str, str]] = {
     "Job": ("batch", "v1", "jobs"),
     "Pod": ("", "v1", "pods"),
 }
-"""Where each kind is; only objects with our label."""
+"""Where each kind is; only objects with our label are asked for."""
 PROMETHEUS_RULE = ("monitoring.coreos.com", "v1", "prometheusrules")
 """A child where the cluster knows the kind."""
+PAGE = 500
+"""Objects in one answer to a list, as kubectl has it: thousands of nodes at once are more than our memory."""
 
 
 def register(
@@ -49,14 +51,16 @@ def register(
 ) -> None:
     """Put all handlers into `registry`; those of PrometheusRules only where the cluster knows them."""
     children = {**CHILDREN, **({"PrometheusRule": PROMETHEUS_RULE} if prometheus_rules else {})}
-    _register_start(registry, world, tuple(children))
+    _register_start(registry, world, children)
     _register_models(registry, world, queue)
     _register_nodes(registry, world, queue)
     for kind, where in children.items():
         _register_children(registry, world, queue, kind, where)
 
 
-def _register_start(registry: kopf.OperatorRegistry, world: World, children: tuple[str, ...]) -> None:
+def _register_start(
+    registry: kopf.OperatorRegistry, world: World, children: Mapping[str, tuple[str, str, str]]
+) -> None:
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **kwargs: Any) -> None:
         settings.posting.enabled = False
@@ -65,6 +69,9 @@ def _register_start(registry: kopf.OperatorRegistry, world: World, children: tup
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 10
+        settings.watching.chunk_size = PAGE
+        for where in children.values():  # what handlers ask for is sorted out only here, when it has come
+            settings.watching.label_selectors[where] = LABEL_MODEL
         settings.networking.request_timeout = 30
         world.bind({kind: kwargs[_index(kind)] for kind in ("EdgeModel", "Node", *children)})
 
