@@ -175,6 +175,11 @@ REFUSED: dict[str, tuple[Callable[[Body], None], str, str]] = {
         "spec.healing.strategies[0].actions[1]",
         "want samples and epochs only with type Redistill",
     ),
+    "a student that nobody has": (
+        put("distillation.student", {"architecture": "elephant"}),
+        "spec.distillation.student.architecture",
+        "module:callable, for example my_nets:my_net",
+    ),
     "no teacher": (put("distillation.teacher", None), "spec.distillation.teacher", "Required value"),
     "temperature of zero": (
         put("distillation.temperature", 0),

@@ -1,8 +1,10 @@
 """The order a distillation Job gets: what to train, from what, and the gates that decide whether it may ship."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from edgemodel.document import Digest, Document, Uri, describe
 from edgemodel.quantity import parse_quantity
@@ -16,9 +18,28 @@ Optimizer = Literal["Adam", "SGD"]
 Schedule = Literal["Cosine", "Step"]
 Quantize = Literal["None", "Static", "Dynamic"]
 
+STUDENTS = ("mlp", "tiny-cnn", "separable", "resnet8", "resnet20")
+"""Networks that the Job brings along."""
+
+ARCHITECTURE_PATTERN = (
+    rf"^({'|'.join(STUDENTS)}|[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*)$"
+)
+"""One of them, or `module:callable`: docs/decisions/0023-students-by-import-path.md. CEL knows no escaped point."""
+
+ARCHITECTURE_WANTED = (
+    f"want {', '.join(STUDENTS)}, or the import path of a student of your own as module:callable, for example "
+    "my_nets:my_net"
+)
+
 
 def _bytes_of(size: Any) -> Any:
     return parse_quantity(size) if isinstance(size, str) else size
+
+
+def _is_architecture(text: str) -> str:
+    if re.fullmatch(ARCHITECTURE_PATTERN, text) is None:
+        raise PydanticCustomError("architecture", "{wanted}", {"wanted": ARCHITECTURE_WANTED})
+    return text
 
 
 class OrderError(ValueError):
@@ -35,12 +56,23 @@ class Source(Document):
 class Student(Document):
     """The network that is trained; input and output shapes come from the teacher."""
 
-    architecture: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", max_length=63)] = Field(
+    architecture: Annotated[str, AfterValidator(_is_architecture)] = Field(
         default="tiny-cnn",
-        description="mlp, tiny-cnn, separable, resnet8, resnet20, or one that the Job's image was extended with.",
+        max_length=128,
+        json_schema_extra={"pattern": ARCHITECTURE_PATTERN},
+        description=(
+            f"{', '.join(STUDENTS)}, or the import path of a function or class in the Job's image as module:callable, "
+            "for example my_nets:my_net; it is called with width, input shape and number of classes."
+        ),
     )
     width: int = Field(
-        default=16, ge=1, le=1024, description="mlp: hidden units; the others: channels of the first convolution."
+        default=16,
+        ge=1,
+        le=1024,
+        description=(
+            "mlp: hidden units; the others: channels of the first convolution; a student of your own: what it makes "
+            "of it."
+        ),
     )
 
 

@@ -49,7 +49,7 @@ EXAMPLE = """\
 teacher: teacher.onnx        # an ONNX classifier, a bundle's folder, or oci://host/repository@sha256:...
 dataset: images              # a folder with a sub-folder of images per class, or a file with inputs and labels
 samples: seen.npz            # optional, without labels: a folder of images, or a file with inputs
-student: {architecture: tiny-cnn, width: 16}
+student: {architecture: tiny-cnn, width: 16}   # or one of your own: my_nets:my_net, in my_nets.py beside this file
 epochs: 20
 compress: {quantize: Static} # optional: int8, where it is smaller, faster and as accurate
 workers: 2                   # optional: processes that train together; 1 by default
@@ -126,6 +126,7 @@ def _run_config(file: Path) -> Outcome:
     from edgemodel_distill import launch, local  # noqa: PLC0415 (see _distil)
 
     wanted, folder = local.read(file)
+    sys.path.append(str(folder))  # a student of one's own may lie there; what is installed goes first
     settings = Settings.read(os.environ)
     if wanted.signing_key is not None:
         settings = replace(settings, signing_key=folder / wanted.signing_key)

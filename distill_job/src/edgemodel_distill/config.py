@@ -36,9 +36,11 @@ class Recipe:
     """Sums in another order round differently, so the thread count is part of the recipe, and so are the workers."""
     workers: int = 1
     method: Method = field(default_factory=Method)
+    source: str = ""
+    """Digest of the source of a student of one's own."""
 
     @classmethod
-    def of(cls, order: Order, threads: int, workers: int = 1) -> "Recipe":
+    def of(cls, order: Order, threads: int, workers: int = 1, source: str = "") -> "Recipe":
         """The recipe that `order` asks for, on `threads` threads of each of the workers."""
         return cls(
             architecture=order.student.architecture,
@@ -52,12 +54,14 @@ class Recipe:
             threads=threads,
             workers=workers,
             method=order.method,
+            source=source,
         )
 
     def dump(self) -> dict[str, Any]:
-        """As plain data for the bundle's lineage; one worker is not worth a word."""
+        """As plain data for the bundle's lineage; one worker, or a student that everyone has, is not worth a word."""
         recipe = {**asdict(self), "method": self.method.model_dump(), "holdout": HOLDOUT}
-        return recipe if self.workers > 1 else {name: value for name, value in recipe.items() if name != "workers"}
+        plain = {"workers": 1, "source": ""}
+        return {name: value for name, value in recipe.items() if name not in plain or value != plain[name]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edgemodel.distillation import Order
-from edgemodel_distill import handout
+from edgemodel_distill import handout, own
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.crew import Crew
 from edgemodel_distill.progress import Watch
@@ -17,7 +17,7 @@ def run(order: Order, work: Path, watch: Watch, threads: int, crew: Crew) -> Non
         DistillError: this worker's error, or the one that another ended with.
     """
     watch.stage("Waiting")
-    recipe = Recipe.of(order, threads, crew.size)
+    recipe = Recipe.of(order, threads, crew.size, own.source(order.student.architecture))
     if crew.assemble():
         given = handout.take(crew, order, recipe)
         watch.stage("Training")

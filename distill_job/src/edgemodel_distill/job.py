@@ -6,7 +6,7 @@ from pathlib import Path
 from edgemodel.bundle import MODEL, Card
 from edgemodel.distillation import Order
 from edgemodel.outcome import Choice, Gate, Outcome
-from edgemodel_distill import compress, handout, publish, report, students
+from edgemodel_distill import compress, handout, own, publish, report, students
 from edgemodel_distill.candidates import Candidate, choose, compare
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.crew import ALONE, Crew
@@ -15,6 +15,7 @@ from edgemodel_distill.fetch import TEACHER, Ingredients, fetch
 from edgemodel_distill.gates import TEACHERS_ACCURACY, judge_teacher
 from edgemodel_distill.handout import Handout
 from edgemodel_distill.progress import Watch
+from edgemodel_distill.rehearse import rehearse
 from edgemodel_distill.report import Story
 from edgemodel_distill.teach import Lesson, Taught, teach
 from edgemodel_distill.work import CANDIDATE
@@ -44,9 +45,10 @@ def run(  # noqa: PLR0913 (what, with what, where, for whom)
     Raises:
         DistillError: see `edgemodel_distill.errors`; nothing was pushed that could be taken for a candidate.
     """
-    recipe = Recipe.of(order, threads, crew.size)
+    recipe = Recipe.of(order, threads, crew.size, own.source(order.student.architecture))
     watch.stage("Fetching")
     things = fetch(order, client, work, threads)
+    rehearse(order, things.teacher)
     examiner = Examiner(things, order.method)
     watch.data(examiner.data_report())
     teacher_gates, scores = _judge_teacher(examiner, order, recipe)
@@ -71,12 +73,14 @@ def run(  # noqa: PLR0913 (what, with what, where, for whom)
 def _lesson(  # noqa: PLR0913, PLR0917 (what is trained on what, where, by whom, and who is told)
     order: Order, recipe: Recipe, things: Ingredients, examiner: Examiner, work: Path, watch: Watch, crew: Crew
 ) -> Lesson:
+    parent = things.parent
+    fits = parent is not None and students.may_start_from(order.student, parent.classifier.card)
     return Lesson(
         order=order,
         recipe=recipe,
         given=Handout(things.teacher, examiner.training, examiner.edge_training, things.edge.digests),
         validation=examiner.validation,
-        weights=things.parent.weights if things.parent is not None else None,
+        weights=parent.weights if parent is not None and fits else None,
         examine=examiner.report,
         work=work,
         watch=watch,

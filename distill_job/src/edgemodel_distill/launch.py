@@ -38,7 +38,7 @@ def helpers(order: Order, workers: int, work: Path) -> Iterator[Post]:
 
 @contextmanager
 def _helper(work: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    command = [sys.executable, "-m", "edgemodel_distill", "--order", str(work / "order.json")]
+    command = [sys.executable, "-P", "-m", "edgemodel_distill", "--order", str(work / "order.json")]
     with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
             yield
@@ -52,4 +52,6 @@ def _helper(work: Path, environment: Mapping[str, str]) -> Iterator[None]:
 def _environment(ours: Mapping[str, str], rank: int, workers: int, port: int, work: Path) -> dict[str, str]:
     place = {"RANK": str(rank), "WORLD_SIZE": str(workers), "MASTER_ADDR": _HOST, "MASTER_PORT": str(port)}
     kept = {name: value for name, value in ours.items() if name not in _OWN}
-    return {**kept, **place, "EDGEMODEL_WORK": str(work / f"worker-{rank}")}
+    # A student of one's own is found where the leader finds it: with `-P` this makes its path theirs.
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**kept, **place, "PYTHONPATH": path, "EDGEMODEL_WORK": str(work / f"worker-{rank}")}

@@ -43,18 +43,20 @@ def prune(network: nn.Module, share: float, input_shape: Shape) -> nn.Module:
     """A copy of `network` with so many channels fewer that at least `share` of its multiplications are gone.
 
     Raises:
-        BadOrder: nothing in it can be pruned that far.
+        BadOrder: nothing in it can be pruned that far, or it computes otherwise than its layers in a row do.
     """
+    _check_chain(network, input_shape)
     most = (1 - share) * multiplications(network, input_shape)
     for block in (_BLOCK, 1):
 
         def is_too_large(kept: int, block: int = block) -> bool:
-            return multiplications(_cut(network, kept / _FINENESS, block), input_shape) > most
+            return multiplications(_cut(network, kept / _FINENESS, block)[0], input_shape) > most
 
         # More channels are never fewer multiplications: bisect finds the largest share that fits, or 0.
         if kept := bisect(range(1, _FINENESS), False, key=is_too_large):
-            return _cut(network, kept / _FINENESS, block)
-    raise BadOrder(f"compress.prune: this student cannot lose {share:.0%} of its multiplications; want less, or 0")
+            return _cut(network, kept / _FINENESS, block)[0]
+    why = "" if groups(network) else ": only layers in an nn.Sequential can lose channels"
+    raise BadOrder(f"compress.prune: this student cannot lose {share:.0%} of its multiplications{why}; want less, or 0")
 
 
 def multiplications(network: nn.Module, input_shape: Shape) -> int:
@@ -97,9 +99,28 @@ def _is_depthwise(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
 
 
-def _cut(network: nn.Module, share: float, block: int) -> nn.Module:
-    """A copy in which each group keeps about `share` of its channels: whole blocks, where there are two or more."""
-    smaller = copy.deepcopy(network)
+def _check_chain(network: nn.Module, input_shape: Shape) -> None:
+    """Compare with a copy in which the same channels are there and unread: of one's own student nothing is known."""
+    try:
+        smaller, kept = _cut(network, 0.5, 1)
+        inputs = torch.rand(2, *input_shape, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            same = torch.allclose(smaller.eval()(inputs), _unread(network, kept).eval()(inputs), rtol=1e-3, atol=1e-4)
+    except (RuntimeError, IndexError):  # sizes that do not fit
+        same = False
+    if not same:
+        raise BadOrder(
+            "compress.prune: the layers of this student cannot lose channels: want an nn.Sequential in which each "
+            "reads what the one before it makes, or 0"
+        )
+
+
+def _cut(network: nn.Module, share: float, block: int) -> tuple[nn.Module, list[Tensor]]:
+    """A copy in which each group keeps about `share` of its channels, and which they are.
+
+    Whole blocks, where there are two or more.
+    """
+    smaller, all_kept = copy.deepcopy(network), []
     for group in groups(smaller):
         norms = _norms(group)
         step = block if len(norms) >= 2 * block else 1
@@ -108,7 +129,18 @@ def _cut(network: nn.Module, share: float, block: int) -> nn.Module:
         _keep_inputs(group.reader, kept, len(norms))
         for layer in (group.maker, *group.followers):
             _keep_outputs(layer, kept)
-    return smaller
+        all_kept.append(kept)
+    return smaller, all_kept
+
+
+def _unread(network: nn.Module, all_kept: list[Tensor]) -> nn.Module:
+    """A copy in which each group's other channels are made as ever, and multiplied by zero where they are read."""
+    whole = copy.deepcopy(network)
+    for group, kept in zip(groups(whole), all_kept, strict=True):
+        gone = torch.ones(len(group.maker.weight), dtype=torch.bool)
+        gone[kept] = False
+        torch.unflatten(group.reader.weight.detach(), 1, (len(gone), -1))[:, gone] = 0
+    return whole
 
 
 def _norms(group: Group) -> Tensor:

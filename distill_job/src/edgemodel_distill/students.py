@@ -1,19 +1,16 @@
-"""A student by name: from the zoo, or from what the image was extended with; its weights in and out."""
+"""A student by name or import path; its weights in and out."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
 from torch import nn
 
-from edgemodel_distill.zoo import ZOO, Factory, Shape
-
-ENTRY_POINTS = "edgemodel.students"
-"""An installed package may bring students: `[project.entry-points."edgemodel.students"] my-net = "package:factory"`.
-
-An order names a student and never a module: what code can run is settled when the image is built.
-"""
+from edgemodel.bundle import Card
+from edgemodel.distillation import Student
+from edgemodel_distill import own
+from edgemodel_distill.errors import BadOrder
+from edgemodel_distill.zoo import ZOO, Shape
 
 
 def build(architecture: str, width: int, input_shape: Shape, classes: int) -> nn.Module:
@@ -22,25 +19,26 @@ def build(architecture: str, width: int, input_shape: Shape, classes: int) -> nn
     Weights come from PyTorch's global generator: seed it first.
 
     Raises:
-        ValueError: there is no such architecture, or it does not take such inputs.
+        BadOrder: it does not take such inputs; one's own does not import, or is no such network.
     """
-    if architecture not in known():
-        raise ValueError(f"architecture: want one of {', '.join(sorted(known()))}, got {architecture}")
-    factory = ZOO.get(architecture) or _brought(architecture)
+    if own.is_own(architecture):
+        return own.build(architecture, width, input_shape, classes)
     try:
-        return factory(width, input_shape, classes)
+        return ZOO[architecture](width, input_shape, classes)
     except ValueError as error:
-        raise ValueError(f"architecture: {architecture}: {error}") from error
-
-
-def known() -> frozenset[str]:
-    """The names that `build` takes."""
-    return frozenset(ZOO) | {entry.name for entry in entry_points(group=ENTRY_POINTS)}
+        raise BadOrder(f"student.architecture: {architecture}: {error}") from error
 
 
 def weights(student: nn.Module) -> bytes:
     """The student's weights as safetensors; equal weights give equal bytes."""
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in student.state_dict().items()})
+
+
+def may_start_from(student: Student, parent: Card) -> bool:
+    """Whether `parent` says nothing of another architecture or width: other functions may have weights alike."""
+    told = parent.lineage.config or {}
+    ours = {"architecture": student.architecture, "width": student.width}
+    return all(told.get(name, value) == value for name, value in ours.items())
 
 
 def warm_start(student: nn.Module, path: Path) -> bool:
@@ -54,8 +52,3 @@ def warm_start(student: nn.Module, path: Path) -> bool:
         return False
     student.load_state_dict(known)
     return True
-
-
-def _brought(architecture: str) -> Factory:
-    factory: Factory = next(entry.load() for entry in entry_points(group=ENTRY_POINTS) if entry.name == architecture)
-    return factory

@@ -14,7 +14,7 @@ from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.crew import ALONE, Crew
 from edgemodel_distill.data import Labelled
-from edgemodel_distill.errors import BadOrder, OutOfMemory, classify
+from edgemodel_distill.errors import OutOfMemory, classify
 from edgemodel_distill.handout import Handout
 from edgemodel_distill.progress import EpochReport, Watch
 from edgemodel_distill.train import EpochLosses, seed_everything, train
@@ -86,10 +86,7 @@ def teach(lesson: Lesson) -> Taught:
 def _teach(lesson: Lesson) -> Taught:
     order, teacher = lesson.order, lesson.given.teacher
     seed_everything(lesson.recipe)
-    try:
-        student = students.build(order.student.architecture, order.student.width, teacher.input_shape, teacher.classes)
-    except ValueError as error:
-        raise BadOrder(f"student: {error}") from error
+    student = students.build(order.student.architecture, order.student.width, teacher.input_shape, teacher.classes)
     warm = lesson.weights is not None and students.warm_start(student, lesson.weights)
     epochs = _train(student, lesson, "checkpoint")
     pruned = None

@@ -191,6 +191,10 @@ PROBLEMS: dict[str, tuple[Callable[[Body], object], str]] = {
         lambda b: b["spec"].update(registry={"trustedKeys": [KEY[:-2] + "B="]}),
         "spec.registry.trustedKeys[0]: ",
     ),
+    "a student that nobody has": (
+        lambda b: b["spec"].update(distillation={**DISTILLATION, "student": {"architecture": "elephant"}}),
+        "spec.distillation.student.architecture: want mlp, tiny-cnn, separable, resnet8, resnet20, or the import path",
+    ),
     "trusted keys, and none": (
         lambda b: b["spec"].update(registry={"trustedKeys": []}),
         "spec.registry.trustedKeys: ",

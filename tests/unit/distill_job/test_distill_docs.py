@@ -1,15 +1,23 @@
 """docs/distillation.md knows every field, code and student that there is."""
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from edgemodel.distillation import Augment, Compress, GateSettings, Method
-from edgemodel_distill import errors, local
+from edgemodel_distill import errors, local, students
+from edgemodel_distill.prune import multiplications, prune
 from edgemodel_distill.zoo import ZOO
 
-PAGE = (Path(__file__).parents[3] / "docs" / "distillation.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "distillation.md").read_text(encoding="utf-8")
+
+
+def block(language: str, first: str) -> str:
+    """The code block that begins so."""
+    return first + PAGE.partition(f"```{language}\n{first}")[2].partition("```")[0]
 
 
 def fields(document: type[BaseModel]) -> list[str]:
@@ -20,6 +28,19 @@ def fields(document: type[BaseModel]) -> list[str]:
 def test_the_first_file_that_it_shows_is_valid(tmp_path: Path) -> None:
     (tmp_path / "distill.yaml").write_text(PAGE.partition("```yaml\n")[2].partition("```")[0])
     assert local.read(tmp_path / "distill.yaml")[0].compress.quantize == "Static"
+
+
+def test_the_student_that_it_shows_trains_and_is_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_nets.py").write_text(block("python", "# my_nets.py"))
+    monkeypatch.syspath_prepend(tmp_path)
+    student = students.build("my_nets:my_net", 16, (3, 20, 20), 5)
+    assert multiplications(prune(student, 0.3, (3, 20, 20)), (3, 20, 20)) < multiplications(student, (3, 20, 20))
+
+
+def test_the_derived_image_that_it_shows_copies_to_a_folder_on_the_images_path() -> None:
+    (to,) = re.findall(r"^COPY .* my_nets\.py (\S+)/$", block("dockerfile", "FROM"), re.MULTILINE)
+    image = (ROOT / "distill_job" / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"PYTHONPATH=(\S+)", image)[1] == to
 
 
 @pytest.mark.parametrize(

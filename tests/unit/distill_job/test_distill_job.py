@@ -330,7 +330,7 @@ def test_a_bundle_without_a_model_is_no_teacher(world: World, work: Path) -> Non
 
 
 def test_a_convolution_for_points_is_a_bad_order(world: World, work: Path) -> None:
-    with pytest.raises(errors.BadOrder, match="student: architecture: tiny-cnn: it wants images"):
+    with pytest.raises(errors.BadOrder, match=r"student\.architecture: tiny-cnn: it wants images"):
         distil(world.change(student={"architecture": "tiny-cnn"}), work)
 
 

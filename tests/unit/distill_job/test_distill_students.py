@@ -9,9 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
+from edgemodel.distillation import STUDENTS
 from edgemodel_distill import students, zoo
 from edgemodel_distill.config import Recipe
 from edgemodel_distill.data import Labelled
+from edgemodel_distill.errors import BadOrder
 from edgemodel_distill.export import to_onnx
 from edgemodel_distill.gates import MAX_EXPORT_DIFFERENCE
 from edgemodel_distill.train import predict, train
@@ -94,8 +96,12 @@ def test_a_student_starts_afresh_where_the_weights_are_not_its_own(tmp_path: Pat
     assert students.weights(child) == before
 
 
+def test_an_order_may_name_what_the_zoo_has() -> None:
+    assert tuple(zoo.ZOO) == STUDENTS
+
+
 def test_a_convolution_wants_images() -> None:
-    with pytest.raises(ValueError, match="take mlp"):
+    with pytest.raises(BadOrder, match="take mlp"):
         students.build("tiny-cnn", 4, (5,), 3)
 
 

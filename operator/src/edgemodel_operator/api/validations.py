@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 
 from edgemodel import signature
 from edgemodel.cloud import CLOUD_PATTERN
+from edgemodel.distillation import ARCHITECTURE_PATTERN, ARCHITECTURE_WANTED
 from edgemodel.document import DIGEST_PATTERN, URI_PATTERN
 from edgemodel.wish import WEBHOOK_PATTERN
 from edgemodel_operator.api.resource import NAME_LIMIT
@@ -39,6 +40,7 @@ PATTERN_MESSAGES: Mapping[str, str] = {
     ),
     KEY_PATTERN: "want letters, digits, '-', '.' and '_', for example tokens",
     LABEL_PATTERN: "want lower-case letters, digits, '-' and '.' between letters or digits, for example registry-login",
+    ARCHITECTURE_PATTERN: ARCHITECTURE_WANTED,
     RULE_NAME_PATTERN: "want lower-case letters, digits and '-' between letters or digits, for example high-latency",
 }
 """What a string with this pattern wants, in words."""
