@@ -20,7 +20,7 @@ CaFile = Annotated[
     typer.Option(
         "--ca-file",
         envvar="EDGEMODEL_REGISTRY_CA",
-        help="The registry's certificate authorities, instead of the system's.",
+        help="The registry's certificate authorities, besides the system's.",
     ),
 ]
 DockerConfig = Annotated[

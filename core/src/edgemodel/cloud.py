@@ -40,7 +40,7 @@ class Cloud(Document):
     token_file: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """File with the bearer token to show."""
     ca_file: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    """Certificates to trust instead of the public ones."""
+    """Certificates to trust besides the public ones."""
 
 
 class CloudOutcome(StrEnum):

@@ -37,7 +37,7 @@ class Client:
         *,
         bandwidth: int | None = None,
     ) -> None:
-        """`ca_file` replaces the system's authorities; `timeout` is in seconds, for each connect and each read.
+        """`ca_file`: authorities to trust besides the system's; `timeout`: seconds, for each connect and each read.
 
         `bandwidth`: bytes per second that a pull may take of the network (None: as fast as it goes).
         """

@@ -25,6 +25,7 @@ from edgemodel_registry.errors import (
     Unreachable,
 )
 from edgemodel_registry.pace import CHUNK, Pace
+from edgemodel_registry.trust import trusting
 
 _LATER = frozenset({408, 425, 429})
 
@@ -40,11 +41,9 @@ class Session(requests.Session):
         super().__init__()
         self.timeout = timeout
         self._pace = Pace(bandwidth) if bandwidth is not None else None
-        if ca_file is not None and not ca_file.is_file():
-            raise SettingsInvalid(f"{ca_file}: no such CA file")
-        self.ca = str(ca_file) if ca_file is not None else True
         self.auth = _untouched
         self.plain_http = plain_http
+        self.mount("https://", _Https(_trust(ca_file)))
         self.mount("http://", _PlainHttp(allowed=plain_http))
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
@@ -54,7 +53,6 @@ class Session(requests.Session):
             Unreachable: no answer.
         """
         kwargs.setdefault("timeout", self.timeout)
-        kwargs["verify"] = self.ca
         try:
             return super().request(method, url, *args, **kwargs)
         except requests.RequestException as error:
@@ -72,7 +70,7 @@ def speaks_tls(host: str, timeout: float) -> bool:
         Unreachable: no answer.
     """
     name, _, port = host.partition(":")
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # knows no authorities, which take a while to load
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
@@ -85,6 +83,27 @@ def speaks_tls(host: str, timeout: float) -> bool:
         return False
     except OSError as error:
         raise _unreachable(host, error) from error
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return trusting(ca_file)
+    except OSError as error:
+        raise SettingsInvalid(f"{ca_file}: no usable CA file: {error.strerror or error}") from error
+
+
+class _Https(requests.adapters.HTTPAdapter):
+    """Believes what `context` does, besides the authorities that requests brings."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(*args, **kwargs, ssl_context=self._context)
 
 
 class _PlainHttp(requests.adapters.HTTPAdapter):

@@ -403,6 +403,18 @@ async def test_a_wrong_token_and_an_unknown_certificate_leave_the_edges_answer(
     assert found == ["unauthorized", "unreachable"]
 
 
+async def test_a_ca_of_ones_own_is_trusted_besides_the_systems(
+    cloud: Pod, make_edge: MakeEdge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    other, _ = write_pair(tmp_path, "other")
+    monkeypatch.setenv("SSL_CERT_FILE", str(cloud.folder / "tls.crt"))  # where OpenSSL finds the system's
+    edge = make_edge(1)
+    url = f"https://localhost:{cloud.port}{MODEL}"
+    edge.use(Cloud(url=url, timeout=5, retries=0, token_file=str(tmp_path / "token"), ca_file=str(other)))
+    assert await edge.ask() is not None
+
+
 # Settings
 
 

@@ -96,10 +96,10 @@ class Certificate:
     key: Path
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """A certificate for localhost and 127.0.0.1, valid for a day."""
+def make_certificate(folder: Path, issuer: str = "localhost") -> Certificate:
+    """A certificate for localhost and 127.0.0.1, valid for a day; no two that meet may have the same `issuer`."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)])
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     now = dt.datetime.now(dt.UTC)
     certificate = (

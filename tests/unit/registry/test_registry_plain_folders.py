@@ -22,9 +22,10 @@ from edgemodel_registry import (
     DigestMismatch,
     NameUnresolved,
     Refused,
+    SettingsInvalid,
     Unreachable,
 )
-from tests.unit.registry.real_registry import BreakingProxy, Certificate
+from tests.unit.registry.real_registry import BreakingProxy, Certificate, make_certificate
 from tests.unit.registry.token_service import serve
 
 
@@ -87,6 +88,27 @@ def test_a_folder_behind_https_is_pulled_like_a_registry(
     with https(certificate, partial(QuietFiles, directory=bundle.parent)) as host:
         Client(certificate.certificate).pull(f"https://{host}/bundle/", digest_in(bundle), tmp_path / "p")
     assert contents(tmp_path / "p") == contents(bundle)
+
+
+def test_an_authority_of_ones_own_is_trusted_besides_the_systems(
+    certificate: Certificate, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "public").mkdir()
+    public = make_certificate(tmp_path / "public", issuer="public")
+    monkeypatch.setenv("SSL_CERT_FILE", str(public.certificate))  # where OpenSSL finds the system's
+    client, files = Client(certificate.certificate), partial(QuietFiles, directory=bundle.parent)
+    with https(certificate, files) as own, https(public, files) as other:
+        client.pull(f"https://{own}/bundle", digest_in(bundle), tmp_path / "own")
+        client.pull(f"https://{other}/bundle", digest_in(bundle), tmp_path / "other")
+    assert contents(tmp_path / "own") == contents(tmp_path / "other") == contents(bundle)
+
+
+@pytest.mark.parametrize("content", [None, "not a certificate"])
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "ca.crt").write_text(content)
+    with pytest.raises(SettingsInvalid, match=r"ca\.crt: no usable CA file"):
+        Client(tmp_path / "ca.crt").pull("https://127.0.0.1:1/x", "sha256:" + "0" * 64, tmp_path / "p")
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ VARIABLES = (
         "--device",
         "DEVICE",
     ),
-    Variable("EDGEMODEL_REGISTRY_CA", _optional(_path), _is(""), "CA bundle of the registry"),
+    Variable("EDGEMODEL_REGISTRY_CA", _optional(_path), _is(""), "CA bundle of the registry, besides the public ones"),
     Variable("EDGEMODEL_DOCKER_CONFIG", _optional(_path), _is(""), "registry logins, a .dockerconfigjson"),
     Variable("EDGEMODEL_PORT", _port, _is("8080"), "port of inference", "--port", "PORT"),
     Variable("EDGEMODEL_ADMIN_PORT", _port, _is("8081"), "port of probes, metrics and status", "--admin-port", "PORT"),

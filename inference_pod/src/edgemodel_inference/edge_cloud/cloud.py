@@ -8,7 +8,6 @@ import errno
 import ipaddress
 import re
 import socket
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -23,6 +22,7 @@ from edgemodel_inference.v2.codec import decode_outputs, encode_inputs
 from edgemodel_inference.v2.values import Array
 from edgemodel_inference.web.access import Fresh
 from edgemodel_inference.wish.news import read_capped
+from edgemodel_registry.trust import trusting
 
 MAX_CONNECTIONS = 16
 KEPT_SECONDS = 15.0
@@ -52,8 +52,8 @@ class CloudModel:
         self._loop: asyncio.AbstractEventLoop | None = None
         token, ca = settings.token_file, settings.ca_file
         self._token = _File("cloud token", token, _read_token) if token else None
-        self._ca = _File("cloud CA", ca, lambda path: ssl.create_default_context(cafile=path)) if ca else None
-        self._tls = ssl.create_default_context() if ca is None else None
+        self._ca = _File("cloud CA", ca, trusting) if ca else None
+        self._tls = trusting(None) if ca is None else None
 
     async def infer(self, feeds: Mapping[str, Array], expected: Sequence[Tensor]) -> list[Array]:
         """What it answers, as arrays of exactly the names, datatypes and shapes of `expected`.

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from edgemodel.wish import Webhook
 from edgemodel_inference import logs
 from edgemodel_inference.errors import NotDelivered
+from edgemodel_registry.trust import trusting
 
 FIRST_PAUSE = 1.0
 """Seconds before the first retry; each further one waits twice as long."""
@@ -68,9 +69,7 @@ class Webhooks:
     def _try_often(self, hook: Webhook, body: Mapping[str, object]) -> None:
         try:
             key = read_key(Path(hook.key_file))
-            context = ssl.create_default_context()
-            if self._ca is not None:
-                context.load_verify_locations(self._ca)
+            context = trusting(self._ca)
         except (OSError, ValueError) as error:
             raise NotDelivered(f"KeyUnreadable: {error}") from error
         data = json.dumps(body, sort_keys=True).encode()

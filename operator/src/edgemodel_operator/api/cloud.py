@@ -39,5 +39,5 @@ class Cloud(Document):
         default=None, description="Bearer token to show; mounted into the pods. Absent: none is shown."
     )
     ca_bundle: CaBundle | None = Field(
-        default=None, description="Certificates to trust instead of the public ones; mounted into the pods."
+        default=None, description="Certificates to trust besides the public ones; mounted into the pods."
     )
