@@ -181,7 +181,8 @@ class Client:
 
         if address.scheme != "oci":
             raise SettingsInvalid(f"{address}: only an oci:// registry takes pushes and has tags")
-        login = read_login(self._docker_config, address.host) if self._docker_config is not None else None
+        file = self._docker_config
+        login = read_login(file, address.host, address.path) if file is not None else None
         plain_http = address.loopback and not speaks_tls(address.host, self._timeout)
         with self._session(plain_http=plain_http) as session:
             yield Repository(address, session, login)

@@ -139,7 +139,7 @@ class _Oras(oras.provider.Registry):  # type: ignore[misc]  # oras carries no ty
             return f"Bearer {self._fetch_token(parsed.realm, service=parsed.service, scope=parsed.scope)}"
         if scheme == "basic" and self.login is not None:
             return f"Basic {oras.auth.utils.get_basic_auth(self.login.user, self.login.password)}"
-        raise Unauthorised(f"{self.address}: the registry wants a login and none is configured for {self.address.host}")
+        raise Unauthorised(f"{self.address}: the registry wants a login and none is configured for it")
 
     def _fetch_token(self, realm: str, **params: str | None) -> str:
         """https://distribution.github.io/distribution/spec/auth/token/."""

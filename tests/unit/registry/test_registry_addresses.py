@@ -73,7 +73,51 @@ def test_what_is_no_tag_is_refused(tag: str) -> None:
 def test_a_login_is_found_however_it_was_written(tmp_path: Path, key: str, entry: dict[str, str]) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"auths": {"registry": {"auth": "x"}, key: entry}}))
-    assert read_login(path, "registry:5000") == Login("u", "p:1")
+    assert read_login(path, "registry:5000", "digits") == Login("u", "p:1")
+
+
+@pytest.mark.parametrize(
+    ("host", "repository", "user"),
+    [
+        ("registry.gitlab.com", "a/digits", "of a"),
+        ("registry.gitlab.com", "a", "of a"),
+        ("registry.gitlab.com", "b/digits", "of b"),
+        ("registry.gitlab.com", "b/deeper/digits", "deeper"),
+        ("registry.gitlab.com", "ab/digits", "of the host"),
+        ("eu.registry.example", "digits", "of any region"),
+        ("eu.registry.example", "private/digits", "of a part of any region"),
+        ("us.registry.example", "private/digits", "of us"),
+        ("registry.example", "digits", None),
+        ("a.eu.registry.example", "digits", None),
+        ("eu.registry.example:5000", "digits", "of that port"),
+        ("registry.gitlab.com:5000", "a/digits", None),
+        ("docker.io", "me/digits", "of the hub"),
+        ("registry-1.docker.io", "me/digits", "of the hub"),
+        ("index.docker.io", "v1/digits", "of the hub"),
+        ("quay.io", "v2/digits", "of v2"),
+        ("quay.io", "digits", None),
+    ],
+)
+def test_the_login_of_a_repository_is_the_one_that_the_kubelet_takes(
+    tmp_path: Path, host: str, repository: str, user: str | None
+) -> None:
+    users = {
+        "registry.gitlab.com": "of the host",
+        "registry.gitlab.com/a": "of a",
+        "https://registry.gitlab.com/b/": "of b",
+        "registry.gitlab.com/b/deeper": "deeper",
+        "*.registry.example": "of any region",
+        "*.registry.example/private": "of a part of any region",
+        "us.registry.example": "of us",
+        "*.registry.example:5000": "of that port",
+        "https://index.docker.io/v1/": "of the hub",
+        "quay.io/v1/v2": "of v2",
+    }
+    entries = {key: {"auth": base64.b64encode(f"{user}:p".encode()).decode()} for key, user in users.items()}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"auths": entries | {"registry.gitlab.com/b/digits": {}}}))  # left to a helper
+    found = read_login(path, host, repository)
+    assert (found and found.user) == user
 
 
 @pytest.mark.parametrize("text", ["secret", '{"auths": ["secret"]}', '{"auths": {"r": {"auth": "secret!"}}}', "[]"])
@@ -81,7 +125,7 @@ def test_a_broken_login_file_is_named_and_not_quoted(tmp_path: Path, text: str) 
     path = tmp_path / "config.json"
     path.write_text(text)
     with pytest.raises(SettingsInvalid, match=r"config\.json") as caught:
-        read_login(path, "r")
+        read_login(path, "r", "digits")
     assert "secret" not in str(caught.value)
 
 
