@@ -1,4 +1,4 @@
-"""Debian packages that the self-built cluster needs."""
+"""Debian packages that the self-built cluster and the tests need."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ COMMANDS = {
     "conntrack": "conntrack",
     "iptables": "iptables",
     "openssl": "openssl",
+    "cc": "build-essential",  # the clock that jumps, in the tests of the inference pod
     "nsenter": "util-linux",
     "mount": "mount",
 }

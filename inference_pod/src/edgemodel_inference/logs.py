@@ -46,7 +46,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure() -> None:
-    """Send all logs of this process to standard output; libraries' from WARNING on."""
+    """Send all logs of this process to standard output; libraries' from WARNING on, and what Python itself warns of."""
+    logging.captureWarnings(capture=True)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

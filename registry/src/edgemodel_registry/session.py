@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -178,6 +179,9 @@ _KINDS: Mapping[type[BaseException], type[Unreachable]] = {
     ConnectionRefusedError: ConnectionRefused,
 }
 
+_OUT_OF_DATE = frozenset({9, 10})
+"""OpenSSL's codes for a certificate that is not yet valid, and for one that has expired."""
+
 
 def _unreachable(what: str, error: Exception) -> Unreachable:
     causes = list(_causes(error))
@@ -188,6 +192,9 @@ def _unreachable(what: str, error: Exception) -> Unreachable:
 def _reason(error: Exception) -> str:
     """The innermost cause: outer ones repeat the URL, which may carry a signature."""
     *_, cause = _causes(error)
+    if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _OUT_OF_DATE:
+        # A small machine without a battery for its clock wakes up in 1970.
+        return f"{cause}; the clock here says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return str(cause) or type(cause).__name__
 
 

@@ -183,10 +183,13 @@ class Load:
 
 
 @contextlib.contextmanager
-def load(port: int, callers: int = 4) -> Iterator[Load]:
-    """Callers on kept-alive connections that ask without a break; a connection is reopened when the server says so."""
+def load(port: int, callers: int = 4, pause: float = 0.0) -> Iterator[Load]:
+    """Callers on kept-alive connections that ask again after `pause` seconds.
+
+    A connection is reopened when the server says so.
+    """
     seen, stop = Load(), threading.Event()
-    threads = [threading.Thread(target=_call, args=(port, seen, stop), daemon=True) for _ in range(callers)]
+    threads = [threading.Thread(target=_call, args=(port, seen, stop, pause), daemon=True) for _ in range(callers)]
     for thread in threads:
         thread.start()
     try:
@@ -197,9 +200,9 @@ def load(port: int, callers: int = 4) -> Iterator[Load]:
             thread.join(20)
 
 
-def _call(port: int, seen: Load, stop: threading.Event) -> None:
+def _call(port: int, seen: Load, stop: threading.Event, pause: float) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    while not stop.is_set():
+    while not stop.wait(pause):
         began = time.monotonic()
         try:
             connection.request("POST", INFER, BODY, {"Content-Type": "application/json"})

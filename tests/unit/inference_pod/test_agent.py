@@ -223,9 +223,12 @@ def test_the_disk_keeps_what_is_in_use_and_drops_the_longest_unused(
     assert kept == {"v2", "v3"}
 
 
-def test_of_two_that_nobody_serves_the_longest_unused_goes_first(edge: Edge, versions: dict[str, Artifact]) -> None:
+@pytest.mark.parametrize("clock", [0.0, time.time() + 365 * 24 * 3600.0], ids=["1970", "ahead"])
+def test_of_those_that_nobody_serves_the_longest_unused_go_first_whatever_the_clock_said_then(
+    edge: Edge, versions: dict[str, Artifact], clock: float
+) -> None:
     store = edge.node._store
-    for moment, name in enumerate(("v2", "v3", "v1")):
+    for moment, name in enumerate(("v2", "v3", "v1"), round(clock)):
         os.utime(store.folder(versions[name].digest), (moment, moment))
     store._limit = sum(file.stat().st_size for file in store.folder(versions["v1"].digest).iterdir()) * 3 // 2
     store.touch(versions["v2"].digest)

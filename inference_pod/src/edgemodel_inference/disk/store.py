@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,8 +94,10 @@ class Store:
         self._proof(digest).touch()
 
     def touch(self, digest: str) -> None:
-        """Remember that the bundle was used now."""
-        os.utime(self.folder(digest))
+        """Remember that the bundle was used after all others, also where the clock was ahead when those were."""
+        last = max(path.stat().st_mtime for path in self._folder.iterdir())
+        moment = max(time.time(), last + 1)
+        os.utime(self.folder(digest), (moment, moment))
 
     def discard(self, digest: str) -> None:
         """Forget the bundle."""
