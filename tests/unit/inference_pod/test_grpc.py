@@ -38,6 +38,7 @@ from tests.unit.inference_pod.test_pod_under_load import strategy
 from tests.unit.inference_pod.tiny_bundles import ONE, bundle, wish
 
 TOKEN = "0123456789abcdef" * 2
+NOT_USABLE = "changed file not usable, the old content stays valid"
 
 
 FIELDS = [(name, field) for name, message in MESSAGES.items() for field in message.DESCRIPTOR.fields]
@@ -374,19 +375,71 @@ async def test_calls_that_are_taken_back_at_once_leave_nothing_behind(caller: Ca
     assert await caller.status(last) == "0"
 
 
-def test_it_speaks_tls_with_a_token(pod: Pod, origin: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def secure_pod(pod: Pod, origin: Path, tmp_path: Path) -> Pod:
+    """Over TLS, with a token."""
     certificate, key = write_pair(tmp_path)
     (tmp_path / "tokens").write_text(TOKEN)
     pod.wish(wish(bundle(origin, "v1")))
     files = {"EDGEMODEL_TLS_CERT": certificate, "EDGEMODEL_TLS_KEY": key, "EDGEMODEL_TOKENS": tmp_path / "tokens"}
     pod.start(EDGEMODEL_GRPC_PORT="0", **{name: str(file) for name, file in files.items()})
     pod.await_ready()
-    credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-    with triton.InferenceServerClient(f"localhost:{pod.grpc_port}", creds=credentials, ssl=True) as client:
+    return pod
+
+
+def trusting(pod: Pod, certificate: bytes) -> triton.InferenceServerClient:
+    """A client with a connection of its own that trusts `certificate` only."""
+    credentials = grpc.ssl_channel_credentials(certificate)
+    alone = [("grpc.use_local_subchannel_pool", 1)]
+    return triton.InferenceServerClient(f"localhost:{pod.grpc_port}", creds=credentials, ssl=True, channel_args=alone)
+
+
+def is_served(client: triton.InferenceServerClient) -> bool:
+    try:
+        return bool(client.get_model_metadata("tiny", headers={"authorization": f"Bearer {TOKEN}"}).name == "tiny")
+    except InferenceServerException:
+        return False
+
+
+def is_trusted(pod: Pod, certificate: bytes) -> bool:
+    with trusting(pod, certificate) as client:
+        return is_served(client)
+
+
+def test_it_speaks_tls_with_a_token(secure_pod: Pod, tmp_path: Path) -> None:
+    with trusting(secure_pod, (tmp_path / "tls.crt").read_bytes()) as client:
         assert client.is_server_ready()
-        assert client.get_model_metadata("tiny", headers={"authorization": f"Bearer {TOKEN}"}).name == "tiny"
+        assert is_served(client)
         with pytest.raises(InferenceServerException, match="want a bearer token"):
             client.get_model_metadata("tiny")
+
+
+def test_a_certificate_is_renewed_without_a_restart_while_calls_go_on(secure_pod: Pod, tmp_path: Path) -> None:
+    before = (tmp_path / "tls.crt").read_bytes()
+    with trusting(secure_pod, before) as old:
+        assert is_served(old)
+        renewed = write_pair(tmp_path)[0].read_bytes()
+        wait_until(lambda: is_trusted(secure_pod, renewed), "the new certificate for new connections")
+        assert is_served(old), "the old connection, which would not trust the new certificate, goes on"
+        assert not is_trusted(secure_pod, before)
+        assert is_served(old)
+
+
+@pytest.mark.parametrize("unusable", ["half a file", "the key of another certificate"])
+def test_a_certificate_that_cannot_be_used_changes_nothing_but_the_log(
+    secure_pod: Pod, tmp_path: Path, unusable: str
+) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    before = certificate.read_bytes()
+    (tmp_path / "other").mkdir()
+    another = write_pair(tmp_path / "other")[1].read_text()
+    with trusting(secure_pod, before) as old:
+        assert is_served(old)
+        key.write_text(another if unusable.endswith("certificate") else another[:100])
+        wait_until(lambda: is_trusted(secure_pod, before) and secure_pod.logged(NOT_USABLE), "a word about it")
+        assert is_trusted(secure_pod, before)
+        assert is_served(old)
+    assert {entry["what"] for entry in secure_pod.logged(NOT_USABLE)} == {"certificate"}
 
 
 def test_the_log_names_the_port(server: Pod) -> None:

@@ -33,7 +33,7 @@ INTERVAL = 0.2
 SETTLE = 1.0
 BUSY, UNSURE = "busy", "unsure"
 MANY, FEW = 0.01, 0.1
-"""Seconds between two requests of a caller: several who ask so often make the node busy, one who asks seldom does not."""
+"""Seconds between two requests of a caller: several who ask often make the node busy, one who asks seldom does not."""
 
 Jump = Callable[[WallClock], None]
 FORGET: Jump = WallClock.forget
