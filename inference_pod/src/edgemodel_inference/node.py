@@ -118,16 +118,10 @@ class Node:
         self._refusals.add(digest, names.get(digest, ""), CRASH_REASON, "workers kept dying under it")
 
     def rpc(self, listener: socket.socket) -> "RpcServer":
-        """The same answers over gRPC.
+        """The same answers over gRPC."""
+        from edgemodel_inference.rpc.server import RpcServer  # noqa: PLC0415 (an extra)
+        from edgemodel_inference.rpc.service import Service  # noqa: PLC0415 (an extra)
 
-        Raises:
-            SettingsError: its libraries are not installed.
-        """
-        try:
-            from edgemodel_inference.rpc.server import RpcServer  # noqa: PLC0415 (an extra)
-            from edgemodel_inference.rpc.service import Service  # noqa: PLC0415 (an extra)
-        except ModuleNotFoundError as error:
-            raise SettingsError(f"EDGEMODEL_GRPC_PORT: wants pip install edgemodel-inference[grpc]: {error}") from error
         service = Service(self._settings.name, self.engine, self._inference)
         return RpcServer(service, self.app, self._tokens, listener, read_tls(self._settings, "h2"))
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -45,6 +46,10 @@ def test_another_path_is_told_which_there_are(port: int) -> None:
     assert ask(port, "GET", "/") == (404, "/livez /readyz /metrics /status\n")
 
 
+def test_a_caller_who_wants_the_head_alone_gets_it(port: int) -> None:
+    assert ask(port, "HEAD", "/status") == (200, "")
+
+
 def is_alive(port: int) -> bool:
     with contextlib.suppress(OSError):
         return ask(port, "GET", "/livez")[0] == 200
@@ -52,6 +57,7 @@ def is_alive(port: int) -> bool:
 
 
 def test_callers_who_drip_their_requests_do_not_keep_others_out_for_long(port: int) -> None:
+    before = threading.active_count()
     with contextlib.ExitStack() as stack:
         dripping = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(CONNECTIONS)
@@ -64,4 +70,6 @@ def test_callers_who_drip_their_requests_do_not_keep_others_out_for_long(port: i
                     each.send(b"G")
             return is_alive(port)
 
+        threads = threading.active_count()
         wait_until(drip_and_ask, "an answer")
+        assert threads <= before + CONNECTIONS, "one thread for each connection, and no more"

@@ -23,7 +23,7 @@ from tritonclient.utils import InferenceServerException
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
 from edgemodel_inference.model.models import Model
-from edgemodel_inference.processes.supervisor import bind
+from edgemodel_inference.processes.listeners import bind
 from edgemodel_inference.rpc import connection as rpc_connection
 from edgemodel_inference.rpc.messages import MESSAGES
 from edgemodel_inference.rpc.server import RpcServer
@@ -243,7 +243,7 @@ async def rpc(tiny_model: Model, tmp_path: Path) -> AsyncIterator[int]:
     """A server in this process that wants a token; its port."""
     (tmp_path / "tokens").write_text(TOKEN)
     desk = Desk(tiny_model)
-    listener = bind(0)
+    listener = bind(0, "--grpc-port")
     service = Service("tiny", desk.engine, desk.inference)
     desk.app.room = Room(4 * SMALL_BODY)
     server = RpcServer(service, desk.app, Tokens(tmp_path / "tokens"), listener, None)

@@ -9,6 +9,9 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
+import pytest
+
 from edgemodel.faults import Rule
 from edgemodel.ladder import ActionType
 from edgemodel.wish import Healing, LocalAction, LocalStrategy
@@ -99,7 +102,14 @@ def test_three_crashes_under_one_version_start_the_next_worker_with_the_backup(p
     assert 'reason="WorkerCrashed"' in pod.series("edgemodel_refused_info")[0]
 
 
-def test_a_request_that_is_under_way_at_sigterm_is_answered_and_the_exit_is_clean(pod: Pod, origin: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [(signal.SIGTERM, "the command"), (signal.SIGTERM, "all"), (signal.SIGINT, "all")],
+    ids=["kubelet", "systemd", "ctrl-c"],
+)
+def test_a_request_that_is_under_way_at_the_stop_is_answered_and_the_exit_is_clean(
+    pod: Pod, origin: Path, number: signal.Signals, whom: str
+) -> None:
     pod.wish(wish(bundle(origin, "v1")))
     pod.start()
     pod.await_ready()
@@ -108,7 +118,9 @@ def test_a_request_that_is_under_way_at_sigterm_is_answered_and_the_exit_is_clea
         caller.putrequest("POST", INFER)
         caller.putheader("Content-Length", str(len(BODY)))
         caller.endheaders(BODY[:10].encode())
-        pod.process.send_signal(signal.SIGTERM)
+        command = psutil.Process(pod.process.pid)
+        for process in (command, *(command.children(recursive=True) if whom == "all" else ())):
+            process.send_signal(number)
         wait_until(lambda: not pod.ready(), "not ready")
         caller.send(BODY[10:].encode())
         assert caller.getresponse().status == 200

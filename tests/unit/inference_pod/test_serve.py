@@ -93,7 +93,7 @@ def test_it_starts_from_its_own_disk_when_bundle_and_config_are_gone(pod: Pod, o
     pod.serve("--config", str(origin / "serve.yaml"))
     pod.await_version("v1")
     assert ask(pod.port, "POST", INFER, BODY)[0] == 200
-    assert "no such file" in pod.worker()["wishProblem"]
+    assert pod.worker()["wishProblem"].endswith("serve.yaml: No such file or directory")
 
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -125,6 +125,7 @@ def test_a_wrong_option_is_refused_by_its_name(tmp_path: Path, options: tuple[st
         ("bundle: v1\nhealling: {}", "serve.yaml: healling: no such field; did you mean healing?"),
         ("bundle: [", "serve.yaml: want YAML: while parsing"),
         ("bundle: oci://registry/digits:v1", "serve.yaml: bundle: want a folder"),
+        ("bundle v1", "serve.yaml: want fields and their values, as in interval: 2, got 'bundle v1'"),
     ],
 )
 def test_a_wrong_serve_yaml_is_refused_by_its_field(tmp_path: Path, text: str, message: str) -> None:
@@ -135,11 +136,26 @@ def test_a_wrong_serve_yaml_is_refused_by_its_field(tmp_path: Path, text: str, m
     assert message in str(caught.value)
 
 
-def test_the_command_ends_with_what_is_wrong_with_serve_yaml(tmp_path: Path) -> None:
-    (tmp_path / "serve.yaml").write_text("interval: -1")
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("interval: -1", "serve.yaml: interval: Input should be greater than 0, got -1"),
+        (None, "serve.yaml: No such file or directory"),
+        ("a pipe", "serve.yaml: want a file"),
+    ],
+)
+def test_the_command_ends_with_what_is_wrong_with_serve_yaml(tmp_path: Path, file: str | None, message: str) -> None:
+    if file == "a pipe":
+        os.mkfifo(tmp_path / "serve.yaml")
+    elif file is not None:
+        (tmp_path / "serve.yaml").write_text(file)
     done = run(tmp_path, "--config", "serve.yaml", "--bundle", ".")
-    assert done.returncode == 78
-    assert "serve.yaml: interval: Input should be greater than 0, got -1" in done.stderr
+    assert (done.returncode, done.stderr) == (78, f"edgemodel-serve: {tmp_path}/{message}\n")
+
+
+def test_the_command_ends_where_nothing_says_what_to_serve(tmp_path: Path) -> None:
+    done = run(tmp_path, "--bundle", "")
+    assert (done.returncode, done.stderr.startswith("edgemodel-serve: --bundle: want what to serve")) == (1, True)
 
 
 def test_a_bundle_that_is_given_twice_is_refused(tmp_path: Path) -> None:
@@ -170,4 +186,4 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         done = run(tmp_path, "--bundle", ".", "--port", str(port))
-    assert (done.returncode, done.stderr) == (1, f"edgemodel-serve: port {port}: Address already in use\n")
+    assert (done.returncode, done.stderr) == (1, f"edgemodel-serve: port {port} (--port): Address already in use\n")

@@ -82,6 +82,36 @@ def test_the_command_ends_with_the_name_of_a_wrong_variable() -> None:
     )
 
 
+HIDE = """
+import importlib.machinery, os
+find = importlib.machinery.PathFinder.find_spec
+def find_what_is_not_hidden(name, path=None, target=None):
+    return None if name == os.environ["HIDDEN"] else find(name, path, target)
+importlib.machinery.PathFinder.find_spec = find_what_is_not_hidden
+"""
+
+
+@pytest.mark.parametrize(
+    ("hidden", "extra", "option", "value"),
+    [
+        ("h2", "grpc", "--grpc-port", "8082"),
+        ("google.protobuf", "grpc", "--grpc-port", "8082"),
+        ("opentelemetry.sdk", "otlp", "--otlp", "http://collector/v1/metrics"),
+        ("opentelemetry.exporter", "otlp", "--otlp", "http://collector/v1/metrics"),
+        ("opentelemetry.exporter.otlp", "otlp", "--otlp-traces", "http://collector/v1/traces"),
+        ("opentelemetry", "otlp", "--otlp-traces", "http://collector/v1/traces"),
+    ],
+)
+def test_without_an_extra_the_command_says_how_to_get_it(
+    tmp_path: Path, hidden: str, extra: str, option: str, value: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HIDE)
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = run(option, value, "--bundle", ".", "--state", str(tmp_path), PYTHONPATH=path, HIDDEN=hidden)
+    want = f"wants the extra {extra}, which is not installed (pip install 'edgemodel-inference[{extra}]')"
+    assert (done.returncode, done.stderr) == (1, f"edgemodel-serve: {option}: {want}, got '{value}'\n")
+
+
 def test_the_supervisor_is_small_for_it_imports_no_library() -> None:
     ours = "edgemodel", "edgemodel_inference", "_distutils_hack", "__main__"
     script = (

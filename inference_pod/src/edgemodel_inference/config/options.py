@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from edgemodel_inference.config.variables import VARIABLES, describe
+from edgemodel_inference.config.variables import VARIABLES, Variable, describe
 
 _DESCRIPTION = """\
 Serves a model over the Open Inference Protocol, watches it, and falls back by itself.
@@ -17,6 +17,10 @@ In a pod it serves what the mounted wish file names. On a bare machine, give it 
 """
 
 
+def _default_of(variable: Variable) -> str:
+    return f" (default: {variable.default()})" if variable.default() else ""
+
+
 def read(arguments: Sequence[str]) -> dict[str, str]:
     """What `arguments` say, by the name of the variable that they replace. Ends the program on --help or nonsense."""
     parser = argparse.ArgumentParser(
@@ -27,6 +31,6 @@ def read(arguments: Sequence[str]) -> dict[str, str]:
     )
     for variable in VARIABLES:
         if variable.option:
-            help_text = f"{variable.help} ({variable.default() or 'none'})".replace("%", "%%")
+            help_text = f"{variable.help}{_default_of(variable)}".replace("%", "%%")
             parser.add_argument(variable.option, metavar=variable.metavar, dest=variable.name, help=help_text)
     return {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}

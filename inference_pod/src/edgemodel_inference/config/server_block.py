@@ -32,6 +32,8 @@ def settle(environ: MutableMapping[str, str], given: Mapping[str, str]) -> Setti
         SettingsError: one line per setting that is wrong.
     """
     chosen = read(environ, given)
+    if not chosen.local and not chosen.wish.parent.is_dir():
+        raise SettingsError("--bundle: want what to serve: a bundle's folder or address, here or in a --config file")
     ensure_state(chosen)
     if chosen.config is None:
         return chosen
@@ -65,6 +67,8 @@ def load(file: Path, copy: Path) -> dict[str, str]:
 def _read(file: Path) -> dict[str, str]:
     import yaml  # noqa: PLC0415 (only where there is such a file)
 
+    if not file.is_file():
+        raise FileNotFoundError(file)  # or a pipe, which could be read once; whoever looks for a wish in it says more
     with file.open("rb") as opened:
         data = opened.read(MAX_BYTES)
     try:
@@ -81,7 +85,7 @@ def _read(file: Path) -> dict[str, str]:
             problems.append(f"{file}: {BLOCK}.{key}: want one of {', '.join(KEYS)}")
             continue
         try:
-            variable.parse(text or variable.default())
+            variable.read(text or variable.default())
         except ValueError as error:
             problems.append(f"{file}: {BLOCK}.{key}: {error}, got {text!r:.80}")
         found[variable.name] = text

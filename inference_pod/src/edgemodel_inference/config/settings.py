@@ -63,7 +63,7 @@ def read(environ: Mapping[str, str], options: Mapping[str, str] | None = None) -
         given = variable.name in options
         text = options[variable.name] if given else environ.get(variable.name, "") or variable.default()
         try:
-            values[variable.field] = variable.parse(text)
+            values[variable.field] = variable.read(text)
         except ValueError as error:
             problems.append(f"{variable.option if given else variable.name}: {error}, got {text!r:.80}")
     if not problems and (values["tls_cert"] is None) != (values["tls_key"] is None):

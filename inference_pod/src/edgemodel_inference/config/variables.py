@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from edgemodel_inference.config.extras import need
 from edgemodel_inference.model.devices import Device
 from edgemodel_inference.wish.origin import parse_origin
 
@@ -109,6 +110,19 @@ class Variable:
     help: str
     option: str = ""
     metavar: str = ""
+    extra: str = ""
+    """The extra of this package that has to be installed where it is set."""
+
+    def read(self, text: str) -> object:
+        """What `text` says.
+
+        Raises:
+            ValueError: says what is wanted.
+        """
+        value = self.parse(text)
+        if text and self.extra:
+            need(self.extra)
+        return value
 
     @property
     def field(self) -> str:
@@ -155,7 +169,7 @@ VARIABLES = (
         "EDGEMODEL_BUNDLE",
         _optional(parse_origin),
         _is(""),
-        "serve this instead of what a wish file names: a bundle's folder, or oci://…@sha256:…",
+        "serve this instead of what a wish file names: a bundle's folder, or oci://… or https://…, with @sha256:…",
         "--bundle",
         "BUNDLE",
     ),
@@ -192,12 +206,22 @@ VARIABLES = (
         "--trusted-keys",
         "FILE",
     ),
-    Variable("EDGEMODEL_OTLP", _optional(_url), _is(""), "push the metrics here, by OTLP over HTTP", "--otlp", "URL"),
     Variable(
-        "EDGEMODEL_OTLP_TRACES", _optional(_url), _is(""), "push traces here, by OTLP over HTTP", "--otlp-traces", "URL"
+        "EDGEMODEL_OTLP", _optional(_url), _is(""), "push the metrics here, by OTLP over HTTP", "--otlp", "URL", "otlp"
+    ),
+    Variable(
+        "EDGEMODEL_OTLP_TRACES",
+        _optional(_url),
+        _is(""),
+        "push traces here, by OTLP over HTTP",
+        "--otlp-traces",
+        "URL",
+        "otlp",
     ),
     Variable("EDGEMODEL_TRACE_RATIO", _share, _is("0.01"), "share of the requests of which a trace is made"),
-    Variable("EDGEMODEL_GRPC_PORT", _optional(_port), _is(""), "answer over gRPC too, here", "--grpc-port", "PORT"),
+    Variable(
+        "EDGEMODEL_GRPC_PORT", _optional(_port), _is(""), "answer over gRPC too, here", "--grpc-port", "PORT", "grpc"
+    ),
 )
 
 

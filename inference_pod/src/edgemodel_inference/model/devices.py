@@ -36,6 +36,13 @@ PROVIDERS: Mapping[Device, str] = {
 }
 """Device → ONNX Runtime's name for what runs on it."""
 
+BRINGS: Mapping[Device, str] = {
+    Device.CUDA: "an image built with DEVICE=cuda, or pip install 'onnxruntime-gpu[cuda,cudnn]'",
+    Device.TENSORRT: "TensorRT's libraries and an image built with DEVICE=cuda, or pip install onnxruntime-gpu",
+    Device.OPENVINO: "an image built with DEVICE=openvino, or pip install onnxruntime-openvino",
+}
+"""Device → what has an ONNX Runtime for it."""
+
 SECONDS: Mapping[Device, float] = {**dict.fromkeys(Device, 60.0), Device.TENSORRT: 900.0}
 """How long opening and warming up may take there: TensorRT builds an engine for each number of rows."""
 
@@ -71,7 +78,8 @@ def choose(wished: Device, available: Collection[str], trouble: Callable[[Device
     for device in BY_ITSELF if wished is Device.AUTO else (wished,):
         if PROVIDERS[device] not in available:
             if wished is not Device.AUTO:
-                problems.append(f"{device}: this ONNX Runtime has no {PROVIDERS[device]}; want an image made for it")
+                want = f"want {BRINGS[device]} in place of onnxruntime"
+                problems.append(f"{device}: this ONNX Runtime has no {PROVIDERS[device]}; {want}")
             continue
         problem = trouble(device)
         if problem is None:

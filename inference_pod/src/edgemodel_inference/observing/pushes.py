@@ -3,13 +3,11 @@
 The libraries are imported on the threads that need them: they take longer than a start may.
 """
 
-import importlib.util
 import threading
 from collections.abc import Callable
 
 from edgemodel import series
 from edgemodel_inference.config.settings import Settings
-from edgemodel_inference.errors import SettingsError
 from edgemodel_inference.observing.metrics import Metrics
 from edgemodel_inference.observing.traces import Tracer
 from edgemodel_inference.web.app import App
@@ -19,15 +17,8 @@ Duty = Callable[[threading.Event], None]
 
 
 def duties(settings: Settings, metrics: Metrics, app: App) -> dict[str, Duty]:
-    """What `settings` want pushed; has `app` make traces.
-
-    Raises:
-        SettingsError: the libraries are not installed.
-    """
+    """What `settings` want pushed; has `app` make traces."""
     found: dict[str, Duty] = {}
-    for variable, wanted in (("EDGEMODEL_OTLP", settings.otlp), ("EDGEMODEL_OTLP_TRACES", settings.otlp_traces)):
-        if wanted is not None and importlib.util.find_spec("opentelemetry") is None:
-            raise SettingsError(f"{variable}: wants pip install edgemodel-inference[otlp]")
     if (endpoint := settings.otlp) is not None:
         found["otlp"] = lambda stop: _push_metrics(endpoint, metrics, stop)
     if (traces := settings.otlp_traces) is not None:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,7 +67,8 @@ class AdminServer(ThreadingHTTPServer):
 
     def __init__(self, listener: socket.socket, view: View) -> None:
         self.view = view
-        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        self._ends: dict[socket.socket, float] = {}
+        """By open connection: when it is cut, on the monotonic clock."""
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
@@ -75,16 +77,29 @@ class AdminServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, name="admin", daemon=True).start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if len(self._ends) >= CONNECTIONS:
             self.shutdown_request(request)
+            return
+        self._ends[request] = time.monotonic() + CONNECTION_SECONDS
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread to be had; the base class hangs up
+            del self._ends[request]
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            del self._ends[request]
+
+    def service_actions(self) -> None:
+        """Cut whoever's time is over; called by the thread that accepts, twice a second and more."""
+        now = time.monotonic()
+        for request, end in list(self._ends.items()):
+            if now > end:
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that hangs up early is no event."""
@@ -96,26 +111,14 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "edgemodel"
     sys_version = ""
 
-    def setup(self) -> None:
-        super().setup()
-        self._end = threading.Timer(CONNECTION_SECONDS, self._hang_up)
-        self._end.daemon = True
-        self._end.start()
-
-    def finish(self) -> None:
-        self._end.cancel()
-        super().finish()
-
-    def _hang_up(self) -> None:
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            self.connection.shutdown(socket.SHUT_RDWR)
-
     def do_GET(self) -> None:
         page = PAGES.get(self.path.split("?", 1)[0])
         if page is None:
             self._answer((HTTPStatus.NOT_FOUND, _TEXT, " ".join(PAGES) + "\n"))
         else:
             self._answer(page(self.server.view))
+
+    do_HEAD = do_GET  # noqa: N815 (the base class's name)
 
     def _answer(self, page: Page) -> None:
         status, kind, text = page
@@ -124,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name is the base class's)
         """Probes and scrapes are no events."""

@@ -1,5 +1,6 @@
 """One worker process, as the supervisor sees it. Standard library only."""
 
+import contextlib
 import itertools
 import os
 import queue
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgemodel_inference.processes.control import Answer, Ask, Beat, Channel, Message, Serving, Start
@@ -19,6 +20,9 @@ EXIT_SETTINGS = 78
 
 EXIT_BUG = 70
 """Exit code of a worker that found itself broken (EX_SOFTWARE): no model is to blame."""
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+"""Signals that ask the command to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class WorkerProcess:
         with theirs:
             inherited = [sock.fileno() for sock in (theirs, *listeners)]
             command = [sys.executable, "-m", "edgemodel_inference.processes.worker", *map(str, inherited)]
-            self._popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)
+            with _signals_held():
+                self._popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)
         self._channel = Channel(ours)
         self._events = events
         self._numbers = itertools.count()
@@ -101,6 +106,20 @@ class WorkerProcess:
             waiting.put(None)
         self._events.put(Exited(self, self._popen.wait()))
         self._channel.close()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """What is started meanwhile never sees the signals that end a program.
+
+    A terminal's Ctrl-C and systemd's stop reach every process of a service: the supervisor alone is to act on them. A
+    worker would lose its requests, and a model that is being tried in the jail would be refused as one that crashed.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def reap_orphans(own: Collection[int]) -> None:

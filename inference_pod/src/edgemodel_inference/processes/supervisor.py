@@ -22,7 +22,16 @@ from edgemodel_inference.errors import SettingsError
 from edgemodel_inference.processes.admin import AdminServer
 from edgemodel_inference.processes.control import Drain, Lead, Relieved, Restart, Serving, Start
 from edgemodel_inference.processes.crashes import Crash, culprit, pause
-from edgemodel_inference.processes.process import EXIT_BUG, EXIT_SETTINGS, Exited, Said, WorkerProcess, reap_orphans
+from edgemodel_inference.processes.listeners import bind
+from edgemodel_inference.processes.process import (
+    ENDING,
+    EXIT_BUG,
+    EXIT_SETTINGS,
+    Exited,
+    Said,
+    WorkerProcess,
+    reap_orphans,
+)
 from edgemodel_inference.wish import mount
 
 BEAT_LIMIT = 10.0
@@ -35,7 +44,6 @@ DRAIN_LIMIT = 15.0
 """Seconds after which a worker that is to end is killed."""
 ANSWER_LIMIT = 2.0
 TICK = 0.2
-BACKLOG = 2048
 
 log = logs.Log("edgemodel.supervisor")
 
@@ -214,33 +222,21 @@ class Supervisor:
             self._leader = None
 
 
-def bind(port: int) -> socket.socket:
-    """A socket that listens on `port` of every address, IPv6 too where there is any.
-
-    Raises:
-        SettingsError: the port cannot be had.
-    """
-    try:
-        if socket.has_dualstack_ipv6():
-            return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
-        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 (a server for other machines)
-    except OSError as error:
-        raise SettingsError(f"port {port}: {os.strerror(error.errno or 0)}") from error
-
-
 def main() -> None:
     """The ``edgemodel-serve`` command."""
     given = options.read(sys.argv[1:])
     logs.configure()
     try:
         chosen = server_block.settle(os.environ, given)
-        ports = [chosen.port] if chosen.grpc_port is None else [chosen.port, chosen.grpc_port]
-        listeners, admin_listener = [bind(port) for port in ports], bind(chosen.admin_port)
+        listeners = [bind(chosen.port, "--port")]
+        if chosen.grpc_port is not None:
+            listeners.append(bind(chosen.grpc_port, "--grpc-port"))
+        admin_listener = bind(chosen.admin_port, "--admin-port")
     except SettingsError as error:
         sys.exit(f"edgemodel-serve: {error}")
     os.environ.update(given)  # workers read the environment alone
     supervisor = Supervisor(listeners, mount.MountWatch(None if chosen.local else chosen.wish))
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING:
         signal.signal(number, lambda *_: supervisor.stop())
     AdminServer(admin_listener, supervisor).start()
     port, grpc_port, *_ = [*(listener.getsockname()[1] for listener in listeners), None]

@@ -77,12 +77,14 @@ class LocalWish:
         path = self._settings.config
         if path is None:
             return ServeFile()
-        if not path.is_file():
-            raise WishError(f"{path}: no such file")
+        if path.exists() and not path.is_file():
+            raise WishError(f"{path}: want a file")  # a pipe would be waited for
         try:
-            document = yaml.safe_load(read_capped(path))
+            document = yaml.safe_load(read_capped(path)) or {}
+            if not isinstance(document, dict):
+                raise WishError(f"{path}: want fields and their values, as in interval: 2, got {document!r:.80}")
             # Written by hand: a misspelt field is an error here, not one of a newer writer.
-            return ServeFile.model_validate(document or {}, extra="forbid")
+            return ServeFile.model_validate(document, extra="forbid")
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise WishError(f"{path}: want YAML: {' '.join(str(error).split())}"[:500]) from error
         except ValidationError as error:

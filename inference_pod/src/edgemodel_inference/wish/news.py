@@ -65,6 +65,9 @@ class WishSource:
         fresh = wish is not None
         if wish is None and first:
             wish = self._read_copy()
+            if wish is None and not changed:
+                self.problem = "there is no wish yet"
+                log.warning("no wish yet")
         if wish is None or wish == self.wish:
             return None
         self.wish = wish
@@ -78,8 +81,8 @@ class WishSource:
         try:
             wish = self._origin.load()
         except (OSError, WishError) as error:
-            self.problem = str(error)[:1000]
-            log.warning("wish not readable, keeping the last good one", problem=self.problem)
+            self.problem = _describe(error)[:1000]
+            log.warning("wish not readable, what was there before stays", problem=self.problem)
             return None
         self.problem = None
         return wish
@@ -92,6 +95,12 @@ class WishSource:
         except (OSError, WishError) as error:
             log.warning("copy of the wish not readable", path=self._copy, problem=str(error)[:1000])
             return None
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def read_capped(path: Path) -> bytes:

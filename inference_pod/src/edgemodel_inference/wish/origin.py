@@ -45,6 +45,7 @@ def parse_origin(text: str) -> Origin:
     match = _PINNED.fullmatch(text)
     if match is None:
         raise ValueError(
-            "want a folder, file:///folder or oci://host/repository@sha256:<64 hex digits> (a tag may move)"
+            "want a folder, file:///folder, or oci://host/repository or https://host/folder, "
+            "with @sha256:<64 hex digits> after it (a tag may move)"
         )
     return Pinned(match["uri"], match["digest"])

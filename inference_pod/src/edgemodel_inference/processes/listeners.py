@@ -1,0 +1,23 @@
+"""The sockets that the supervisor opens, and every worker inherits."""
+
+import os
+import socket
+
+from edgemodel_inference.errors import SettingsError
+
+BACKLOG = 2048
+"""Connections that wait to be accepted, also while no worker is there for a moment."""
+
+
+def bind(port: int, option: str) -> socket.socket:
+    """A socket that listens on `port`, given by `option`, of every address, IPv6 too where there is any.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    try:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
+        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 (a server for other machines)
+    except OSError as error:
+        raise SettingsError(f"port {port} ({option}): {os.strerror(error.errno or 0)}") from error
