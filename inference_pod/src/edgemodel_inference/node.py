@@ -11,7 +11,6 @@ from edgemodel import series
 from edgemodel.wish import Wish
 from edgemodel_inference.config.settings import Settings
 from edgemodel_inference.disk.refusals import Refusal, Refusals
-from edgemodel_inference.disk.scrubber import Scrubber
 from edgemodel_inference.disk.store import Store
 from edgemodel_inference.edge_cloud.cloud_wish import CloudWish
 from edgemodel_inference.errors import SettingsError
@@ -23,7 +22,6 @@ from edgemodel_inference.healing.memory_guard import MemoryGuard, memory_limit
 from edgemodel_inference.healing.webhook import Webhooks
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.inference import Inference
-from edgemodel_inference.model.loader import Loader
 from edgemodel_inference.model.models import Batching
 from edgemodel_inference.observing import pushes
 from edgemodel_inference.observing.metrics import Metrics, Readings
@@ -36,8 +34,10 @@ from edgemodel_inference.web.access import read_tls, read_tokens
 from edgemodel_inference.web.app import App, AsgiApp, Later
 from edgemodel_inference.web.routes import Routes
 from edgemodel_inference.wish.agent import Agent
+from edgemodel_inference.wish.loader import Loader
 from edgemodel_inference.wish.news import WishFile, WishOrigin, WishSource
 from edgemodel_inference.wish.plan import candidates
+from edgemodel_inference.wish.scrubber import Scrubber
 from edgemodel_inference.wish.serving import Serving
 from edgemodel_inference.wish.trust import Trust
 

@@ -12,8 +12,8 @@ from edgemodel_inference.errors import DeviceUnusable
 from edgemodel_inference.model import devices
 from edgemodel_inference.model.devices import PROCESSOR, PROVIDERS, Choice, Device, choose, try_device
 from edgemodel_inference.model.engine import Engine
-from edgemodel_inference.model.loader import Loader
 from edgemodel_inference.model.sessions import open_session
+from edgemodel_inference.wish.loader import Loader
 from edgemodel_inference.wish.serving import Serving
 from edgemodel_inference.wish.trust import Trust
 from edgemodel_registry import Client
@@ -123,7 +123,7 @@ def test_a_model_that_the_accelerator_refuses_after_all_is_served_by_the_process
     v1: Path, origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = Choice(Device.CUDA, Device.CUDA, "as wished")
-    monkeypatch.setattr("edgemodel_inference.model.loader.choose", lambda *_: choice)
+    monkeypatch.setattr("edgemodel_inference.wish.loader.choose", lambda *_: choice)
     artifact = bundle(origin, "again")
     store = Store(tmp_path / "models", 1 << 20, Client)
     serving = Serving(Engine(), Refusals(tmp_path / "refused.json"), tmp_path / "serving.json")

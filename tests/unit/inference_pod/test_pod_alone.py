@@ -174,7 +174,7 @@ def test_without_any_network_it_starts_serves_falls_back_and_survives_a_kill(pod
 
 def test_what_rots_on_the_disk_while_it_serves_is_found_and_fetched_again(pod: Pod, origin: Path) -> None:
     artifact = bundle(origin, "v1")
-    pod.in_worker = "from edgemodel_inference.disk import scrubber; scrubber.EVERY = 0.5"
+    pod.in_worker = "from edgemodel_inference.wish import scrubber; scrubber.EVERY = 0.5"
     pod.wish(wish(artifact))
     pod.start()
     pod.await_ready()

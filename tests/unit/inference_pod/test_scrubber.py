@@ -7,10 +7,10 @@ import pytest
 from edgemodel.bundle import MODEL
 from edgemodel.wish import Artifact
 from edgemodel_inference.disk.refusals import Refusals
-from edgemodel_inference.disk.scrubber import EVERY, Scrubber
 from edgemodel_inference.disk.store import Store
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.models import open_model
+from edgemodel_inference.wish.scrubber import EVERY, Scrubber
 from edgemodel_inference.wish.serving import Serving
 from edgemodel_registry import Client
 from tests.unit.inference_pod.tiny_bundles import bundle

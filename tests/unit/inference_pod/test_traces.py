@@ -7,7 +7,7 @@ import pytest
 
 from edgemodel_inference.model.models import Model
 from edgemodel_inference.observing import spans
-from edgemodel_inference.observing.traces import CURRENT, KEPT, MOST_PER_SECOND, Trace, Tracer
+from edgemodel_inference.traces import CURRENT, KEPT, MOST_PER_SECOND, Trace, Tracer
 from tests.unit.inference_pod.asgi import call
 from tests.unit.inference_pod.desk import Desk
 from tests.unit.inference_pod.live_pod import BODY, INFER, wait_until

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgemodel_inference.config.origin import Origin
 from edgemodel_inference.config.variables import VARIABLES
 from edgemodel_inference.errors import SettingsError
 from edgemodel_inference.model.devices import Device
-from edgemodel_inference.wish.origin import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

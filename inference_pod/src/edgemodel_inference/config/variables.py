@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgemodel_inference.config.extras import need
+from edgemodel_inference.config.origin import parse_origin
 from edgemodel_inference.model.devices import Device
-from edgemodel_inference.wish.origin import parse_origin
 
 _T = TypeVar("_T")
 

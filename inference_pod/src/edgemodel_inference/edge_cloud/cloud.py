@@ -17,11 +17,11 @@ import orjson
 
 from edgemodel.bundle import Tensor
 from edgemodel.cloud import Cloud, CloudOutcome
+from edgemodel_inference.disk.files import read_capped
 from edgemodel_inference.errors import BadRequest, CloudFault
 from edgemodel_inference.v2.codec import decode_outputs, encode_inputs
 from edgemodel_inference.v2.values import Array
 from edgemodel_inference.web.access import Fresh
-from edgemodel_inference.wish.news import read_capped
 from edgemodel_registry.trust import trusting
 
 MAX_CONNECTIONS = 16

@@ -9,7 +9,7 @@ from edgemodel_inference.errors import BadRequest, RequestError, Unavailable, Un
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.models import Array, Model
 from edgemodel_inference.model.runner import Result
-from edgemodel_inference.observing.traces import CURRENT
+from edgemodel_inference.traces import CURRENT
 
 Answer = TypeVar("Answer")
 

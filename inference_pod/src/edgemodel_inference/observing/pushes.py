@@ -9,7 +9,7 @@ from collections.abc import Callable
 from edgemodel import series
 from edgemodel_inference.config.settings import Settings
 from edgemodel_inference.observing.metrics import Metrics
-from edgemodel_inference.observing.traces import Tracer
+from edgemodel_inference.traces import Tracer
 from edgemodel_inference.web.app import App
 
 Duty = Callable[[threading.Event], None]

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from edgemodel_inference.observing.otlp import Outcomes, quieten
-from edgemodel_inference.observing.traces import Trace, Tracer
+from edgemodel_inference.traces import Trace, Tracer
 
 INTERVAL = 5.0
 """Seconds between two pushes; traces that cannot be pushed are lost."""

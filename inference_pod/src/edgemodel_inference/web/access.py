@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 
 from edgemodel_inference import logs
 from edgemodel_inference.config.settings import Settings
+from edgemodel_inference.disk.files import Stamp, read_capped, stamp_of
 from edgemodel_inference.errors import SettingsError, Unauthorized
-from edgemodel_inference.wish.news import Stamp, read_capped, stamp_of
 
 LOOK_SECONDS = 1.0
 """A changed file is seen after so long, at the next use."""

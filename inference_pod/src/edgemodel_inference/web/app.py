@@ -15,7 +15,7 @@ from edgemodel_inference import heap, logs
 from edgemodel_inference.errors import RequestError, Unauthorized
 from edgemodel_inference.model.engine import Engine
 from edgemodel_inference.model.models import Model
-from edgemodel_inference.observing.traces import Tracer
+from edgemodel_inference.traces import Tracer
 from edgemodel_inference.web.access import Tokens
 from edgemodel_inference.web.bodies import ARRIVED, MAX_BODIES, Message, Receive, Room, Scope, Taken, read_body
 

@@ -13,8 +13,8 @@ from edgemodel_inference import logs
 from edgemodel_inference.disk.refusals import Refusals
 from edgemodel_inference.disk.store import Store
 from edgemodel_inference.errors import Refused, Superseded, Unreachable, Untrusted
-from edgemodel_inference.model.loader import Loader
 from edgemodel_inference.model.models import Model
+from edgemodel_inference.wish.loader import Loader
 from edgemodel_inference.wish.news import WishSource
 from edgemodel_inference.wish.pending import LONGEST_PAUSE, Pending, pause_after
 from edgemodel_inference.wish.plan import Target, plan

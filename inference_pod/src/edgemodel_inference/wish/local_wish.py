@@ -16,9 +16,9 @@ from edgemodel.document import Digest, Document, describe
 from edgemodel.faults import Rule
 from edgemodel.signature import TrustedKeys, parse_public_keys
 from edgemodel.wish import Artifact, Assignment, Healing, Sampling, Wish, WishError, parse
+from edgemodel_inference.config.origin import Folder, Origin, Pinned, parse_origin
 from edgemodel_inference.config.settings import Settings
-from edgemodel_inference.wish.news import Stamp, read_capped, stamp_of
-from edgemodel_inference.wish.origin import Folder, Origin, Pinned, parse_origin
+from edgemodel_inference.disk.files import Stamp, read_capped, stamp_of
 
 
 class ServeFile(Document):

@@ -5,11 +5,8 @@ from typing import Protocol
 
 from edgemodel.wish import Wish, WishError, parse
 from edgemodel_inference import logs
+from edgemodel_inference.disk.files import Stamp, read_capped, stamp_of
 from edgemodel_inference.disk.records import save
-
-MAX_BYTES = 4 * 1024 * 1024
-
-Stamp = tuple[int, ...]
 
 log = logs.Log("edgemodel.news")
 
@@ -101,26 +98,3 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def read_capped(path: Path) -> bytes:
-    """A small file's bytes.
-
-    Raises:
-        WishError: it is larger than any wish.
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise WishError(f"{path}: want at most {MAX_BYTES} bytes")
-    return data
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """What tells a file from the one that was there before."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
