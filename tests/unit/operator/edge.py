@@ -20,6 +20,9 @@ BOOT_STEPS = 2
 """Steps from the power switch to the first answer."""
 SIGHT_STEPS = 3
 """Steps without a link until the control plane calls the node's state unknown."""
+LEFT_STEPS = 60
+"""Steps (five minutes) for which what is not told any more is still there, where nobody marks its end."""
+COUNTED = (series.ANSWERED_SINCE_SWITCH, series.TALLY_BEGAN, series.TALLY_ANSWERED, series.TALLY)
 
 
 @dataclass
@@ -59,6 +62,10 @@ class Edge:
     """Steps since it was made."""
     exported: tuple[Sample, ...] = ()
     """What was scraped last."""
+    left: tuple[Sample, ...] = ()
+    """What was told of the version before, or by the pod before, and is still there beside what is told now."""
+    left_at: int = 0
+    """Its age then."""
 
     @property
     def in_sight(self) -> bool:
@@ -84,7 +91,10 @@ class Edge:
 
     def remove(self) -> None:
         """The pod and what it had are gone."""
-        fresh = Edge(self.name, linked=self.linked, powered=self.powered, silent=self.silent)
+        fresh = Edge(self.name, linked=self.linked, powered=self.powered, silent=self.silent, age=self.age)
+        told = [sample for sample in self.exported if "instance" not in sample.labels]
+        fresh.left = tuple(replace(sample, labels={**sample.labels, "instance": "the pod before"}) for sample in told)
+        fresh.left_at = self.age
         self.__dict__.update(fresh.__dict__)
 
     def step(self, script: Script, wish: Wish | None) -> None:
@@ -132,8 +142,11 @@ class Edge:
         return self.exported
 
     def report(self, namespace: str, model: str, script: Script) -> Iterator[Sample]:
-        """What the pod exports."""
+        """What the pod exports, after what is still there of what was exported before."""
         labels = series.identity(model, namespace, self.name)
+        if self.age - self.left_at < LEFT_STEPS:
+            active = None if self.active is None else self.active.name
+            yield from (s for s in self.left if "instance" in s.labels or s.labels["version"] != active)
         if self.wish is not None:
             yield Sample(series.WISH_REVISION, labels, self.wish.revision)
         if self.active is not None:
@@ -167,9 +180,9 @@ class Edge:
         self.tally = replace(self.tally, answered=self.tally.answered + script.requests, moments=moments)
 
     def _tallied(self, script: Script, labels: dict[str, str]) -> Iterator[Sample]:
+        yield Sample(series.TALLY_BEGAN, labels, self.tally.began)
         if script.traffic is None:
             return
-        yield Sample(series.TALLY_BEGAN, labels, self.tally.began)
         yield Sample(series.TALLY_ANSWERED, labels, self.tally.answered)
         for measure, moments in self.tally.moments.items():
             for part in PARTS:
@@ -219,6 +232,7 @@ class Edge:
         return next((artifact for artifact in wanted if artifact is not None and artifact.digest not in barred), None)
 
     def _flip(self, target: Artifact, reason: str) -> None:
+        self.left_at, self.left = self.age, tuple(s for s in self.exported if s.name in (series.SERVING_INFO, *COUNTED))
         self.active, self.reason = target, reason
         self.answered = self.judged = 0
         self.tally = Tally(began=self.age)

@@ -135,6 +135,47 @@ def test_a_rule_without_a_verdict_is_absent_which_is_not_healthy() -> None:
     assert report.digest is None
 
 
+def serving(version: str, began: float, answered: float, **labels: str) -> list[Sample]:
+    """What a pod exports of the version that it serves."""
+    of = {"version": version, **labels}
+    sums = ((measure.value, part) for measure in Measure for part in PARTS)
+    return [
+        sample(series.SERVING_INFO, 1, digest=f"digest of {version}", reason="Wish", **of),
+        sample(series.ANSWERED_SINCE_SWITCH, answered, **of),
+        sample(series.TALLY_BEGAN, began, **of),
+        sample(series.TALLY_ANSWERED, answered, **of),
+        *(sample(series.TALLY, answered, of=measure, part=part, **of) for measure, part in sums),
+    ]
+
+
+@pytest.mark.parametrize("turn", [1, -1], ids=["the old one first", "the new one first"])
+def test_what_is_still_told_of_the_version_before_counts_for_nothing(turn: int) -> None:
+    told = [*serving("v2", 100.0, 5000), *serving("v1", 200.0, 3)]
+    report = assemble(told[::turn], NOW)[KEY]["n1"]
+    assert (report.version, report.digest, report.answered) == ("v1", "digest of v1", 3)
+    assert report.tally is not None
+    assert (report.tally.began, report.tally.answered) == (200.0, 3)
+
+
+@pytest.mark.parametrize("turn", [1, -1], ids=["the old one first", "the new one first"])
+def test_of_two_pods_of_a_node_the_newer_one_speaks(turn: int) -> None:
+    old = [*serving("v1", 100.0, 20, pod="old"), sample(series.WISH_REVISION, 7, pod="old")]
+    old.append(sample(series.FAULT_ACTIVE, 1, fault="slow", pod="old"))
+    new = [*serving("v1", 200.0, 10, pod="new"), sample(series.WISH_REVISION, 7, pod="new")]
+    report = assemble([*old, *new][::turn], NOW)[KEY]["n1"]
+    assert (report.wish_revision, report.answered, report.faults) == (7, 10, {})
+    assert report.tally is not None
+    assert (report.tally.began, report.tally.answered) == (200.0, 10)
+
+
+@pytest.mark.parametrize("turn", [1, -1], ids=["the old one first", "the new one first"])
+def test_of_two_pods_of_a_node_the_one_that_serves_speaks(turn: int) -> None:
+    old = [*serving("v1", 100.0, 20, instance="10.0.0.1"), sample(series.WISH_REVISION, 7, instance="10.0.0.1")]
+    starting = [sample(series.WISH_REVISION, 0, instance="10.0.0.2")]
+    report = assemble([*old, *starting][::turn], NOW)[KEY]["n1"]
+    assert (report.wish_revision, report.version, report.answered) == (7, "v1", 20)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_figure_that_is_none_says_nothing(value: float) -> None:
     samples = [sample(series.FAULT_ACTIVE, value, fault="slow"), sample(series.ANSWERED_SINCE_SWITCH, value)]
@@ -369,6 +410,14 @@ async def test_a_pod_speaks_for_itself_only(serve: Serve, session: ClientSession
         return web.Response(text=EXPOSITION.replace(f'edgemodel="{KEY.name}"', 'edgemodel="of-somebody-else"'))
 
     assert list(assemble(await scrape(serve, session, liar), NOW)) == [KEY]
+
+
+async def test_two_pods_of_a_node_are_told_apart(serve: Serve, session: ClientSession) -> None:
+    async def starting(_request: web.Request) -> web.Response:
+        return web.Response(text='edgemodel_wish_revision{edgemodel="digits",namespace="plant-a",node="n1"} 0')
+
+    report = assemble(await scrape(serve, session, starting, good, starting), NOW)[KEY]["n1"]
+    assert (report.version, report.wish_revision) == ("v1", 7)
 
 
 async def test_an_answer_in_pieces_is_read_whole(serve: Serve, session: ClientSession) -> None:

@@ -1,7 +1,8 @@
 """From samples of metrics to reports of nodes and alerts (pure): the same for Prometheus and for a direct scrape."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,6 +32,23 @@ WANTED = (
 TRAINING = (series.TRAINING_EPOCH, series.TRAINING_PERCENT)
 """The series that tell how far a distillation Job is."""
 
+_NUMBERS = (
+    series.WISH_REVISION,
+    series.ANSWERED_SINCE_SWITCH,
+    series.TALLY_BEGAN,
+    series.TALLY_ANSWERED,
+    series.CLOUD_BREAKER,
+    series.HEALS_LAST_HOUR,
+    series.SAMPLES_PUSHED,
+)
+"""Series of which a pod has one. Of what is counted of a version that is the one of the version that serves."""
+
+SOURCE = ("job", "instance", "pod")
+"""Labels that tell the pods of one node apart: an update may start the new one before the old one has ended. Prometheus
+adds them; our own scrape adds `instance`."""
+_NODE = ("namespace", "edgemodel", "node")
+_POD = (*_NODE, *SOURCE)
+
 _MOST_EPOCHS = 10_000
 
 FAULT_LIMIT = 52
@@ -55,6 +73,10 @@ class Sample:
     value: float
 
 
+_Told = defaultdict[str, list[Sample]]
+"""What one pod said, by the name of the series."""
+
+
 def key_of(labels: Mapping[str, str]) -> Key | None:
     """The EdgeModel that a series or an alert speaks of."""
     namespace, name = labels.get("namespace"), labels.get("edgemodel")
@@ -68,13 +90,24 @@ def fault_of(labels: Mapping[str, str]) -> str:
 
 
 def assemble(samples: Iterable[Sample], at: datetime) -> dict[Key, dict[str, Report]]:
-    """Reports by EdgeModel and node. NaN and infinite values are no samples; words are cut to what a status holds."""
-    grouped: dict[Key, dict[str, list[Sample]]] = {}
+    """Reports by EdgeModel and node. NaN and infinite values are no samples; words are cut to what a status holds.
+
+    A report is what one pod said. Where two speak for a node it is the one that serves, of two that do the newer one.
+    """
+    by_pod: dict[tuple[str, ...], _Told] = {}
     for sample in samples:
-        key, node = key_of(sample.labels), sample.labels.get("node")
-        if key is not None and node and sample.name in WANTED and math.isfinite(sample.value):
-            grouped.setdefault(key, {}).setdefault(node, []).append(sample)
-    return {key: {node: _report(node, found, at) for node, found in nodes.items()} for key, nodes in grouped.items()}
+        pod = tuple([sample.labels.get(name, "") for name in _POD])
+        if all(pod[: len(_NODE)]) and sample.name in WANTED and math.isfinite(sample.value):
+            if pod not in by_pod:
+                by_pod[pod] = defaultdict(list)
+            by_pod[pod][sample.name].append(sample)
+    by_node: dict[tuple[str, ...], list[tuple[tuple[str, ...], _Told]]] = {}
+    for pod, told in by_pod.items():
+        by_node.setdefault(pod[: len(_NODE)], []).append((pod, told))
+    found: dict[Key, dict[str, Report]] = {}
+    for (namespace, name, node), pods in by_node.items():
+        found.setdefault(Key(namespace, name), {})[node] = _report(node, max(pods, key=_standing)[1], at)
+    return found
 
 
 def trainings(samples: Iterable[Sample]) -> dict[Key, Training]:
@@ -121,61 +154,75 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds if 0 < seconds < _FAR_FUTURE else 0.0, UTC)
 
 
-def _judged(sample: Sample, now: datetime) -> Judged | None:
-    """What a node did about a fault and how that ended; None where it is no word, or no moment that has come yet.
+def _judged(sample: Sample, now: datetime) -> Iterator[tuple[Judged, datetime]]:
+    """What a node did about a fault, how that ended and when; nothing where it is no word, or has not come yet.
 
     So a node whose clock is ahead is heard later, and what is known of others never lies in the future.
     """
     fault, action, verdict = fault_of(sample.labels), sample.labels.get("action"), sample.labels.get("verdict")
-    if not (fault and action in NODE_ACTIONS and verdict in set(Verdict) and 0 < sample.value <= now.timestamp()):
-        return None
-    return fault, ActionType(action), Verdict(verdict)
+    if fault and action in NODE_ACTIONS and verdict in set(Verdict) and 0 < sample.value <= now.timestamp():
+        yield (fault, ActionType(action), Verdict(verdict)), datetime.fromtimestamp(int(sample.value), UTC)
 
 
-def _report(node: str, samples: Iterable[Sample], at: datetime) -> Report:
-    faults: dict[str, bool] = {}
-    refused: dict[str, str] = {}
-    pending: dict[str, str] = {}
-    judged: dict[Judged, datetime] = {}
-    held: dict[str, str] = {}
-    serving: Mapping[str, str] = {}
-    numbers: dict[str, float] = {}
-    sums: dict[tuple[str, str], float] = {}
-    for sample in samples:
-        match sample.name:
-            case series.FAULT_ACTIVE if fault := fault_of(sample.labels):
-                faults[fault] = sample.value > 0
-            case series.REFUSED_INFO:
-                refused[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
-            case series.FETCH_PENDING:
-                pending[sample.labels.get("digest", "")] = sample.labels.get("reason", "")[:WORD_LIMIT]
-            case series.HEAL_JUDGED:
-                if (what := _judged(sample, at)) is not None:
-                    judged[what] = datetime.fromtimestamp(int(sample.value), UTC)
-            case series.LADDER_HELD if fault := fault_of(sample.labels):
-                held[fault] = sample.labels.get("reason", "")[:WORD_LIMIT]
-            case series.SERVING_INFO:
-                serving = {name: value[:WORD_LIMIT] for name, value in sample.labels.items()}
-            case series.TALLY:
-                sums[sample.labels.get("of", ""), sample.labels.get("part", "")] = sample.value
-            case name:
-                numbers[name] = numbers.get(name, 0.0) + sample.value
+def _standing(pod: tuple[tuple[str, ...], _Told]) -> tuple[bool, float, tuple[str, ...]]:
+    """How good a claim a pod has to speak for its node: it serves, and what it serves became active later."""
+    labels, told = pod
+    serving = _serving(told)
+    return bool(serving), _began(told).get(serving.get("version", ""), 0.0), labels
+
+
+def _serving(told: _Told) -> Mapping[str, str]:
+    """What a pod serves; where it is told beside what served before, what became active last."""
+    began = _began(told)
+    return max(
+        (sample.labels for sample in told[series.SERVING_INFO]),
+        key=lambda labels: (began.get(labels.get("version", ""), 0.0), sorted(labels.items())),
+        default={},
+    )
+
+
+def _began(told: _Told) -> dict[str, float]:
+    """When versions became active, by the node's clock."""
+    return {sample.labels.get("version", ""): sample.value for sample in told[series.TALLY_BEGAN]}
+
+
+def _report(node: str, told: _Told, at: datetime) -> Report:
+    serving = _serving(told)
+    version = serving.get("version")
+    numbers = {s.name: s.value for name in _NUMBERS for s in told[name] if s.labels.get("version", version) == version}
+    sums = {
+        (sample.labels.get("of", ""), sample.labels.get("part", "")): sample.value
+        for sample in told[series.TALLY]
+        if sample.labels.get("version") == version
+    }
     revision = numbers.get(series.WISH_REVISION)
     return Report(
         node=node,
         at=at,
-        version=serving.get("version"),
-        digest=serving.get("digest"),
-        reason=serving.get("reason"),
+        version=_word(version),
+        digest=_word(serving.get("digest")),
+        reason=_word(serving.get("reason")),
         wish_revision=None if revision is None else int(revision),
-        faults=faults,
-        refused=refused,
-        pending=pending,
+        faults={fault: sample.value > 0 for sample in told[series.FAULT_ACTIVE] if (fault := fault_of(sample.labels))},
+        refused=_reasons(told[series.REFUSED_INFO]),
+        pending=_reasons(told[series.FETCH_PENDING]),
         answered=int(numbers.get(series.ANSWERED_SINCE_SWITCH, 0)),
         tally=tally.read(numbers.get(series.TALLY_BEGAN), numbers.get(series.TALLY_ANSWERED, 0), sums),
         cloud_fails=numbers.get(series.CLOUD_BREAKER, 0) > 0,
         heals_last_hour=int(numbers.get(series.HEALS_LAST_HOUR, 0)),
-        judged=judged,
-        held=held,
+        judged={what: moment for sample in told[series.HEAL_JUDGED] for what, moment in _judged(sample, at)},
+        held={fault: _reason(sample) for sample in told[series.LADDER_HELD] if (fault := fault_of(sample.labels))},
         samples=int(numbers.get(series.SAMPLES_PUSHED, 0)),
     )
+
+
+def _reasons(samples: Iterable[Sample]) -> dict[str, str]:
+    return {sample.labels.get("digest", ""): _reason(sample) for sample in samples}
+
+
+def _reason(sample: Sample) -> str:
+    return sample.labels.get("reason", "")[:WORD_LIMIT]
+
+
+def _word(text: str | None) -> str | None:
+    return None if text is None else text[:WORD_LIMIT]

@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from edgemodel import series
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.observation import Target
-from edgemodel_operator.signals.reports import ALERTS, ALERTS_SINCE, TRAINING, WANTED, Sample
+from edgemodel_operator.signals.query import QUESTION
+from edgemodel_operator.signals.reports import TRAINING, WANTED, Sample
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 SCRAPES_AT_ONCE = 16
@@ -37,14 +38,11 @@ class Prometheus:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url.rstrip("/") + "/api/v1/query"
-        names = "|".join((*WANTED, *TRAINING))
-        alerts = f'{ALERTS}{{alertstate="firing",edgemodel!=""}} or {ALERTS_SINCE}{{edgemodel!=""}}'
-        self._query = f'{{__name__=~"{names}"}} or {alerts}'
 
     async def read(self) -> list[Sample]:
         """See `Source.read`."""
         try:
-            async with self._session.post(self._url, data={"query": self._query}, timeout=TIMEOUT) as response:
+            async with self._session.post(self._url, data={"query": QUESTION}, timeout=TIMEOUT) as response:
                 body = json.loads(await response.read(), object_hook=_sampled)
             return [_is_sample(row) for row in body["data"]["result"]]
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -101,7 +99,7 @@ class Scrape:
             return None
         names = TRAINING if target.trains else WANTED
         wanted = (s for family in families for s in family.samples if s.name in names)
-        return [Sample(s.name, {**s.labels, **target.labels}, s.value) for s in wanted]
+        return [Sample(s.name, {**s.labels, "instance": target.address, **target.labels}, s.value) for s in wanted]
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
