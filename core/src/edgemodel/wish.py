@@ -17,6 +17,9 @@ from edgemodel.signature import TrustedKeys
 FILE_NAME = "wish.json"
 """Key in the ConfigMap and file name in the mounted folder."""
 
+NAME_LIMIT = 52
+"""Characters of a version's name."""
+
 
 class WishError(ValueError):
     """A wish that does not parse; the message names each field."""
@@ -25,7 +28,7 @@ class WishError(ValueError):
 class Artifact(Document):
     """One servable version."""
 
-    name: Annotated[str, Field(min_length=1, max_length=52)]
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
     uri: Uri
     digest: Digest
 

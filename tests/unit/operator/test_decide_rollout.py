@@ -33,6 +33,15 @@ def test_the_first_install_serves_everywhere_at_once() -> None:
     assert world.status.nodes.summary == "4/4"
 
 
+def test_a_name_that_comes_to_mean_another_artifact_may_be_as_long_as_names_may_be(world: World) -> None:
+    name = f"release-{'x' * 42}-8"
+    world.edit(lambda spec: spec.update(versions=[artifact(name, 7)], version=name))
+    world.until(lambda w: w.status.version == name)
+    world.edit(lambda spec: spec.update(versions=[artifact(name, 8)]))
+    world.until(lambda w: w.status.digest == digest(8))
+    assert world.status.version == name
+
+
 @pytest.mark.shows("findings_nodes.ready")
 def test_before_any_node_serves_the_model_is_not_ready() -> None:
     world = World()

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from edgemodel.quantity import QUANTITY_PATTERN, format_quantity, parse_quantity
-from edgemodel.wish import WEBHOOK_PATTERN
+from edgemodel.wish import NAME_LIMIT, WEBHOOK_PATTERN
 
 DURATION_PATTERN = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$"
 SHARE_PATTERN = r"^([1-9][0-9]?|100)%$"
@@ -211,7 +211,7 @@ WebhookUrl = Annotated[str, Field(pattern=WEBHOOK_PATTERN, max_length=512)]
 CollectorUrl = WebhookUrl
 """Where pods push metrics or traces."""
 SecretKey = Annotated[str, Field(pattern=KEY_PATTERN, max_length=253)]
-VersionName = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=52)]
+VersionName = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=NAME_LIMIT)]
 ObjectName = Annotated[str, Field(pattern=LABEL_PATTERN, max_length=253)]
 """Name of a node, Secret or ConfigMap."""
 """Key of a Secret."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from edgemodel.wish import NAME_LIMIT
 from edgemodel_operator.api.reasons import ConditionType, EventReason
 from edgemodel_operator.api.states import Origin, RolloutSource, VersionState
 from edgemodel_operator.api.status import VersionStatus
@@ -30,7 +31,7 @@ def collect(observation: Observation, draft: Draft) -> Draft:
     for version in observation.model.spec.versions:
         old = draft.version(version.name)
         if old is not None and old.digest != version.digest:
-            draft = _rename(draft, old, f"{old.name}-{old.digest[7:15]}")
+            draft = _rename(draft, old)
     known = {version.name: version for version in draft.status.versions}
     same = {version.digest: version for version in draft.status.versions}
     barred = {version.digest: version for version in draft.status.versions if version.state in BARRED}
@@ -167,8 +168,10 @@ def remember_last_good(_observation: Observation, draft: Draft) -> Draft:
     return draft if name == draft.status.last_good else draft.set(last_good=name)
 
 
-def _rename(draft: Draft, version: VersionStatus, name: str) -> Draft:
-    """Its name now stands for another artifact; what is known about this one is kept."""
+def _rename(draft: Draft, version: VersionStatus) -> Draft:
+    """Its name now stands for another artifact; what is known about this one is kept under one with its digest."""
+    mark = f"-{version.digest[7:15]}"
+    name = version.name[: NAME_LIMIT - len(mark)].rstrip("-._") + mark
     draft = draft.change_version(version.name, name=name)
     if draft.status.version == version.name:
         draft = draft.set(version=name)
