@@ -7,8 +7,8 @@ from tests.contract import decisions_table
 from tests.contract.decisions_table import Check
 
 CHECKS = list(decisions_table.checks())
-ELSEWHERE = {Reason.INVALID_SPEC, Reason.NAME_TAKEN, Reason.FORBIDDEN}
-"""Said by who reads the spec and by who writes, before and after anything is decided."""
+ELSEWHERE = {Reason.INVALID_SPEC, Reason.NAME_TAKEN, Reason.FORBIDDEN, Reason.INTERNAL_ERROR}
+"""Said by who reads the spec and by who writes, before and after anything is decided, or instead."""
 
 
 def test_the_page_is_what_make_generate_writes() -> None:

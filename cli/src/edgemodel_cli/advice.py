@@ -66,6 +66,11 @@ ADVICE: Mapping[str, Advice] = {
     "Forbidden": Advice(
         "nodes", "the operator's role has the permission that is named", "helm upgrade the operator's chart"
     ),
+    "InternalError": Advice(
+        "nodes",
+        "an operator without the bug runs; report it with what the log says",
+        "edgemodel report {name}{where}",
+    ),
     # Degraded
     "VersionBlamed": Advice("blame", "the ladder's actions help, or a person rolls back", _BACK),
     "InputBlamed": Advice("blame", "the input is as before, or a student that copes with it serves"),

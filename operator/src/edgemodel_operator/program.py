@@ -117,10 +117,8 @@ class Program:
             key = await self._queue.get()
             try:
                 delay = await reconciler.tick(key)
-            except Exception:
-                log.exception("a tick failed", edgemodel=str(key))
-                metrics.TICKS.labels("bug").inc()
-                delay = 30.0
+            except Exception as error:  # noqa: BLE001 (told in log, status and metrics; other EdgeModels are looked after)
+                delay = await reconciler.broke(key, error)
             finally:
                 self._queue.done(key)
             if delay is not None:

@@ -1,7 +1,7 @@
 """One tick of one EdgeModel: observe, decide, apply, report."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from edgemodel_operator.errors import ApiError, ClusterError, Conflict, Forbidde
 from edgemodel_operator.metrics import TICKS, WRITES
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Observation
-from edgemodel_operator.model.plan import Plan, WriteStatus
+from edgemodel_operator.model.plan import Action, Plan, WriteStatus
 from edgemodel_operator.signals.board import Board
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class Reconciler:
         try:
             model = resource.parse(body)
         except ApiError as error:
-            await self._refuse(body, str(error), now)
+            await self._stall(body, Reason.INVALID_SPEC, str(error))
             return None
         if model.deleting:
             return None
@@ -84,37 +84,60 @@ class Reconciler:
         return None if plan.wake is None else max((plan.wake - self._clock()).total_seconds(), 0.0)
 
     async def _perform(self, body: Mapping[str, Any], observation: Observation, plan: Plan) -> None:
+        """The status, which is the memory; then what follows from it; then what people are told of it."""
+        model = observation.model
+        memory = [action for action in plan.actions if isinstance(action, WriteStatus)]
+        rest = [action for action in plan.actions if not isinstance(action, WriteStatus)]
+        await self._carry_out(body, observation, memory)
+        self._board.inbox.wrote(Key(model.namespace, model.name), observation.notices)
+        try:
+            await self._carry_out(body, observation, rest)
+        except ClusterError:
+            await self._tell(observation, plan)  # now or never: to the next tick all of it is known
+            raise
+        await self._tell(observation, plan)
+
+    async def _carry_out(self, body: Mapping[str, Any], observation: Observation, actions: Iterable[Action]) -> None:
         model, now = observation.model, observation.now
         hands = Hands(cluster=self._cluster, world=self._world, children=observation.children, now=now)
-        told = False
-        for action in plan.actions:
-            if not told and not isinstance(action, WriteStatus):
-                told = await self._tell(observation, plan)
+        for action in actions:
             await carry_out(hands, model, body, action)
             WRITES.labels(type(action).__name__).inc()
             log.info("wrote", edgemodel=f"{model.namespace}/{model.name}", action=_summary(action))
-        if not told:
-            await self._tell(observation, plan)
 
-    async def _tell(self, observation: Observation, plan: Plan) -> bool:
-        """The status is written: tell who waited for that, and everybody what has changed."""
+    async def _tell(self, observation: Observation, plan: Plan) -> None:
+        """Post the events. One is a courtesy: the status has it all."""
         model = observation.model
-        self._board.inbox.wrote(Key(model.namespace, model.name), observation.notices)
         for event in plan.events:
             log.info("event", edgemodel=f"{model.namespace}/{model.name}", reason=event.reason, message=event.message)
             try:
                 await post(self._cluster, model, event, observation.now, self._instance)
-            except ClusterError as error:  # an event is a courtesy: the status has it all
+            except ClusterError as error:
                 log.warning("event was not posted", reason=event.reason, error=str(error))
-        return True
 
-    async def _refuse(self, body: Mapping[str, Any], message: str, now: datetime) -> None:
-        status = refuse(body, message, now)
+    async def broke(self, key: Key, error: Exception) -> float:
+        """A tick ended with an `error` that nobody foresaw: people are to see it; the seconds until the next try."""
+        TICKS.labels("bug").inc()
+        log.error("a tick failed", edgemodel=str(key), exc_info=error)
+        message = f"the operator failed with {type(error).__name__}, a bug: its log says where; it goes on trying"
+        self._world.stumbled(key, (Reason.INTERNAL_ERROR, message))  # for ticks that come as far as to a status
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if (body := self._world.body(key)) is not None:
+            try:
+                await self._stall(body, Reason.INTERNAL_ERROR, message)
+            except ClusterError as refused:
+                log.warning("could not say so in the status", edgemodel=str(key), error=str(refused))
+        return RETRY_DELAYS[-2]
+
+    async def _stall(self, body: Mapping[str, Any], reason: Reason, message: str) -> None:
+        """Say in the status why nothing can be decided, once."""
+        now = self._clock()
+        status = refuse(body, reason, message, now)
         if status == body.get("status"):
             return
         metadata = body["metadata"]
         namespace, name, version = metadata["namespace"], metadata["name"], metadata["resourceVersion"]
-        log.warning("the spec does not parse", edgemodel=f"{namespace}/{name}", error=message)
+        log.warning("nothing can be decided", edgemodel=f"{namespace}/{name}", reason=reason.value, error=message)
         written = await self._cluster.write_status(namespace, name, version, status)
         self._world.wrote(Key(namespace, name), written, now)
 

@@ -42,6 +42,10 @@ class ApiInMemory(Cluster):
 
     objects: dict[Place, Body] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    takes_events: bool = True
+    """Else they alone are answered with 503."""
+    order: list[str] = field(default_factory=list)
+    """Kinds of what was written by anybody, one by one."""
     mishaps: dict[int, Mishap] = field(default_factory=dict)
     """By number of the operator's write."""
     away: bool = False
@@ -103,6 +107,7 @@ class ApiInMemory(Cluster):
         self.revision += 1
         metadata = {**body["metadata"], "uid": uid, "resourceVersion": str(self.revision)}
         self.objects[place] = {**body, "metadata": metadata}
+        self.order.append(place[0])
         self.notify(place)
 
     def remove(self, place: Place) -> None:
@@ -150,6 +155,9 @@ class ApiInMemory(Cluster):
 
     def _create(self, body: Body) -> Body:
         if body["kind"] == "Event":
+            if not self.takes_events:
+                raise Unavailable("503")
+            self.order.append("Event")
             self.events.append(Event(type=body["type"], reason=body["reason"], message=body["note"]))
             return body
         place = (body["kind"], body["metadata"]["name"])

@@ -25,9 +25,9 @@ class SimulatedOperator:
         """Start: list, and look at everything once."""
         self.now = now
         self.board = Board(10.0)
-        self._eyes = _Eyes()
-        self.watches = Watches(api, self._eyes)
-        self._reconciler = Reconciler(api, self._eyes, self.board, IMAGES, self.clock)
+        self.eyes = _Eyes()
+        self.watches = Watches(api, self.eyes)
+        self._reconciler = Reconciler(api, self.eyes, self.board, IMAGES, self.clock)
         self._delivered: list[Waiting] = []
         self._running = 0.0
         """Seconds since its start: deadlines are kept on a clock that nobody sets."""
@@ -44,12 +44,12 @@ class SimulatedOperator:
     @property
     def observed(self) -> Observation | None:
         """What the last tick decided on; None where there was nothing to decide."""
-        return self._eyes.observed
+        return self.eyes.observed
 
     def observe(self) -> Observation | None:
         """What it knows at this moment; None where it sees no EdgeModel."""
-        body = self._eyes.body(KEY)
-        return None if body is None else self._eyes.observe(resource.parse(body), self.board, self.now)
+        body = self.eyes.body(KEY)
+        return None if body is None else self.eyes.observe(resource.parse(body), self.board, self.now)
 
     @property
     def looking(self) -> bool:
@@ -100,7 +100,7 @@ class SimulatedOperator:
 
     def tick(self) -> None:
         """Look once, and do what there is to do."""
-        self._eyes.observed = None
+        self.eyes.observed = None
         delay: float | None = _finish(self._reconciler.tick(KEY))
         if delay is not None:
             moment = self._running + delay

@@ -62,6 +62,8 @@ class Reason(StrEnum):
     """An object that is not ours has the name of a child; it is left alone."""
     FORBIDDEN = "Forbidden"
     """The operator's role lacks a permission; the message names it."""
+    INTERNAL_ERROR = "InternalError"
+    """The operator fails at this EdgeModel, which is a bug; nodes go on and heal themselves. Its log says where."""
 
     # Degraded
     VERSION_BLAMED = "VersionBlamed"
