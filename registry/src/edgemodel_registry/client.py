@@ -14,6 +14,7 @@ from edgemodel_registry.download import Progress, fill, missing, reporter, size_
 from edgemodel_registry.errors import ArtifactInvalid, ArtifactMissing, DigestMismatch, SettingsInvalid, TooLarge
 from edgemodel_registry.folder import check_folder
 from edgemodel_registry.login import read_login
+from edgemodel_registry.pace import Pace
 from edgemodel_registry.signatures import Signatures, attach, own_envelope
 from edgemodel_registry.source import LocalFolder, Source
 from edgemodel_registry.whole import PARTIAL, write_whole
@@ -39,12 +40,12 @@ class Client:
     ) -> None:
         """`ca_file`: authorities to trust besides the system's; `timeout`: seconds, for each connect and each read.
 
-        `bandwidth`: bytes per second that a pull may take of the network (None: as fast as it goes).
+        `bandwidth`: bytes per second that pulls and pushes may take of the network together (None: as fast as it goes).
         """
         self._ca_file = ca_file
         self._docker_config = docker_config
         self._timeout = timeout
-        self._bandwidth = bandwidth
+        self._pace = Pace(bandwidth) if bandwidth is not None else None
 
     def pull(  # noqa: PLR0913 - what, where to, and three options
         self,
@@ -190,7 +191,7 @@ class Client:
     def _session(self, *, plain_http: bool) -> "Session":
         from edgemodel_registry.session import Session  # noqa: PLC0415 (as above)
 
-        return Session(timeout=self._timeout, ca_file=self._ca_file, plain_http=plain_http, bandwidth=self._bandwidth)
+        return Session(timeout=self._timeout, ca_file=self._ca_file, plain_http=plain_http, pace=self._pace)
 
 
 def _check_digest(digest: str) -> None:

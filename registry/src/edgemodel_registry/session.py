@@ -25,7 +25,7 @@ from edgemodel_registry.errors import (
     Unauthorised,
     Unreachable,
 )
-from edgemodel_registry.pace import CHUNK, Pace
+from edgemodel_registry.pace import CHUNK, Pace, PacedBody
 from edgemodel_registry.trust import trusting
 
 _LATER = frozenset({408, 425, 429})
@@ -38,10 +38,10 @@ class Session(requests.Session):
     a token service that a registry names can lead a login or a download out of TLS.
     """
 
-    def __init__(self, *, timeout: float, ca_file: Path | None, plain_http: bool, bandwidth: int | None = None) -> None:
+    def __init__(self, *, timeout: float, ca_file: Path | None, plain_http: bool, pace: Pace | None = None) -> None:
         super().__init__()
         self.timeout = timeout
-        self._pace = Pace(bandwidth) if bandwidth is not None else None
+        self._pace = pace
         self.auth = _untouched
         self.plain_http = plain_http
         self.mount("https://", _Https(_trust(ca_file)))
@@ -54,6 +54,8 @@ class Session(requests.Session):
             Unreachable: no answer.
         """
         kwargs.setdefault("timeout", self.timeout)
+        if self._pace is not None and isinstance(data := kwargs.get("data"), bytes) and data:
+            kwargs["data"] = PacedBody(data, self._pace)
         try:
             return super().request(method, url, *args, **kwargs)
         except requests.RequestException as error:

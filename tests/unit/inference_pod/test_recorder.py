@@ -42,7 +42,7 @@ class Books:
         return sum(value for name, _, value in self.metrics.samples() if name == series.REQUESTS_TOTAL)
 
     def kept(self) -> list[float]:
-        return [float(kept.array.flat[0]) for kept in self.samples.snapshot(0.0)[1]]
+        return [float(kept.array.flat[0]) for kept in self.samples.snapshot(0.0).kept]
 
 
 @pytest.fixture

@@ -1,21 +1,15 @@
 """What is measured of the traffic, and which inputs are kept of it."""
 
 import math
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgemodel.tally import Measure
-from edgemodel.wish import Sampling
 from edgemodel_inference.model.inference import Source
 from edgemodel_inference.observing import samples as module
-from edgemodel_inference.observing.pusher import Pusher
 from edgemodel_inference.observing.samples import HardSamples
 from edgemodel_inference.observing.traffic import Traffic
-from edgemodel_registry import Client, RegistryError
-from tests.unit.inference_pod.tiny_bundles import bundle, wish
 
 V1, V2 = "sha256:1", "sha256:2"
 
@@ -108,7 +102,7 @@ def offer(samples: HardSamples, value: float, confidence: float, now: float = 0.
 
 
 def kept(samples: HardSamples, now: float = 0.0) -> list[float]:
-    return [float(k.array[0, 0, 0]) for k in samples.snapshot(now)[1]]
+    return [float(k.array[0, 0, 0]) for k in samples.snapshot(now).kept]
 
 
 def test_the_hardest_inputs_are_kept_hardest_first(samples: HardSamples) -> None:
@@ -155,14 +149,3 @@ def test_large_inputs_are_bounded_by_their_bytes(samples: HardSamples, monkeypat
     for value in range(3):
         offer(samples, value, 0.5 - value / 10)
     assert kept(samples) == [2, 1]
-
-
-def test_a_sink_that_is_away_keeps_the_samples_for_the_next_push(samples: HardSamples, tmp_path: Path) -> None:
-    offer(samples, 1, 0.1, now=time.monotonic())
-    pusher = Pusher("edge-1", samples, tmp_path / "samples", lambda: Client(timeout=1))
-    sampling = Sampling(keep_hardest=3, sink="oci://127.0.0.1:1/tiny-samples")
-    wanted = wish(bundle(tmp_path, "v1"), sampling=sampling)
-    for _ in range(2):
-        with pytest.raises(RegistryError):
-            pusher.step(wanted)
-    assert (pusher.pushed, len(samples)) == (None, 1)

@@ -237,10 +237,11 @@ def test_a_login_is_not_given_to_another_host(
         client.push(bundle, guarded_registry.uri())
 
 
+@pytest.mark.parametrize("bandwidth", [None, 10_000_000])
 def test_a_login_is_exchanged_for_tokens_where_the_registry_wants_tokens(
-    token_registry: RealRegistry, bundle: Path, tmp_path: Path
+    token_registry: RealRegistry, bundle: Path, tmp_path: Path, bandwidth: int | None
 ) -> None:
-    client = Client(docker_config=login_file(tmp_path, token_registry.host))
+    client = Client(docker_config=login_file(tmp_path, token_registry.host), bandwidth=bandwidth)
     digest = client.push(bundle, token_registry.uri())
     client.pull(token_registry.uri(), digest, tmp_path / "p")
     assert contents(tmp_path / "p") == contents(bundle)
@@ -290,3 +291,12 @@ def test_a_pull_takes_no_more_bandwidth_than_it_may(registry: RealRegistry, bund
     began = time.monotonic()
     Client(bandwidth=size).pull(registry.uri("thin"), digest, tmp_path / "p")
     assert time.monotonic() - began > 1 - SLACK
+
+
+def test_a_push_takes_no_more_bandwidth_than_it_may(registry: RealRegistry, bundle: Path, tmp_path: Path) -> None:
+    size = (bundle / MODEL).stat().st_size
+    began = time.monotonic()
+    digest = Client(bandwidth=size).push(bundle, registry.uri("thin-up"))
+    assert time.monotonic() - began > 1 - SLACK
+    Client().pull(registry.uri("thin-up"), digest, tmp_path / "p")
+    assert (tmp_path / "p" / MODEL).read_bytes() == (bundle / MODEL).read_bytes()

@@ -149,7 +149,7 @@ VARIABLES = (
         "EDGEMODEL_STATE", _folder, _is("/var/lib/edgemodel"), "writable folder: models, journal", "--state", "DIR"
     ),
     Variable("EDGEMODEL_CACHE_SIZE", _size, _is("104857600"), "bytes of models to keep on disk"),
-    Variable("EDGEMODEL_BANDWIDTH", _optional(_size), _is(""), "bytes per second to fetch models with"),
+    Variable("EDGEMODEL_BANDWIDTH", _optional(_size), _is(""), "bytes per second to fetch models and push samples"),
     Variable("EDGEMODEL_THREADS", _threads, _is("1"), "threads of one inference"),
     Variable("EDGEMODEL_BATCH_SIZE", _batch_size, _is("8"), "most rows that waiting requests are run together with"),
     Variable("EDGEMODEL_BATCH_DELAY", _batch_delay, _is("0"), "seconds that a batch which is not full waits for more"),

@@ -10,6 +10,7 @@ import heapq
 import threading
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,17 @@ class Kept:
     seen: float
 
 
+class Snapshot(NamedTuple):
+    """What was kept at a moment, hardest first."""
+
+    number: int
+    """Grows with every change of what is kept."""
+    digest: str | None
+    """Of the version that found it hard."""
+    full: bool
+    kept: list[Kept]
+
+
 class HardSamples:
     """Offered by any thread, taken by the one that pushes."""
 
@@ -39,8 +51,7 @@ class HardSamples:
         self._kept: dict[bytes, Kept] = {}
         self._easiest: list[tuple[float, int, bytes]] = []
         self._number = 0
-        self.version = 0
-        """Grows with every change of what is kept."""
+        self._changes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -69,13 +80,13 @@ class HardSamples:
             return
         now = time.monotonic() if now is None else now
         with self._lock:
-            limit = min(self._limit, max(1, MAX_BYTES // max(1, batch[0].nbytes)))
+            limit = self._room(batch[0].nbytes)
             for row, sure in zip(batch, confidence.tolist(), strict=True):
                 if len(self._kept) < limit or sure < -self._easiest[0][0]:
                     self._take(row, sure, now, limit)
 
-    def snapshot(self, now: float) -> tuple[int, list[Kept]]:
-        """The version, and what is kept now, hardest first, without what is too old."""
+    def snapshot(self, now: float) -> Snapshot:
+        """What is kept now, without what is too old."""
         with self._lock:
             old = [key for key, kept in self._kept.items() if kept.seen < now - MAX_AGE]
             for key in old:
@@ -83,8 +94,14 @@ class HardSamples:
             if old:
                 self._easiest = [item for item in self._easiest if item[2] in self._kept]
                 heapq.heapify(self._easiest)
-                self.version += 1
-            return self.version, sorted(self._kept.values(), key=lambda kept: kept.confidence)
+                self._changes += 1
+            kept = sorted(self._kept.values(), key=lambda kept: kept.confidence)
+            full = bool(kept) and len(kept) >= self._room(kept[0].array.nbytes)
+            return Snapshot(self._changes, self._digest, full, kept)
+
+    def _room(self, size: int) -> int:
+        """How many inputs of `size` bytes may be kept."""
+        return min(self._limit, max(1, MAX_BYTES // max(1, size)))
 
     def _take(self, row: Array, sure: float, now: float, limit: int) -> None:
         if not np.isfinite(row).all():
@@ -96,7 +113,7 @@ class HardSamples:
         self._kept[key] = Kept(row.copy(), sure, now)
         self._number += 1
         heapq.heappush(self._easiest, (-sure, self._number, key))
-        self.version += 1
+        self._changes += 1
         while len(self._kept) > limit:
             self._drop_easiest()
 

@@ -48,7 +48,8 @@ class Registry(Document):
         ),
     )
     bandwidth: Quantity | None = Field(
-        default=None, description="Bytes per second that one node fetches models with, for example 1Mi; absent: all."
+        default=None,
+        description="Bytes per second that one node fetches models and pushes samples with, like 1Mi; absent: all.",
     )
 
 
