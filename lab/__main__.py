@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 import lab
-from lab import container_images
+from lab import build, choice, container_images, packages
 from lab.cluster import Cluster
 from lab.errors import LabError
 from lab.home import Home
@@ -91,7 +91,11 @@ def _down(arguments: argparse.Namespace) -> None:
 
 
 def _build(_: argparse.Namespace) -> None:
-    Cluster(Home.default()).prepare(Progress(_say))
+    home, progress = Home.default(), Progress(_say)
+    if choice.kind(home):
+        build.prepare(home, progress, packages.FOR_TESTS)
+    else:
+        Cluster(home).prepare(progress)
 
 
 def _status(arguments: argparse.Namespace) -> None:

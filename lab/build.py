@@ -6,11 +6,12 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import shell
+from lab import packages, shell
 from lab.errors import LabError
 from lab.home import Home
 from lab.progress import Progress
@@ -94,6 +95,15 @@ PRODUCTS = (
     Product("helm", ("helm",), (), HELM_VERSION, _make_helm),
     Product("coredns", ("coredns",), _module("coredns", "go.mod", "go.sum", "main.go"), "", _make_coredns),
 )
+
+
+def prepare(home: Home, progress: Progress, wanted: Mapping[str, str]) -> None:
+    """Install the packages `wanted` and build all commands, both at once. Raises LabError where either fails."""
+    home.make_folders()
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(packages.ensure, home, progress, wanted), pool.submit(ensure, home, progress)]
+    for job in jobs:
+        job.result()
 
 
 def ensure(home: Home, progress: Progress, products: tuple[Product, ...] = PRODUCTS) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,13 +51,8 @@ class Cluster:
         return Endpoints(network.HOST_ADDRESS, network.API_PORT, network.free_port(), network.free_port())
 
     def prepare(self, progress: Progress) -> None:
-        """Install packages and build commands, both at once. Raises LabError where either fails."""
-        packages.require_root()
-        self.home.make_folders()
-        with ThreadPoolExecutor(2) as pool:
-            jobs = [pool.submit(work, self.home, progress) for work in (packages.ensure, build.ensure)]
-        for job in jobs:
-            job.result()
+        """Install packages and build commands. Raises LabError where either fails."""
+        build.prepare(self.home, progress, {**packages.FOR_TESTS, **packages.FOR_NODES})
 
     def up(self, progress: Progress) -> None:
         """Make the cluster run: find it running, or clean up what a crash left and start it."""

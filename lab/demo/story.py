@@ -210,7 +210,7 @@ class Story:
         """When the canary's own detector fired, from the pod's journal; never later than the rollback."""
         moments = []
         for pod in self.kube.list("pods", self.namespace, "app.kubernetes.io/component=inference"):
-            state = json.loads(curl(f"http://{pod['status']['podIP']}:8081/status"))
+            state = json.loads(curl(pod["spec"]["nodeName"], f"http://{pod['status']['podIP']}:8081/status"))
             moments += fault_moments(state, fault)
         earlier = [moment for moment in moments if moment <= seconds(written)]
         if not earlier:
@@ -219,7 +219,7 @@ class Story:
 
     def _alerts_delivered(self) -> float:
         """Deliveries to the operator's webhook that were answered with 200, as Alertmanager counts them."""
-        lines = curl(f"{self.plant.lab.alertmanager_url}/metrics").splitlines()
+        lines = curl(self.plant.lab.nodes[0], f"{self.plant.lab.alertmanager_url}/metrics").splitlines()
         return webhook_count(lines, "notifications_total") - webhook_count(lines, "notifications_failed_total")
 
     def _no_failures(self) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lab
-from lab import shell
 from lab.demo import load
 from lab.demo.kube import Kube, Object
 from lab.errors import LabError
@@ -109,10 +108,7 @@ class Traffic:
 
     def _ask(self, node: str, path: str = "/stats") -> dict[str, Any]:
         """Ask a load pod from within its node, so that a cut link does not matter."""
-        url = f"http://{self._places[node]}:{PORT}{path}"
-        command = ["curl", "--silent", "--show-error", "--fail", "--max-time", str(CURL_TIMEOUT_S), url]
-        done = lab.exec_on(node, command, check=True)
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(curl(node, f"http://{self._places[node]}:{PORT}{path}", "--fail"))
         return answer
 
 
@@ -120,9 +116,10 @@ def _ready(pod: Object) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
 
 
-def curl(url: str, *arguments: str) -> str:
-    """Ask `url` from the host. Raises LabError where it does not answer."""
-    return shell.run(["curl", "--silent", "--show-error", "--max-time", str(CURL_TIMEOUT_S), *arguments, url]).stdout
+def curl(node: str, url: str, *arguments: str) -> str:
+    """Ask `url` from within a node: kind's host does not reach pods. Raises LabError where it does not answer."""
+    command = ["curl", "--silent", "--show-error", "--max-time", str(CURL_TIMEOUT_S), *arguments, url]
+    return lab.exec_on(node, command, check=True).stdout
 
 
 def _daemon_set(metadata: Object, image: str, target: str, model: str, rate: float) -> Object:

@@ -52,21 +52,23 @@ def message(status: dict, type_: str) -> str:
     return next((c["message"] for c in status.get("conditions", []) if c["type"] == type_), "")
 
 
-def pods(story: Story) -> list[str]:
-    return [
-        pod["status"]["podIP"]
-        for pod in story.kube.list("pods", story.namespace, "app.kubernetes.io/component=inference")
-    ]
+def pods(story: Story) -> list[tuple[str, str]]:
+    """Node and address of each."""
+    found = story.kube.list("pods", story.namespace, "app.kubernetes.io/component=inference")
+    return [(pod["spec"]["nodeName"], pod["status"]["podIP"]) for pod in found]
 
 
-def ask(address: str, path: str, body: str | bytes, *extra: str) -> tuple[int, str]:
-    text = body if isinstance(body, str) else body.decode("latin-1")
-    answer = curl(
-        f"http://{address}:8080{path}",
-        *("-X", "POST", "-H", "Content-Type: application/json", "--data-binary", text, "-w", "\n%{http_code}", *extra),
-    )
+def ask(pod: tuple[str, str], body: str) -> tuple[int, str]:
+    node, address = pod
+    url = f"http://{address}:8080/v2/models/{MODEL}/infer"
+    answer = curl(node, url, "-H", "Content-Type: application/json", "--data-binary", body, "-w", "\n%{http_code}")
     content, _, status = answer.rpartition("\n")
     return int(status), content
+
+
+def statuses(story: Story) -> set[int]:
+    """What every pod answers to a good request."""
+    return {ask(pod, image())[0] for pod in pods(story)}
 
 
 def image() -> str:
@@ -75,19 +77,19 @@ def image() -> str:
 
 
 def test_a_registry_that_is_away_stalls_the_rollout_and_v1_keeps_serving(served: Story) -> None:
-    uri = "oci://10.89.0.1:5999/digits"
+    uri = f"oci://{served.plant.lab.registry.partition(':')[0]}:5999/{MODEL}"
     wish(served, "away", uri, AWAY)
     status = served.await_status("Stalled", lambda s: reason(s, "Stalled") == "ArtifactUnreachable", 60)
     assert uri in message(status, "Stalled")
     assert status["version"] == "v1"
-    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+    assert statuses(served) == {200}
 
 
 def test_a_digest_that_the_registry_does_not_have_is_named_and_v1_keeps_serving(served: Story) -> None:
     wish(served, "missing", f"oci://{served.plant.lab.registry}/{MODEL}", MISSING)
     status = served.await_status("missing is told", lambda s: "ArtifactMissing" in json.dumps(s), 60)
     assert status["version"] == "v1"
-    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+    assert statuses(served) == {200}
 
 
 def test_an_artifact_that_is_not_onnx_is_rejected_and_v1_keeps_serving(served: Story, tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_an_artifact_that_is_not_onnx_is_rejected_and_v1_keeps_serving(served: S
     assert version(status, "junk")["reason"] == "NotOnnx"
     assert "junk is Rejected (NotOnnx)" in message(status, "Stalled")
     assert status["version"] == "v1"
-    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+    assert statuses(served) == {200}
 
 
 def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(served: Story) -> None:
@@ -117,7 +119,7 @@ def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(serve
     assert (told["reason"], MISSING in told["message"]) == ("TeacherMissing", True), told
     assert len(served.kube.list("jobs", served.namespace)) == 1
     assert status["version"] == "v1"
-    assert {ask(address, f"/v2/models/{MODEL}/infer", image())[0] for address in pods(served)} == {200}
+    assert statuses(served) == {200}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(serve
     ],
 )
 def test_a_malformed_inference_body_gets_400_and_what_was_expected(served: Story, body: str, wanted: str) -> None:
-    status, content = ask(pods(served)[0], f"/v2/models/{MODEL}/infer", body)
+    status, content = ask(pods(served)[0], body)
     assert (status, wanted in content) == (400, True), content
 
 
