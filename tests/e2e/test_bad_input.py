@@ -114,7 +114,7 @@ def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(serve
     served.await_status("v1 is wished again", lambda s: not reason(s, "Stalled"), 60)
     asked = {"metadata": {"annotations": {annotation(Verb.REDISTILL): "with-a-missing-teacher"}}}
     served.kube.patch("edgemodel", MODEL, served.namespace, asked)
-    status = served.await_status("the distillation failed", lambda s: phase(s) == "Failed", 120)
+    status = served.await_status("the distillation failed", lambda s: phase(s) == "Failed", 300)
     told = status["distillation"]
     assert (told["reason"], MISSING in told["message"]) == ("TeacherMissing", True), told
     assert len(served.kube.list("jobs", served.namespace)) == 1

@@ -16,6 +16,8 @@ from lab.shell import until
 pytestmark = pytest.mark.e2e
 
 INDEX = "batch.kubernetes.io/job-completion-index"
+FETCHED_S = 300
+"""A Job of seconds, whose image of 340 MB the nodes may have to fetch first."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_two_workers_train_one_student_and_leave_no_service(asked: Story) -> Non
     request = {"metadata": {"annotations": {annotation(Verb.REDISTILL): "with-two-workers"}}}
     asked.kube.patch("edgemodel", MODEL, asked.namespace, request)
     over = ("Accepted", "Rejected", "Failed")
-    status = asked.await_status("the distillation is over", lambda s: phase(s) in over, 120)
+    status = asked.await_status("the distillation is over", lambda s: phase(s) in over, FETCHED_S)
     told = status["distillation"]
     assert told["phase"] in {"Accepted", "Rejected"}, told
     (job,) = asked.kube.list("jobs", asked.namespace)
