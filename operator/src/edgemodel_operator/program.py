@@ -21,6 +21,7 @@ from edgemodel_operator.handlers import register
 from edgemodel_operator.model.naming import MANAGER, Key
 from edgemodel_operator.queue import KeyedQueue
 from edgemodel_operator.reconcile import Reconciler
+from edgemodel_operator.render.pod import PodDefaults
 from edgemodel_operator.settings import Settings
 from edgemodel_operator.signals.board import Board
 from edgemodel_operator.signals.sources import Prometheus, Scrape, Source
@@ -62,7 +63,7 @@ class Program:
         async with AsyncExitStack() as stack:
             cluster = await stack.enter_async_context(Cluster())
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            images = Images(inference=self._settings.inference_image, distill=self._settings.distill_image)
+            images = _images(self._settings)
             reconciler = Reconciler(cluster, self._world, self._board, images, now)
             async with AsyncExitStack() as servers:  # closed before kopf is waited for: it waits for their connections
                 await self._serve(servers)
@@ -197,6 +198,11 @@ def stop_on_signals(stop: asyncio.Event) -> None:
     """Have the signals that end a process set `stop`."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+def _images(settings: Settings) -> Images:
+    pods = PodDefaults(ids=settings.pod_ids, pull_policy=settings.pod_pull_policy)
+    return Images(inference=settings.inference_image, distill=settings.distill_image, pods=pods)
 
 
 async def _until(event: asyncio.Event) -> None:

@@ -1,10 +1,12 @@
 """What an administrator sets, read from the environment once at start."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from edgemodel_operator.render.pod import PLAIN, Id
 
 
 class Settings(BaseSettings):
@@ -16,6 +18,10 @@ class Settings(BaseSettings):
     """Image of the serving pods."""
     distill_image: Annotated[str, Field(min_length=1)]
     """Image of the distillation Jobs."""
+    pod_ids: dict[Id, Annotated[int, Field(ge=1)]] = dict(PLAIN.ids)
+    """User and groups of the pods of both, as JSON; what is absent the image or the cluster chooses."""
+    pod_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = ""
+    """When their images are pulled; empty: as Kubernetes does by the image's tag."""
     prometheus_url: str = ""
     """Base address of Prometheus; empty: scrape the pods."""
     prometheus_rules: bool = False

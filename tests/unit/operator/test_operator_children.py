@@ -1,6 +1,7 @@
 """The children: safe, stable across versions, and written only when something is to change."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from edgemodel_operator.api.status import Status, VersionStatus
 from edgemodel_operator.model import naming
 from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
-from edgemodel_operator.render.pod import canonical
+from edgemodel_operator.render.pod import PodDefaults, canonical
 from edgemodel_operator.render.wish import NodeGuard, next_revision, render_wish, render_wish_config_map
 from edgemodel_operator.render.workers import render_meeting_place
 from edgemodel_operator.render.workload import render_service, render_workload
@@ -256,6 +257,55 @@ def test_every_worker_has_the_gpu_that_the_resources_ask_for(workers: int) -> No
     spec = copy.deepcopy(SPEC["distillation"]) | {"workers": workers, "resources": wanted}
     (container,) = render_job(model(distillation=spec), "image", ATTEMPT)["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "1", "memory": "8Gi"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "threads"),
+    [
+        ({}, "1"),
+        ({"requests": {"cpu": 4}}, "1"),
+        ({"limits": {"cpu": 16}}, "16"),
+        ({"limits": {"cpu": "3500m"}}, "3"),
+        ({"limits": {"cpu": "500m"}}, "1"),
+    ],
+)
+def test_a_job_has_as_many_threads_as_its_limit_lets_run(resources: dict[str, object], threads: str) -> None:
+    spec = copy.deepcopy(SPEC["distillation"]) | {"resources": resources}
+    (container,) = render_job(model(distillation=spec), "image", ATTEMPT)["spec"]["template"]["spec"]["containers"]
+    assert {"name": "EDGEMODEL_THREADS", "value": threads} in container["env"]
+
+
+SCHEDULING = {
+    "nodeSelector": {"accelerator": "a100"},
+    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    "runtimeClassName": "nvidia",
+    "priorityClassName": "plant-critical",
+}
+
+
+def test_a_job_runs_where_the_distillation_says() -> None:
+    job = render_job(model(distillation=copy.deepcopy(SPEC["distillation"]) | SCHEDULING), "image", ATTEMPT)
+    assert job["spec"]["template"]["spec"].items() >= SCHEDULING.items()
+    assert not WORKLOADS["job"]["spec"]["template"]["spec"].keys() & SCHEDULING.keys()
+
+
+def test_serving_pods_run_where_the_placement_says() -> None:
+    pod = render_workload(model(placement=SCHEDULING), "image")["spec"]["template"]["spec"]
+    assert SCHEDULING["tolerations"][0] in pod.pop("tolerations")
+    assert pod.items() >= {key: value for key, value in SCHEDULING.items() if key != "tolerations"}.items()
+
+
+@pytest.mark.parametrize(
+    "render",
+    [
+        lambda pods: render_workload(model(), "image", pods),
+        lambda pods: render_job(model(), "image", ATTEMPT, pods),
+    ],
+)
+def test_a_cluster_that_chooses_users_itself_gets_pods_without_any(render: Callable[[PodDefaults], Body]) -> None:
+    pod = render(PodDefaults(ids={}, pull_policy="Always"))["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert [container["imagePullPolicy"] for container in pod["containers"]] == ["Always"]
 
 
 def test_a_jobs_data_may_lie_on_a_volume() -> None:

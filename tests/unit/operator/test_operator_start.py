@@ -23,7 +23,14 @@ def test_missing_settings_are_named_as_they_are_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("SIGNAL_INTERVAL", "0"), ("WEBHOOK_PORT", "http"), ("LOG_LEVEL", "loud"), ("WORKERS", "0")]
+    ("name", "value"),
+    [
+        ("SIGNAL_INTERVAL", "0"),
+        ("WEBHOOK_PORT", "http"),
+        ("LOG_LEVEL", "loud"),
+        ("WORKERS", "0"),
+        ("POD_PULL_POLICY", "Sometimes"),
+    ],
 )
 def test_a_setting_that_cannot_be_is_named_with_its_value(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

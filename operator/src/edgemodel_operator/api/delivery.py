@@ -7,6 +7,7 @@ from pydantic import Field
 from edgemodel.distillation import Compress, GateSettings, Method, Source, Student
 from edgemodel.document import Document
 from edgemodel_operator.api.references import DataVolume, SigningSecret
+from edgemodel_operator.api.scheduling import Scheduling
 from edgemodel_operator.api.serving import Resources
 from edgemodel_operator.api.types import (
     HOUR,
@@ -29,7 +30,7 @@ class Gates(GateSettings):
         return GateSettings(**dict(self))
 
 
-class Distillation(Document):
+class Distillation(Scheduling):
     """How a successor is trained."""
 
     teacher: Source = Field(description="Bundle of the teacher, an ONNX model.")
@@ -70,7 +71,13 @@ class Distillation(Document):
         default=None,
         description="Private key that students are signed with; mounted into the Job. Absent: they are not signed.",
     )
-    resources: Resources = Field(default=Resources(), description="Requests and limits of the Job's container.")
+    resources: Resources = Field(
+        default=Resources(),
+        description=(
+            "Requests and limits of the Job's container; limits.cpu, rounded down, is also how many threads it has. "
+            "Without it one."
+        ),
+    )
 
 
 class Step(Document):

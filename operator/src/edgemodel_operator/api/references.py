@@ -1,14 +1,9 @@
 """Parts of the spec that name objects of the cluster, in the words that every pod uses for them."""
 
-from typing import Annotated, Literal
-
 from pydantic import Field
 
 from edgemodel.document import Document
 from edgemodel_operator.api.types import ObjectName, SecretKey
-
-Text63 = Annotated[str, Field(max_length=63)]
-LabelKey = Annotated[str, Field(max_length=317)]
 
 
 class PullSecret(Document):
@@ -66,17 +61,3 @@ class CaBundle(Document):
     """A ConfigMap in the EdgeModel's namespace with the key ca.crt."""
 
     config_map: ObjectName = Field(description="Name of the ConfigMap; its key ca.crt holds PEM certificates.")
-
-
-class Toleration(Document):
-    """A taint that the serving pods tolerate, as in every pod."""
-
-    key: LabelKey | None = Field(default=None, description="Key of the taint; absent with Exists: every taint.")
-    operator: Literal["Exists", "Equal"] = Field(default="Equal", description="Exists ignores the value.")
-    value: Text63 | None = Field(default=None, description="Value of the taint, for Equal.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="Effect of the taint; absent: every effect."
-    )
-    toleration_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
-        default=None, description="How long a pod stays after NoExecute; absent: for ever."
-    )

@@ -10,11 +10,10 @@ from edgemodel_operator.api.references import (
     CaBundle,
     HeadersSecret,
     PullSecret,
-    Text63,
     TlsSecret,
     TokenSecret,
-    Toleration,
 )
+from edgemodel_operator.api.scheduling import Scheduling
 from edgemodel_operator.api.types import (
     CollectorUrl,
     CpuOrMemory,
@@ -64,7 +63,7 @@ class Resources(Document):
     )
 
 
-class Placement(Document):
+class Placement(Scheduling):
     """Where the model serves."""
 
     mode: Literal["EveryNode", "Replicas"] = Field(
@@ -73,12 +72,6 @@ class Placement(Document):
     )
     replicas: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         default=None, description="How many pods; only with mode Replicas, where it must be set. Autoscalers write it."
-    )
-    node_selector: Annotated[dict[str, Text63], Field(max_length=20)] = Field(
-        default={}, description="Labels that a node must carry, for example node-role.kubernetes.io/edge: ''."
-    )
-    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=20)] = Field(
-        default=(), description="Taints that the pods tolerate besides unreachable and not-ready nodes."
     )
     resources: Resources = Field(default=Resources(), description="Requests and limits of the inference container.")
 

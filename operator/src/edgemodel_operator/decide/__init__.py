@@ -32,6 +32,7 @@ from edgemodel_operator.model.plan import Action, Create, Delete, Ensure, Object
 from edgemodel_operator.render.alerting import PROMETHEUS_RULE, render_prometheus_rule
 from edgemodel_operator.render.children import covers, stamp
 from edgemodel_operator.render.job import Attempt, render_job
+from edgemodel_operator.render.pod import PLAIN, PodDefaults
 from edgemodel_operator.render.wish import NodeGuard, next_revision, render_wish, render_wish_config_map
 from edgemodel_operator.render.workers import render_meeting_place
 from edgemodel_operator.render.workload import render_service, render_workload
@@ -67,10 +68,11 @@ STEPS_PAUSED: tuple[Callable[[Observation, Draft], Draft], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """Container images of what the operator makes."""
+    """Container images of what the operator makes, and how their pods are run."""
 
     inference: str
     distill: str
+    pods: PodDefaults = PLAIN
 
 
 def decide(observation: Observation, images: Images) -> Plan:
@@ -85,13 +87,13 @@ def decide(observation: Observation, images: Images) -> Plan:
     draft = draft.set(wish_revision=wanted.revision, selector=selector)
     children = [
         render_wish_config_map(observation.model, wanted),
-        render_workload(observation.model, images.inference),
+        render_workload(observation.model, images.inference, images.pods),
         render_service(observation.model, whole=placement.leaving(observation) is None),
     ]
     actions: list[Action] = list(_ensure(observation, children))
     if (kind := placement.retired(observation)) is not None:
         actions.append(Delete(kind, observation.model.name))
-    actions += _jobs(observation, draft.status, images.distill)
+    actions += _jobs(observation, draft.status, images)
     actions += nudge.nudges(observation, wanted)
     actions += _alert_rules(observation)  # last: nothing waits for them
     return _plan(observation, nudge.look_again(observation, wanted, draft), actions)
@@ -146,7 +148,7 @@ def _alert_rules(observation: Observation) -> Iterator[Action]:
         yield Delete(PROMETHEUS_RULE, model.name)
 
 
-def _jobs(observation: Observation, status: Status, image: str) -> Iterator[Action]:
+def _jobs(observation: Observation, status: Status, images: Images) -> Iterator[Action]:
     distillation = status.distillation
     running = distillation is not None and distillation.phase in distill.RUNNING
     yield from _meeting_places(observation, distillation if running else None)
@@ -154,7 +156,7 @@ def _jobs(observation: Observation, status: Status, image: str) -> Iterator[Acti
         if not job.finished and not (running and distillation is not None and job.name == distillation.job):
             yield Delete("Job", job.name)
     if running and distillation is not None and all(job.name != distillation.job for job in observation.jobs):
-        yield Create(_job(observation, status, distillation, image))
+        yield Create(_job(observation, status, distillation, images))
 
 
 def _meeting_places(observation: Observation, running: DistillationStatus | None) -> Iterator[Action]:
@@ -172,7 +174,7 @@ def _meeting_places(observation: Observation, running: DistillationStatus | None
         yield from _ensure(observation, [render_meeting_place(observation.model, wanted)])
 
 
-def _job(observation: Observation, status: Status, distillation: DistillationStatus, image: str) -> Object:
+def _job(observation: Observation, status: Status, distillation: DistillationStatus, images: Images) -> Object:
     parent = distill.parent_of(status)
     open_heal = distill.heal_of(status, distillation)
     attempt = Attempt(
@@ -181,4 +183,4 @@ def _job(observation: Observation, status: Status, distillation: DistillationSta
         nodes=tuple(sorted(node.name for node in observation.nodes)),
         epochs=distill.epochs_of(observation, open_heal),
     )
-    return render_job(observation.model, image, attempt)
+    return render_job(observation.model, images.distill, attempt, images.pods)

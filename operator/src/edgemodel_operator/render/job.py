@@ -11,7 +11,16 @@ from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render import workers
 from edgemodel_operator.render.attachments import STATE, data, registry_access, scratch, signing
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import SCRAPED, SECURITY_CONTEXT, pod_spec, resources
+from edgemodel_operator.render.pod import (
+    PLAIN,
+    SCRAPED,
+    SECURITY_CONTEXT,
+    PodDefaults,
+    pod_spec,
+    resources,
+    scheduling,
+    whole_cores,
+)
 
 KEPT_SECONDS = 24 * 3600
 """How long a finished Job stays for people to look at; its result is in the status by then."""
@@ -35,7 +44,7 @@ class Attempt:
     """Instead of those of spec.distillation."""
 
 
-def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
+def render_job(model: EdgeModel, image: str, attempt: Attempt, pods: PodDefaults = PLAIN) -> Object:
     """The Job of one attempt; equal input gives an equal Job."""
     wanted = model.spec.distillation
     if wanted is None:
@@ -45,19 +54,21 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt) -> Object:
         **workers.job_fields(wanted.workers),
         "activeDeadlineSeconds": DEADLINE_SECONDS,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
-        "template": _template(model, wanted, image, name, _order(model, wanted, attempt)),
+        "template": _template(model, wanted, attempt, image, pods),
     }
     job = child(model, "batch/v1", "Job", name, naming.DISTILLING, spec=spec)
     job["metadata"]["labels"][LABEL_ATTEMPT] = str(attempt.number)
     return job
 
 
-def _template(model: EdgeModel, wanted: Distillation, image: str, name: str, order: Order) -> Object:
+def _template(model: EdgeModel, wanted: Distillation, attempt: Attempt, image: str, pods: PodDefaults) -> Object:
+    name = naming.job(model.name, model.uid, attempt.number)
     attached = registry_access(model.spec.registry) + signing(wanted) + data(wanted) + scratch()
     told = [
-        {"name": distillation.ORDER_VARIABLE, "value": order.dump()},
+        {"name": distillation.ORDER_VARIABLE, "value": _order(model, wanted, attempt).dump()},
         {"name": "EDGEMODEL_WORK", "value": STATE},
         {"name": "EDGEMODEL_RESULT", "value": RESULT},
+        {"name": "EDGEMODEL_THREADS", "value": str(whole_cores(wanted.resources))},
         *_identity(model),
         *attached.environment,
         *workers.environment(name, wanted.workers),
@@ -74,10 +85,10 @@ def _template(model: EdgeModel, wanted: Distillation, image: str, name: str, ord
         "terminationMessagePolicy": "File",
         **resources(wanted.resources),
     }
-    fields = {"restartPolicy": "Never", **workers.pod_fields(name, wanted.workers)}
+    fields = {"restartPolicy": "Never", **scheduling(wanted), **workers.pod_fields(name, wanted.workers)}
     return {
         "metadata": {"labels": naming.labels(model.name, naming.DISTILLING), "annotations": SCRAPED},
-        "spec": pod_spec(container, attached, model.spec.registry, **fields),
+        "spec": pod_spec(container, attached, model.spec.registry, pods, **fields),
     }
 
 

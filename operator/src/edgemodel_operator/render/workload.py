@@ -14,7 +14,16 @@ from edgemodel_operator.render.attachments import (
     webhook_keys,
 )
 from edgemodel_operator.render.children import child
-from edgemodel_operator.render.pod import SCRAPED, SECURITY_CONTEXT, pod_spec, pushing, resources
+from edgemodel_operator.render.pod import (
+    PLAIN,
+    SCRAPED,
+    SECURITY_CONTEXT,
+    PodDefaults,
+    pod_spec,
+    pushing,
+    resources,
+    scheduling,
+)
 
 WISH_FOLDER = "/etc/edgemodel/wish"
 GRACE_SECONDS = 30
@@ -27,9 +36,9 @@ OUT_OF_SIGHT: tuple[Object, ...] = tuple(
 """Without limit: a pod on a node that is cut off stays and goes on serving."""
 
 
-def render_workload(model: EdgeModel, image: str) -> Object:
+def render_workload(model: EdgeModel, image: str, pods: PodDefaults = PLAIN) -> Object:
     """The DaemonSet or Deployment. It does not change with the version, so a new version restarts nothing."""
-    template = _template(model, image)
+    template = _template(model, image, pods)
     selector = {"matchLabels": labels(model.name, SERVING)}
     if model.spec.placement.mode == "EveryNode":
         strategy = {"type": "RollingUpdate", "rollingUpdate": _pace(model)}
@@ -74,22 +83,12 @@ def _pace(model: EdgeModel) -> Object:
     return {"maxSurge": 0, "maxUnavailable": "25%"}
 
 
-def _template(model: EdgeModel, image: str) -> Object:
-    placement = model.spec.placement
-    tolerations = [  # the API server does not store empty text, and what is there is compared with this
-        {key: value for key, value in t.model_dump(by_alias=True, exclude_none=True).items() if value != ""}
-        for t in placement.tolerations
-    ]
-    fields: Object = {
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "tolerations": [*OUT_OF_SIGHT, *tolerations],
-    }
-    if placement.node_selector:
-        fields["nodeSelector"] = dict(placement.node_selector)
+def _template(model: EdgeModel, image: str, pods: PodDefaults) -> Object:
+    fields = {"terminationGracePeriodSeconds": GRACE_SECONDS, **scheduling(model.spec.placement, OUT_OF_SIGHT)}
     attached = _attached(model)
     return {
         "metadata": {"labels": labels(model.name, SERVING), "annotations": SCRAPED},
-        "spec": pod_spec(_container(model, image, attached), attached, model.spec.registry, **fields),
+        "spec": pod_spec(_container(model, image, attached), attached, model.spec.registry, pods, **fields),
     }
 
 
