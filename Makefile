@@ -72,6 +72,7 @@ check: setup  ## what needs no cluster and no test: lint, format, types, layers,
 	@cmp manifests/grafana-dashboard.json charts/edgemodel-operator/files/grafana-dashboard.json
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary | cmp - docs/status.md
 	@$(BIN)/python -m edgemodel_cli rules | cmp - manifests/prometheus-rules.yaml
+	@cmp manifests/prometheus-rules.yaml charts/edgemodel-operator/files/prometheus-rules.yaml
 	@$(BIN)/python -m tests.contract.decisions_table | cmp - docs/decisions-table.md
 
 bench: setup  ## our server beside KServe, MLServer and FastAPI: half an hour and more on two quiet cores, needs wrk
@@ -104,6 +105,7 @@ generate: setup  ## write what is made from code: the CRD, docs/status.md, the t
 	@cp manifests/grafana-dashboard.json charts/edgemodel-operator/files/grafana-dashboard.json
 	@$(BIN)/python -m edgemodel_operator.api.vocabulary > docs/status.md
 	@$(BIN)/python -m edgemodel_cli rules > manifests/prometheus-rules.yaml
+	@cp manifests/prometheus-rules.yaml charts/edgemodel-operator/files/
 	@$(BIN)/python -m tests.contract.decisions_table > docs/decisions-table.md
 
 lock: setup  ## resolve requirements/ anew

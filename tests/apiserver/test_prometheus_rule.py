@@ -134,6 +134,12 @@ def test_prometheus_is_told_of_the_operator_and_of_what_it_makes(
     assert endpoint["port"] in {port["name"] for c in pod["spec"]["containers"] for port in c["ports"]}
 
 
+def test_prometheus_is_told_to_look_after_the_operator(kubectl: Kubectl) -> None:
+    found = kubectl.get("prometheusrules", "demo-edgemodel-operator-alerts", f"--namespace={NAMESPACE}")
+    assert found["metadata"]["labels"]["release"] == "monitoring"
+    assert [group["name"] for group in found["spec"]["groups"]] == ["edgemodel-operator"]
+
+
 def test_a_cluster_that_does_not_know_them_gives_no_right_to_them(plane: ControlPlane) -> None:
     rendered = Helm(plane).run("template", RELEASE, str(CHART), LABELS).stdout  # helm knows no cluster here
     assert "prometheusrules" not in rendered

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import Counter, Gauge
 
 from edgemodel import series
 from edgemodel.faults import Rule
+from edgemodel_operator import metrics
 from edgemodel_operator.api import resource
 from edgemodel_operator.render.alerting import render_prometheus_rule
 from lab.home import REPOSITORY
@@ -49,7 +51,9 @@ def alerts(text: str) -> list[dict[str, Any]]:
 
 def exported() -> set[str]:
     constants = {value for name, value in vars(series).items() if name.isupper() and isinstance(value, str)}
-    return constants | set(series.METRIC_GAUGES.values())
+    operators = (each for each in vars(metrics).values() if isinstance(each, Counter | Gauge))
+    named = {sample.name for each in operators for family in each.collect() for sample in family.samples}
+    return constants | set(series.METRIC_GAUGES.values()) | named
 
 
 def test_the_file_in_manifests_is_what_the_command_prints(for_all: str) -> None:
@@ -57,7 +61,7 @@ def test_the_file_in_manifests_is_what_the_command_prints(for_all: str) -> None:
 
 
 @pytest.mark.parametrize("which", ["for_all", "for_sample"])
-def test_every_series_in_the_rules_is_one_that_pods_export(which: str, request: pytest.FixtureRequest) -> None:
+def test_every_series_in_the_rules_is_one_that_there_is(which: str, request: pytest.FixtureRequest) -> None:
     named = {
         name for rule in alerts(request.getfixturevalue(which)) for name in re.findall(r"\bedgemodel_\w+", rule["expr"])
     }
@@ -140,6 +144,42 @@ def test_an_alert_fires_for_the_node_whose_detector_says_so(for_sample: str, tmp
     (tmp_path / "test.yaml").write_text(json.dumps(test))
     tested = promtool("test", "rules", str(tmp_path / "test.yaml"))
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+@pytest.mark.parametrize(
+    ("alert", "series", "values"),
+    [
+        ("EdgeModelOperatorAbsent", "edgemodel_operator_edgemodels", "1 _x20"),
+        ("EdgeModelOperatorBug", 'edgemodel_operator_ticks_total{outcome="bug"}', "0x10 1x10"),
+        ("EdgeModelOperatorBlind", 'edgemodel_operator_signal_reads_total{outcome="ok"}', "9x20"),
+    ],
+)
+def test_an_operator_that_does_not_do_its_work_is_told(
+    alert: str, series: str, values: str, for_all: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.yaml").write_text(for_all)
+    healthy = {
+        "edgemodel_operator_edgemodels": "1x20",
+        'edgemodel_operator_ticks_total{outcome="bug"}': "0x20",
+        'edgemodel_operator_signal_reads_total{outcome="ok"}': "0+6x20",
+    }
+    (rule,) = (rule for rule in alerts(for_all) if rule["alert"] == alert)
+    fires = [{"exp_labels": rule["labels"] | _labels(series, rule["expr"]), "exp_annotations": rule["annotations"]}]
+    tests = [
+        {
+            "interval": "1m",
+            "input_series": [{"series": name, "values": told} for name, told in given.items()],
+            "alert_rule_test": [{"eval_time": "20m", "alertname": alert, "exp_alerts": expected}],
+        }
+        for given, expected in ((healthy, []), (healthy | {series: values}, fires))
+    ]
+    (tmp_path / "test.yaml").write_text(json.dumps({"rule_files": ["rules.yaml"], "tests": tests}))
+    tested = promtool("test", "rules", str(tmp_path / "test.yaml"))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def _labels(series: str, expr: str) -> dict[str, str]:
+    return {} if expr.startswith("absent") else dict(re.findall(r'(\w+)="(\w+)"', series))
 
 
 def _filled(annotations: dict[str, str], values: dict[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from edgemodel.alerting import render_groups
+from edgemodel.alerting import render_groups, render_operator_group
 from edgemodel_cli.rules_file import read_rules
 
 HEAD = """\
@@ -20,7 +20,9 @@ def print_rules(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]", show_default=False, help="An EdgeModel, or a `rules:` list; without it: all EdgeModels."
+            metavar="[FILE]",
+            show_default=False,
+            help="An EdgeModel, or a `rules:` list; without it: for all of them, and the operator.",
         ),
     ] = None,
 ) -> None:
@@ -31,7 +33,7 @@ def print_rules(
     Example: edgemodel rules edgemodel.yaml > /etc/prometheus/rules/digits.yaml
     """
     if file is None:
-        groups = render_groups()
+        groups = [*render_groups(), render_operator_group()]
     else:
         known = read_rules(file)
         groups = render_groups(known.rules, namespace=known.namespace, name=known.name, interval=known.interval)

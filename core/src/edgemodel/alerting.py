@@ -2,6 +2,7 @@
 
 An alert repeats the verdict of the node's own detector, so that there is one meaning of each rule. It has the labels of
 its series (edgemodel, namespace, node, fault); with them Alertmanager's webhook to the operator names the EdgeModel.
+Others are about the operator itself, which cannot tell that it is gone.
 """
 
 import json
@@ -13,6 +14,7 @@ from edgemodel import series
 from edgemodel.faults import Rule
 
 ALERT = "EdgeModelFault"
+OPERATOR_GROUP = "edgemodel-operator"
 INTERVAL = 5.0
 """Seconds between two evaluations where no EdgeModel says otherwise."""
 
@@ -22,6 +24,37 @@ _DESCRIPTION = (
     "{{ $labels.node }}{{DETAILS}}. What is being done about it: "
     "kubectl edgemodel explain {{ $labels.edgemodel }} -n {{ $labels.namespace }}"
 )
+
+
+def render_operator_group() -> dict[str, Any]:
+    """The alerts about the operator itself; they name no EdgeModel, so the operator's webhook skips them."""
+    absent = _about_operator(
+        "EdgeModelOperatorAbsent",
+        "absent(edgemodel_operator_edgemodels)",
+        "No EdgeModel operator is seen",
+        "Prometheus has seen no EdgeModel operator for 10 minutes. Nodes serve and heal themselves, but no version is "
+        "rolled out, taken back or trained. See: edgemodel doctor",
+    )
+    bug = _about_operator(
+        "EdgeModelOperatorBug",
+        'increase(edgemodel_operator_ticks_total{outcome="bug"}[15m]) > 0',
+        "The EdgeModel operator failed at an EdgeModel",
+        "It does nothing about that EdgeModel, whose condition Stalled says InternalError, until it is mended. "
+        "Its log says where (`a tick failed`): report it.",
+    )
+    blind = _about_operator(
+        "EdgeModelOperatorBlind",
+        'increase(edgemodel_operator_signal_reads_total{outcome="ok"}[15m]) == 0',
+        "The EdgeModel operator reads neither Prometheus nor pods",
+        "For 15 minutes nothing has answered: it blames and rolls back nothing. Its log says why (`no signals`).",
+    )
+    absent |= {"for": "10m", "labels": {"severity": "critical"}}
+    return {"name": OPERATOR_GROUP, "rules": [absent, bug, blind]}
+
+
+def _about_operator(name: str, expr: str, summary: str, description: str) -> dict[str, Any]:
+    annotations = {"summary": summary, "description": description}
+    return {"alert": name, "expr": expr, "for": "0s", "labels": {"severity": "warning"}, "annotations": annotations}
 
 
 def render_groups(

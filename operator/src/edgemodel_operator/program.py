@@ -71,7 +71,7 @@ class Program:
                 jobs = [asyncio.create_task(self._listen(self._source(session)))]
                 jobs += [asyncio.create_task(self._work(reconciler)) for _ in range(self._settings.workers)]
                 jobs += [asyncio.create_task(_until(event)) for event in (stop, ending)]
-                log.info("started", version="v1alpha1", signals=self._settings.prometheus_url or "pods")
+                log.info("started", version=metrics.VERSION, signals=self._settings.prometheus_url or "pods")
                 done, _ = await asyncio.wait([watch, *jobs], return_when=asyncio.FIRST_COMPLETED)
                 asked = stop.is_set()
                 stop.set()
