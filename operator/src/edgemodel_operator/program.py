@@ -160,7 +160,9 @@ class Program:
             Undelivered: it would not; the sender is to come again.
         """
         if delivery.truncated:
-            log.warning("a delivery lacks alerts: set max_alerts: 0 in Alertmanager", lacking=delivery.truncated)
+            log.warning(
+                "a delivery lacks alerts: in Alertmanager group_by namespace, edgemodel", lacking=delivery.truncated
+            )
         if not self._world.complete.is_set():
             raise Undelivered("this operator has just started and does not know all EdgeModels yet")
         known = {key: found for key, found in delivery.notices.items() if self._world.body(key) is not None}

@@ -24,6 +24,7 @@ from edgemodel_operator.signals.reports import fault_of, key_of
 
 MAX_BYTES = 1 << 20
 MAX_ALERTS = 500
+"""Alerts that are taken of one delivery; a sender drops what is refused, so the others alone are left out."""
 _LATER = (429, 503)
 
 
@@ -35,13 +36,13 @@ class _Item(BaseModel):
 
 
 class _Payload(BaseModel):
-    alerts: list[_Item] = Field(max_length=MAX_ALERTS)
+    alerts: list[_Item]
     truncatedAlerts: int = Field(default=0, ge=0)  # noqa: N815 (Alertmanager's spelling)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One POST: the alerts that name an EdgeModel and a fault, and how many the sender left out (`max_alerts`)."""
+    """One POST: the alerts that name an EdgeModel and a fault, and how many were left out, by its sender or here."""
 
     notices: Mapping[Key, tuple[Notice, ...]]
     truncated: int = 0
@@ -52,13 +53,15 @@ class JunkError(ValueError):
 
 
 def parse(body: bytes) -> Delivery:
-    """Alerts that name an EdgeModel and a fault; others are somebody else's and skipped.
+    """The first alerts that name an EdgeModel and a fault; others are somebody else's and skipped.
 
     Raises:
         JunkError: not JSON, or not version 4 of the payload.
     """
     try:
-        payload = _Payload.model_validate(json.loads(body))
+        found = json.loads(body)
+        left_out = _cut(found)
+        payload = _Payload.model_validate(found)
     except ValidationError as error:
         raise JunkError(describe(error, "body")) from error
     except (ValueError, RecursionError) as error:
@@ -68,7 +71,17 @@ def parse(body: bytes) -> Delivery:
         key, fault = key_of(item.labels), fault_of(item.labels)
         if key is not None and fault:
             notices[key] = (*notices.get(key, ()), _notice(item, fault))
-    return Delivery(notices=notices, truncated=payload.truncatedAlerts)
+    return Delivery(notices=notices, truncated=payload.truncatedAlerts + left_out)
+
+
+def _cut(found: object) -> int:
+    """Leave out what is more than is taken; how many alerts that is."""
+    alerts = found.get("alerts") if isinstance(found, dict) else None
+    if not isinstance(alerts, list) or len(alerts) <= MAX_ALERTS:
+        return 0
+    left_out = len(alerts) - MAX_ALERTS
+    del alerts[MAX_ALERTS:]
+    return left_out
 
 
 def _notice(item: _Item, fault: str) -> Notice:
