@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 
 class Log:
@@ -45,10 +46,19 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
+class _Output(logging.StreamHandler[TextIO]):
+    """Standard output."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        """Let the record go where nobody reads any more, or the disk is full: serving goes on."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def configure() -> None:
     """Send all logs of this process to standard output; libraries' from WARNING on, and what Python itself warns of."""
     logging.captureWarnings(capture=True)
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Output(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("edgemodel").setLevel(logging.INFO)

@@ -185,6 +185,11 @@ async def test_a_model_without_classes_sends_people_to_the_protocol(tmp_path: Pa
     assert (reply.status, "ask it at /v2/models/tiny/infer" in reply.json["error"]) == (400, True)
 
 
+async def test_health_may_be_asked_without_its_body(desk: Desk) -> None:
+    assert (await call(desk.app, "HEAD", "/health")).status == 200
+    assert (await call(Desk(None).app, "HEAD", "/health")).status == 503
+
+
 async def test_health_says_what_serves(desk: Desk, tiny_model: Model) -> None:
     reply = await call(desk.app, "GET", "/health")
     assert (reply.status, reply.json["status"], reply.json["digest"]) == (200, "ok", tiny_model.digest)

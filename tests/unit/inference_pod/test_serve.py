@@ -1,5 +1,6 @@
 """``edgemodel-serve --bundle`` on a machine without Kubernetes: the real command, asked, hurt and fed bad versions."""
 
+import contextlib
 import json
 import os
 import signal
@@ -94,6 +95,30 @@ def test_it_starts_from_its_own_disk_when_bundle_and_config_are_gone(pod: Pod, o
     pod.await_version("v1")
     assert ask(pod.port, "POST", INFER, BODY)[0] == 200
     assert pod.worker()["wishProblem"].endswith("serve.yaml: No such file or directory")
+
+
+def test_it_serves_with_standard_input_closed_and_a_log_that_nobody_can_write(tmp_path: Path, origin: Path) -> None:
+    bundle(origin, "v1")
+    with socket.create_server(("", 0)) as one, socket.create_server(("", 0)) as other:
+        port, admin_port = one.getsockname()[1], other.getsockname()[1]
+    start = "from edgemodel_inference.processes.supervisor import main; main()"
+    ports = ("--port", str(port), "--admin-port", str(admin_port))
+    options = ("--name", "tiny", "--bundle", str(origin / "v1"), "--state", str(tmp_path / "state"), *ports)
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", start, *options]
+
+    def is_ready() -> bool:
+        with contextlib.suppress(OSError):
+            return ask(admin_port, "GET", "/readyz")[0] == 200
+        return False
+
+    with Path("/dev/full").open("w") as full, subprocess.Popen(command, stdout=full, stderr=subprocess.PIPE) as process:
+        try:
+            wait_until(is_ready, "ready")
+            assert ask(port, "POST", INFER, BODY)[0] == 200
+        finally:
+            process.terminate()
+        assert process.communicate(timeout=20) == (None, b"")
+    assert process.returncode == 0
 
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

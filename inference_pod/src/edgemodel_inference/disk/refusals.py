@@ -67,7 +67,7 @@ class Refusals:
                 cleared_in=self._cleared.get(digest, 0),
             )
             self._write()
-        log.warning("refused", digest=digest, version=version, reason=reason, message=message)
+        log.warning("refused", digest=digest, version=version, reason=reason, message=message, lasting=lasting)
 
     def forgive(self, digest: str) -> str | None:
         """Lift a passing refusal, since it is tried again, and return its reason; None where there is none."""

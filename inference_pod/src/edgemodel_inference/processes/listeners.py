@@ -5,8 +5,16 @@ import socket
 
 from edgemodel_inference.errors import SettingsError
 
+_LAST_STANDARD = 2
 BACKLOG = 2048
 """Connections that wait to be accepted, also while no worker is there for a moment."""
+
+
+def keep_standard_numbers() -> None:
+    """Take the descriptors 0 to 2 where they were closed: a socket there would be lost on the way to a worker."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def bind(port: int, option: str) -> socket.socket:

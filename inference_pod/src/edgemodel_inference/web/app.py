@@ -137,6 +137,8 @@ class App:
                 await _send(send, response, (*extra, *self._farewell()))
         else:
             scope["state"] = {"model": model, "started": _arrival(scope)}
+            if scope["method"] == "HEAD":
+                scope = {**scope, "method": "GET"}  # the server leaves the body out
             await self._people(scope, _replay(body, receive), _adding(send, (*extra, *self._farewell())))
 
     def _farewell(self) -> Headers:
