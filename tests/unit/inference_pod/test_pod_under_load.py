@@ -127,6 +127,13 @@ def test_a_request_that_is_under_way_at_the_stop_is_answered_and_the_exit_is_cle
     assert pod.process.wait(20) == 0
 
 
+def test_a_stop_while_the_worker_is_still_on_its_way_up_is_at_once(pod: Pod, origin: Path) -> None:
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    assert pod.stop() == 0
+    assert not pod.logged("leading")
+
+
 def test_a_restarted_container_serves_from_its_disk_when_the_origin_is_gone(pod: Pod, origin: Path) -> None:
     pod.wish(wish(bundle(origin, "v1")))
     pod.start()

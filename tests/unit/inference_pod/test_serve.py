@@ -207,6 +207,16 @@ def test_an_address_with_its_digest_is_wished_as_it_stands(tmp_path: Path) -> No
     assert (active.name, active.uri, active.digest) == ("a" * 12, "oci://registry.plant:5000/digits", digest)
 
 
+def test_two_servers_do_not_share_a_folder(pod: Pod, origin: Path) -> None:
+    bundle(origin, "v1")
+    pod.serve("--bundle", str(origin / "v1"))
+    done = run(pod.folder, "--bundle", str(origin / "v1"))
+    assert (done.returncode, "EDGEMODEL_STATE: another edgemodel-serve works in" in done.stderr) == (1, True)
+    pod.stop()
+    pod.logs.clear()
+    pod.serve("--bundle", str(origin / "v1"))
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]

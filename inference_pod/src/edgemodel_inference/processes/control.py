@@ -79,6 +79,7 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._lines = sock.makefile("rb")  # one for all iterations: what it has read ahead is the next one's
         self._lock = threading.Lock()
 
     def send(self, message: Message) -> bool:
@@ -93,14 +94,14 @@ class Channel:
 
     def __iter__(self) -> Iterator[Message]:
         """Messages as they come, until the other end is gone."""
-        with self._sock.makefile("rb") as lines:
-            try:
-                for line in lines:
-                    values = json.loads(line)
-                    yield _KINDS[values.pop("kind")](**values)
-            except ConnectionError:
-                return
+        try:
+            for line in self._lines:
+                values = json.loads(line)
+                yield _KINDS[values.pop("kind")](**values)
+        except ConnectionError:
+            return
 
     def close(self) -> None:
         """Hang up."""
+        self._lines.close()
         self._sock.close()

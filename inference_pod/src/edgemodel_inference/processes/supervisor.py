@@ -32,6 +32,7 @@ from edgemodel_inference.processes.process import (
     WorkerProcess,
     reap_orphans,
 )
+from edgemodel_inference.processes.state_lock import claim
 from edgemodel_inference.wish import mount
 
 BEAT_LIMIT = 10.0
@@ -215,9 +216,10 @@ class Supervisor:
         log.info("stopping")
         self._stopping = True
         self._close_at = time.monotonic() + LAME_DUCK
-        if self._successor is not None:
-            self._successor.kill()
-        if self._leader is not None:
+        for worker in (self._leader, self._successor):
+            if worker is not None and not worker.serving:
+                worker.kill()  # nobody waits for an answer of it
+        if self._leader is not None and self._leader.serving:
             self._retire(self._leader, LAME_DUCK)
             self._leader = None
 
@@ -229,6 +231,7 @@ def main() -> None:
     logs.configure()
     try:
         chosen = server_block.settle(os.environ, given)
+        claim(chosen.state)
         listeners = [bind(chosen.port, "--port")]
         if chosen.grpc_port is not None:
             listeners.append(bind(chosen.grpc_port, "--grpc-port"))

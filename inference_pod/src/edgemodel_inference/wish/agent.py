@@ -203,7 +203,7 @@ class Agent:
         attempts = 0 if last is None else last.attempts
         # While what failed is tried again its reason stands.
         reason = (self._chances.take(artifact.digest) or "Fetching") if last is None else last.reason
-        self.pending = Pending(artifact, reason, attempts=attempts)
+        self.pending = Pending(artifact, reason, "" if last is None else last.message, attempts)
         try:
             return self._loader.obtain(artifact, self.break_off_on_news, resident)
         except Refused as error:
