@@ -1,8 +1,12 @@
 """Hostile models end in the jail."""
 
+import contextlib
+import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from edgemodel.bundle import MODEL
 from edgemodel_inference.errors import Refused
+from edgemodel_inference.model import jail
 from edgemodel_inference.model.jail import try_bundle
 from tests.unit.inference_pod.tiny_bundles import bundle, graph, weights
 
@@ -48,6 +53,47 @@ def _crash(model: ModelProto) -> None:
 
 def _truncated(_: ModelProto) -> bytes:
     return graph(weights(4.0))[:-40]
+
+
+def _cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@contextlib.contextmanager
+def _busy_processor() -> Iterator[None]:
+    """This thread and what it starts share one processor with two that always want it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for each in others:
+            each.kill()
+            each.wait()
+        os.sched_setaffinity(0, before)
+
+
+def test_on_a_busy_machine_a_sound_model_is_given_the_time_that_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle(tmp_path, "v1")
+    before = _cpu_seconds_of_children()
+    try_bundle(tmp_path / "v1")
+    monkeypatch.setattr(jail, "SECONDS", 2 * (_cpu_seconds_of_children() - before))
+    with _busy_processor():
+        began = time.monotonic()
+        try_bundle(tmp_path / "v1")
+    assert time.monotonic() - began > jail.SECONDS
+
+
+def test_a_child_that_does_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jail, "SECONDS", 0.2)
+    began = time.monotonic()
+    with pytest.raises(Refused, match="JailTimeout"):
+        jail._run(["sleep", "30"], {"PATH": os.environ["PATH"]})
+    assert time.monotonic() - began < jail.LONGEST / 2
 
 
 HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], set[str]]] = {
