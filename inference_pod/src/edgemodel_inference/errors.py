@@ -40,7 +40,7 @@ class RequestError(InferenceError):
     """An answer to a caller."""
 
     status: ClassVar[int] = 400
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds, as the Retry-After header."""
 
 
@@ -98,7 +98,10 @@ class Unavailable(RequestError):
     """Nothing can answer now; a later attempt may succeed."""
 
     status = 503
-    retry_after = 1
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, retry_after)
 
 
 LASTING_CODES = frozenset(

@@ -134,7 +134,7 @@ async def test_once_batches_form_one_that_is_not_full_waits_for_more(model: Mode
         await busy.let(*(engine.infer(model, one(seed)) for seed in range(MOST)))
         first = asyncio.ensure_future(engine.infer(model, one(0)))
         await asyncio.sleep(0)
-        while not engine._runner._jobs.empty():  # noqa: ASYNC110 (the thread has no event)
+        while not engine._runner._tickets.empty():  # noqa: ASYNC110 (the thread has no event)
             await asyncio.sleep(0)
         await asyncio.gather(first, *(engine.infer(model, one(seed)) for seed in range(1, MOST)))
     assert busy.runs == [MOST, MOST]

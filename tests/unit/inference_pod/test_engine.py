@@ -138,6 +138,74 @@ async def test_whoever_waits_for_too_long_is_told_and_the_run_still_counts_until
     assert engine.queue_length == 0
 
 
+class Gate:
+    """A session that says when a run has begun, and ends it when told."""
+
+    def __init__(self) -> None:
+        self.began, self.release, self.runs = threading.Event(), threading.Event(), 0
+
+    def run(self, *_: object) -> list[Array]:
+        self.runs += 1
+        self.began.set()
+        assert self.release.wait(20)
+        return [np.zeros((1, 3), np.float32)]
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Model:
+    model = open_model(tmp_path / "gated", bundle(tmp_path, "gated"), threads=1)
+    model.session = Gate()
+    return model
+
+
+async def waiting(engine: Engine, model: Model, count: int) -> list["asyncio.Task[object]"]:
+    """So many requests, of which the first runs."""
+    tasks = [asyncio.create_task(engine.infer(model, {"x": ONE})) for _ in range(count)]
+    await asyncio.to_thread(model.session.began.wait, 20)
+    return tasks
+
+
+async def test_what_callers_who_are_gone_have_waited_for_is_not_run_and_holds_no_place(gated: Model) -> None:
+    engine = Engine()
+    running, *others = await waiting(engine, gated, 4)
+    engine.forget({running, *others[:2]})
+    for gone in others[:2]:
+        with pytest.raises(Unavailable, match="the caller is gone"):
+            await gone
+    assert engine.queue_length == 2
+    gated.session.release.set()
+    await asyncio.gather(running, others[2])
+    assert gated.session.runs == 2
+
+
+async def test_a_request_that_is_cancelled_while_it_waits_is_not_run(gated: Model) -> None:
+    engine = Engine()
+    running, other = await waiting(engine, gated, 2)
+    other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await other
+    gated.session.release.set()
+    await running
+    assert (gated.session.runs, engine.queue_length) == (1, 0)
+
+
+async def test_where_callers_gave_up_nobody_is_let_in_to_wait_as_long(gated: Model) -> None:
+    engine = Engine()
+    gated.session.release.set()
+    await engine.infer(gated, {"x": ONE})
+    engine._runner._pace = 1.0
+    gated.session.release.clear()
+    gated.session.began.clear()
+    _, *others = tasks = await waiting(engine, gated, 8)
+    engine.forget(others[:1])
+    await asyncio.gather(*others[:1], return_exceptions=True)
+    with pytest.raises(Unavailable, match=r"wait for 7\.0 s") as caught:
+        await engine.infer(gated, {"x": ONE})
+    assert caught.value.retry_after == 7
+    gated.session.release.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def test_a_flip_without_a_backup_changes_nothing(two_models: tuple[Model, Model]) -> None:
     engine = Engine()
     engine.install(two_models[0])

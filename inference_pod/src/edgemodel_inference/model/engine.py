@@ -6,9 +6,12 @@ hand them to the thread and back (docs/decisions/0018-short-runs-inline.md).
 """
 
 import asyncio
+import math
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgemodel_inference import logs
 from edgemodel_inference.errors import Unavailable
@@ -18,7 +21,7 @@ from edgemodel_inference.model.models import Model
 from edgemodel_inference.model.runner import Result, Runner, run_alone
 
 QUEUE_LIMIT = 128
-"""Requests that may wait for the inference thread; one more is turned away."""
+"""Requests that may wait for the inference thread, however short they are; one more is turned away."""
 DEADLINE = 30.0
 """Seconds until a request is given up, and until one inference counts as stuck."""
 OVERRUN = 0.1
@@ -102,12 +105,21 @@ class Engine:
         """
         if self._runner.waiting >= QUEUE_LIMIT:
             raise Unavailable(f"{QUEUE_LIMIT} requests are waiting; try again later")
-        future = self._runner.submit(model, feeds, batching.rows_of(feeds))
+        if (wait := self._runner.overload(model, DEADLINE)) is not None:
+            raise Unavailable(f"requests wait for {wait:.1f} s; try again later", retry_after=math.ceil(wait))
+        ticket, future = self._runner.submit(model, feeds, batching.rows_of(feeds))
         deadline = future.get_loop().call_later(DEADLINE, _give_up, future)
         try:
             return await future
         finally:
             deadline.cancel()
+            self._runner.drop(ticket)
+
+    def forget(self, tasks: "Collection[asyncio.Task[Any]]") -> None:
+        """The callers of `tasks` are gone: what they wait for is not run, where it has not begun."""
+        for future in self._runner.waiting_of(tasks):
+            if not future.done():
+                future.set_exception(Unavailable("the caller is gone"))
 
     def _run_inline(self, model: Model, feeds: Feeds) -> Result:
         used = time.thread_time() if self._suspicious else None

@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+import itertools
+import math
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edgemodel_inference.errors import RequestError
 from edgemodel_inference.model import batching
 from edgemodel_inference.model.batching import Feeds
 from edgemodel_inference.model.models import Array, Model
+
+SMOOTH = 0.25
+"""Share of the latest run in what requests take lately."""
 
 
 class Result(NamedTuple):
@@ -25,12 +30,14 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request, and who waits for it."""
+    """One request, and who waits for it since when."""
 
     model: Model
     feeds: Feeds
     rows: int
     future: "asyncio.Future[Result]"
+    task: "asyncio.Task[Any] | None"
+    since: float
 
 
 Outcome = Result | Exception
@@ -39,36 +46,73 @@ Outcome = Result | Exception
 class Runner:
     """One thread. It never holds a request back to wait for others: what waits when it is free is run together.
 
-    The more callers there are, the more wait, so that batches grow with the load and cost nothing without it.
+    The more callers there are, the more wait, so that batches grow with the load and cost nothing without it. Whose
+    caller has given up is not run: under overload the thread would be busy with nothing else.
     """
 
     def __init__(self, delay: float = 0.0) -> None:
         """`delay`: seconds that a batch which is not full waits for more, once batches have formed by themselves."""
         self._delay = delay
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._next: Job | None = None
+        self._tickets: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._numbers = itertools.count(1)
+        self._queued: dict[int, Job] = {}
+        """By ticket. Whoever takes a job out has it: the thread to run it, the event loop to forget it."""
+        self._next: int | None = None
         self._crowded = False
+        self._pace = 0.0
+        """Seconds of the thread that a request took lately; in company, its share."""
+        self._patience = math.inf
+        """Seconds after which a caller gave up, the least since the queue was empty."""
         self.waiting = 0
-        """Requests that wait or run now, also those whose callers have given up; counted on the event loop."""
+        """Requests that wait or run now; counted on the event loop."""
         self.running_since: float | None = None
         """When the present run began, on the monotonic clock."""
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
-    def submit(self, model: Model, feeds: Feeds, rows: int) -> "asyncio.Future[Result]":
-        """Queue a request of `rows`; called on the event loop, which also gets the result."""
+    def overload(self, model: Model, patience: float) -> float | None:
+        """Seconds that another request for `model` would wait, where that is too long; None: it may come.
+
+        Half the time after which callers give up is long enough: those who are let in are answered in time, and where
+        more come than can be answered the others hear so at once. A batch that runs and one that waits are always let
+        in, so that the thread has work. `patience`: seconds, as long as nobody has given up sooner.
+        """
+        wait = self.waiting * self._pace
+        crowd = self.waiting >= 2 * model.batching.rows
+        return wait if crowd and wait > min(self._patience, patience) / 2 else None
+
+    def submit(self, model: Model, feeds: Feeds, rows: int) -> "tuple[int, asyncio.Future[Result]]":
+        """Queue a request of `rows`; called on the event loop, which also gets the result. Its ticket is for `drop`."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if not self.waiting:
+            self._patience = math.inf
         self.waiting += 1
-        self._jobs.put(Job(model, feeds, rows if model.batching.rows > 1 else 0, future))
-        return future
+        ticket = next(self._numbers)
+        rows = rows if model.batching.rows > 1 else 0
+        self._queued[ticket] = Job(model, feeds, rows, future, asyncio.current_task(), time.monotonic())
+        self._tickets.put(ticket)
+        return ticket, future
+
+    def drop(self, ticket: int) -> None:
+        """Forget a request that nobody waits for any more; nothing, where it has run or runs now."""
+        job = self._queued.pop(ticket, None)
+        if job is not None:
+            self.waiting -= 1
+            self._patience = min(self._patience, time.monotonic() - job.since)
+
+    def waiting_of(self, tasks: "Collection[asyncio.Task[Any]]") -> "list[asyncio.Future[Result]]":
+        """What requests of `tasks` wait for that do not run yet."""
+        return [job.future for job in list(self._queued.values()) if job.task in tasks]
 
     def close(self) -> None:
         """Take no more work."""
-        self._jobs.put(None)
+        self._tickets.put(None)
 
     def _work(self) -> None:
-        while (job := self._next or self._jobs.get()) is not None:
+        while (ticket := self._next or self._tickets.get()) is not None:
             self._next = None
+            if (job := self._queued.pop(ticket, None)) is None:
+                continue
             jobs = self._gather(job)
             self._crowded = len(jobs) > 1
             began = self.running_since = time.monotonic()
@@ -76,6 +120,8 @@ class Runner:
                 outcomes = _run(jobs, began)
             finally:
                 self.running_since = None
+            share = (time.monotonic() - began) / len(jobs)
+            self._pace += (share - self._pace) * (SMOOTH if self._pace else 1.0)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 job.future.get_loop().call_soon_threadsafe(self._deliver, jobs, outcomes)
 
@@ -93,29 +139,31 @@ class Runner:
         jobs, rows, most = [first], first.rows, first.model.batching.rows
         patience = time.monotonic() + self._delay if self._crowded else 0.0
         while 0 < rows < most:
-            job = self._take(patience)
-            if job is None:
+            if (ticket := self._take(patience)) is None:
                 break
+            if (job := self._queued.get(ticket)) is None:
+                continue
             if (
                 job.model is not first.model
                 or not 0 < job.rows <= most - rows
                 or not batching.alike(first.feeds, job.feeds)
             ):
-                self._next = job
+                self._next = ticket
                 break
-            jobs.append(job)
-            rows += job.rows
+            if self._queued.pop(ticket, None) is not None:
+                jobs.append(job)
+                rows += job.rows
         return jobs
 
-    def _take(self, patience: float) -> Job | None:
+    def _take(self, patience: float) -> int | None:
         left = patience - time.monotonic()
         try:
-            job = self._jobs.get(timeout=left) if left > 0 else self._jobs.get_nowait()
+            ticket = self._tickets.get(timeout=left) if left > 0 else self._tickets.get_nowait()
         except queue.Empty:
             return None
-        if job is None:
-            self._jobs.put(None)  # the end comes after what was taken
-        return job
+        if ticket is None:
+            self._tickets.put(None)  # the end comes after what was taken
+        return ticket
 
 
 def _run(jobs: Sequence[Job], began: float) -> list[Outcome]:

@@ -6,8 +6,8 @@ which version answered, and turns every `RequestError` into its answer.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -110,6 +110,10 @@ class App:
                 taken.release()
             if model is not None:
                 model.users -= 1
+
+    def forget(self, tasks: "Collection[asyncio.Task[Any]]") -> None:
+        """The caller of the requests that `tasks` answer is gone."""
+        self._engine.forget(tasks)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, model: Model | None, taken: Taken) -> None:
         headers = dict(scope["headers"])

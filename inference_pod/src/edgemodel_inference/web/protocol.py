@@ -24,6 +24,8 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.tasks = set()
+        """Those of this connection alone; uvicorn would keep them among all the server's."""
         self._in_head = True
         self._head_size = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -36,10 +38,13 @@ class Protocol(HttpToolsProtocol):
         self._hurry()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection is gone, and whoever waited for an answer."""
         self._stop_timer()
         self._stop_reading()
         super().connection_lost(exc)
+        if self.tasks:
+            app: Any = self.app
+            app.forget(self.tasks)
 
     def data_received(self, data: bytes) -> None:
         """More of a head or a body."""
