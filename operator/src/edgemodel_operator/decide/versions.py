@@ -23,7 +23,7 @@ CLEARED = "Cleared"
 """Reason of a version that was barred until a person cleared it."""
 
 KEPT = 40
-"""Versions remembered; the oldest that are of no use are forgotten first."""
+"""Versions remembered. Beside those of the spec: first what is used, then what is barred, then the newest students."""
 
 
 def collect(observation: Observation, draft: Draft) -> Draft:
@@ -48,7 +48,7 @@ def collect(observation: Observation, draft: Draft) -> Draft:
             state = {} if twin is None else {"state": twin.state, "reason": twin.reason}
             wished[version.name] = found.model_copy(update=state)
     others = [version for version in draft.status.versions if version.name not in wished and _of_use(version, draft)]
-    versions = (*wished.values(), *others[-(KEPT - len(wished)) :])
+    versions = (*wished.values(), *_most_useful(observation, draft, others, KEPT - len(wished)))
     return draft if versions == draft.status.versions else draft.set(versions=versions)
 
 
@@ -188,3 +188,26 @@ def _proved_at(version: VersionStatus) -> float:
 def _of_use(version: VersionStatus, draft: Draft) -> bool:
     used = {draft.status.version, draft.status.last_good, draft.status.rollout.to if draft.status.rollout else None}
     return version.name in used or version.origin is Origin.DISTILLED or version.state in BARRED
+
+
+def _most_useful(
+    observation: Observation, draft: Draft, others: Sequence[VersionStatus], room: int
+) -> list[VersionStatus]:
+    """As many of `others` as there is room for, in the order they had: one forgotten cannot serve, or may serve again.
+
+    What is used is never too much: the spec names at most half of what is remembered.
+    """
+    status, spec = draft.status, observation.model.spec
+    backup = backup_of(observation, draft, status.version)
+    used = {
+        status.version,
+        status.last_good,
+        status.rollout.to if status.rollout is not None else None,
+        status.distillation.candidate if status.distillation is not None else None,
+        backup.name if backup is not None else None,
+        spec.version,
+        spec.backup,
+    }
+    oldest_first = sorted(others, key=lambda version: (version.name in used, version.state in BARRED))
+    kept = {version.name for version in oldest_first[-room:]}
+    return [version for version in others if version.name in kept]
