@@ -128,6 +128,16 @@ def test_a_repeated_alert_is_not_forgotten(world: World) -> None:
     assert [fault.name for fault in world.status.faults] == ["low-confidence"]
 
 
+@pytest.mark.parametrize("lost", [0, 1], ids=["every delivery comes", "every second delivery is lost"])
+def test_an_alert_that_is_repeated_by_alertmanagers_defaults_never_looks_over(world: World, lost: int) -> None:
+    ring(world, notice(node="n3"))
+    for _ in range(3):
+        skip(world, (1 + lost) * timedelta(hours=4, minutes=5))
+        assert [fault.name for fault in world.status.faults] == ["low-confidence"]
+        ring(world, notice(node="n3"))
+    assert world.told("FaultCleared") == []
+
+
 def test_a_repeated_alert_is_hardly_ever_written_down_again(world: World) -> None:
     ring(world, notice(node="n3"))
     before = world.writes

@@ -10,8 +10,12 @@ from edgemodel_operator.api.status import ALERTS_KEPT, AlertStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.observation import Alert, Notice, Observation
 
-LIFETIME = timedelta(hours=4)
-"""An alert that was neither repeated nor resolved for so long is forgotten (Alertmanager's default repeat interval)."""
+LIFETIME = timedelta(hours=9)
+"""An alert that was neither repeated nor resolved for so long is forgotten.
+
+Twice Alertmanager's default `repeat_interval` (4 h) and more: it repeats an alert when it flushes the group next, which
+is up to `group_interval` (5 min) later, and one delivery may be lost.
+"""
 
 
 def take_in(observation: Observation, draft: Draft) -> Draft:
@@ -55,7 +59,7 @@ def _newer(observation: Observation, old: AlertStatus | None, notice: Notice) ->
     if not notice.firing:
         return old.model_copy(update={"resolved": True, "heard": observation.now})
     # A repeated alert is written down again only now and then: at rest nothing is written.
-    aged = observation.now >= old.heard + LIFETIME / 2
+    aged = observation.now >= old.heard + LIFETIME / 3
     return old.model_copy(update={"heard": observation.now}) if aged else old
 
 
