@@ -63,6 +63,11 @@ class Rule(Document):
         """Whether it says nothing of a node or a version, but how often the cloud answers in their place."""
         return self.metric == "cloud_ratio"
 
+    @property
+    def samples_needed(self) -> int:
+        """Samples after which it has fired if there is something to fire about, counted anew: a window, and hits."""
+        return self.window + self.trigger_count
+
     @model_validator(mode="after")
     def _window_fits_operator(self) -> Self:
         if self.operator in ("trend_up", "trend_down") and self.window < 3:  # noqa: PLR2004 (a line through two points fits always)

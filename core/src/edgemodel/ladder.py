@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edgemodel.faults import Rule
+
+PATIENCE = 300.0
+"""Seconds for which evidence about any fault is waited for at least."""
+
 
 class ActionType(StrEnum):
     """What can be done about a fault."""
@@ -42,10 +47,20 @@ class Limits:
 
     settle: float = 60.0
     min_samples: int = 30
-    patience: float = 300.0
+    patience: float = PATIENCE
     """How long after `settle` evidence is waited for before an attempt is closed as Unproved."""
     cooldown: float = 300.0
     max_per_hour: int = 4
+
+
+def patience(rule: Rule | None, interval: float) -> float:
+    """How long after `settle` evidence about the fault of `rule` is waited for, in seconds: as long as that rule needs.
+
+    Args:
+        rule: takes one sample per interval, and after an action begins with none; None: an alert tells of the fault.
+        interval: seconds.
+    """
+    return PATIENCE if rule is None else max(PATIENCE, interval * rule.samples_needed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,10 @@
 """The healing ladder: act, settle, prove, climb, hold. A heal is a claim; no evidence proves nothing."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgemodel.faults import Rule
 from edgemodel.ladder import (
     Act,
     ActionType,
@@ -16,6 +18,7 @@ from edgemodel.ladder import (
     Verdict,
     Wait,
     next_step,
+    patience,
     rung_of,
 )
 
@@ -53,6 +56,19 @@ def test_nothing_is_judged_before_it_has_settled() -> None:
 
 def test_a_fault_that_is_still_there_after_settling_failed_the_action() -> None:
     assert step(tried(9_940)) == Close(Verdict.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        (None, 300),
+        (Rule(name="slow", metric="inference_latency_ms", operator=">", threshold=1), 300),
+        (Rule(name="slow", metric="inference_latency_ms", operator=">", threshold=1, window=60), 630),
+    ],
+    ids=["an alert's", "a quick rule's", "a slow rule's"],
+)
+def test_evidence_is_waited_for_as_long_as_the_rule_takes(rule: Rule | None, wanted: float) -> None:
+    assert patience(rule, interval=10) == wanted
 
 
 def test_a_fault_that_is_gone_with_enough_samples_is_healed() -> None:

@@ -172,6 +172,15 @@ def test_nodes_that_never_say_that_they_are_done_are_not_waited_for_for_ever() -
     fleet.until(lambda w: w.condition("AwaitingApproval") == ("True", "PersonAsked"), within=900)
 
 
+def test_nodes_whose_rule_takes_long_are_waited_for_that_long() -> None:
+    fleet = plant(4, "Restart", "Alert")
+    fleet.edit(lambda spec: spec["health"].update(interval="10s"))
+    fleet.edit(lambda spec: [rule.update(window=90) for rule in spec["health"]["rules"]])
+    fleet.script.bad[digest(2)] = FAULT
+    fleet.run(900)
+    assert fleet.condition("Healing") == ("False", "NodesFirst")
+
+
 def test_a_node_that_cannot_heal_itself_is_somebodys_to_look_at() -> None:
     fleet = plant(4, "Restart", "Alert")
     fleet.script.sick["n3"] = FAULT

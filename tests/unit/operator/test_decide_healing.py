@@ -174,6 +174,18 @@ def test_a_heal_without_traffic_is_not_called_proved(world: World) -> None:
     assert actions(world) == [(ActionType.SWITCH_MODEL, Verdict.UNPROVED)]
 
 
+def test_a_heal_is_not_closed_before_its_rule_can_speak(world: World) -> None:
+    world.edit(lambda spec: spec["health"].update(interval="10s"))
+    world.edit(lambda spec: spec["health"]["rules"][0].update(window=60))
+    turn_bad(world, 2)
+    world.until(lambda w: w.status.version == "v1")
+    world.script.verdicts = False
+    world.run(600)
+    assert actions(world) == [(ActionType.SWITCH_MODEL, None)]
+    world.script.verdicts = True
+    world.until(lambda w: actions(w) == [(ActionType.SWITCH_MODEL, Verdict.PROVED)], within=30)
+
+
 def test_after_a_heal_that_nobody_could_judge_the_next_one_waits_and_says_so(world: World) -> None:
     world.wish_for("v3")
     world.until(lambda w: w.status.last_good == "v3")

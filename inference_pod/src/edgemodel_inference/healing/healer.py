@@ -25,6 +25,7 @@ from edgemodel.ladder import (
     Verdict,
     Wait,
     next_step,
+    patience,
 )
 from edgemodel.turns import seconds_until
 from edgemodel.wish import Held, LocalAction, LocalStrategy, Webhook, Wish
@@ -222,11 +223,10 @@ def local_actions(rule: Rule, strategy: LocalStrategy | None) -> list[LocalActio
 def limits(wish: Wish, rule: Rule) -> Limits:
     """The wish's limits; evidence is waited for at least as long as the rule needs to give a verdict."""
     healing = wish.healing
-    window = wish.interval * (rule.window + rule.trigger_count)
     return Limits(
         settle=healing.settle,
         min_samples=healing.min_samples,
-        patience=max(Limits().patience, window),
+        patience=patience(rule, wish.interval),
         cooldown=healing.cooldown,
         max_per_hour=healing.max_per_hour,
     )

@@ -42,7 +42,7 @@ def silence(observation: Observation, reports: Sequence[Report]) -> float:
     """
     health, enough = observation.model.spec.health, quorum(len(reports), len(reports))
     samples = [
-        rule.window + rule.trigger_count
+        rule.samples_needed
         for rule in health.rules
         if rule.severity is Severity.CRITICAL
         and not rule.about_cloud

@@ -42,7 +42,8 @@ def prove(observation: Observation, draft: Draft) -> Draft:
             continue
         attempt = Attempt(action=heal.action, at=heal.at.timestamp())
         evidence = _evidence(observation, draft, heal)
-        match ladder.next_step([heal.action], [attempt], evidence, limits(observation), observation.now.timestamp()):
+        limits, now = _limits(observation, heal.fault), observation.now.timestamp()
+        match ladder.next_step([heal.action], [attempt], evidence, limits, now):
             case Close(verdict) if verdict is Verdict.PROVED or heal.action is not ActionType.ALERT:
                 draft = close(observation, draft, heal, verdict)
             case Wait(until, _):
@@ -68,12 +69,13 @@ def _may_begin(draft: Draft, fault: FaultStatus) -> bool:
     return rollout is None or (rollout.reason == RolloutWait.INPUT.value and fault.blame is Blame.INPUT)
 
 
-def limits(observation: Observation) -> ladder.Limits:
-    """The user's limits as the ladder takes them."""
-    healing = observation.model.spec.healing
+def _limits(observation: Observation, fault: str) -> ladder.Limits:
+    """The user's limits as the ladder of `fault` takes them; evidence is waited for as nodes do."""
+    healing, health = observation.model.spec.healing, observation.model.spec.health
     return ladder.Limits(
         settle=healing.settle,
         min_samples=healing.min_samples,
+        patience=ladder.patience(health.rule(fault), health.interval),
         cooldown=healing.cooldown,
         max_per_hour=healing.max_per_hour,
     )
@@ -127,7 +129,7 @@ def _step(
         for heal in tried
     ]
     now = observation.now.timestamp()
-    step = ladder.next_step(types, attempts, Evidence(active=True), limits(observation), now)
+    step = ladder.next_step(types, attempts, Evidence(active=True), _limits(observation, fault.name), now)
     if isinstance(step, Act) and actions[step.index].delay:
         ended = tried[-1].verified_at if tried else None
         due = max(fault.since, ended or fault.since).timestamp() + actions[step.index].delay

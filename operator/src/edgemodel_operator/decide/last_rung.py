@@ -2,7 +2,7 @@
 
 from itertools import takewhile
 
-from edgemodel.ladder import LOCAL_ACTIONS, NODE_ACTIONS, Limits
+from edgemodel.ladder import LOCAL_ACTIONS, NODE_ACTIONS, patience
 from edgemodel.turns import TURN
 from edgemodel_operator.api.healing import Action
 from edgemodel_operator.api.reasons import Reason
@@ -61,7 +61,8 @@ def nodes_done(observation: Observation, fault: FaultStatus, action: Action) -> 
     if not any(a.type in NODE_ACTIONS for a in own) or all(_given_up(observation, n, fault.name) for n in seen):
         return 0.0
     turn = guard.turns(observation) * TURN
-    each = healing.settle + Limits().patience + turn
+    health = observation.model.spec.health
+    each = healing.settle + patience(health.rule(fault.name), health.interval) + turn
     return fault.since.timestamp() + sum(each + a.delay for a in own)
 
 
