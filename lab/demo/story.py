@@ -19,6 +19,8 @@ RATE = 20.0
 """Requests per second and node: enough evidence in seconds, little of two cores."""
 WINDOW = 300
 """Answers over which an accuracy is taken."""
+FETCH_S = 300
+"""Longest that is waited for what takes seconds where its image of up to 340 MB is on the node already."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Story:
         self.say("serve: kubectl apply -f manifests/samples/digits.yaml")
         self.plant.make_namespace(self.namespace)
         self.kube.apply(self.sample())
-        self.await_status("Ready", lambda s: condition(s, "Ready") == "True", 120)
+        self.await_status("Ready", lambda s: condition(s, "Ready") == "True", FETCH_S)
         self._print_table()
         modes = ("traffic-clean", "traffic-drifted", "clean")
         sets = {mode: self.plant.models.folder / f"{mode}.npz" for mode in modes}

@@ -16,7 +16,7 @@ from lab.shell import until
 
 PORT = 8090
 NAME = "digits-load"
-CURL_TIMEOUT_S = 5
+CURL_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)

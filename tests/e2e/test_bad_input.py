@@ -15,7 +15,7 @@ from edgemodel_registry.arrays import read_arrays
 from edgemodel_registry.folder import read_card
 from lab.demo.plant import MODEL, RELEASE, SYSTEM, Plant
 from lab.demo.reading import condition, phase, version
-from lab.demo.story import Story
+from lab.demo.story import FETCH_S, Story
 from lab.demo.traffic import curl
 from lab.progress import Progress
 from lab.shell import until
@@ -32,7 +32,7 @@ def served(plant: Plant, progress: Progress) -> Iterator[Story]:
     told.kube.run("delete", "namespace", told.namespace, "--ignore-not-found", "--wait=true", "--timeout=120s")
     plant.make_namespace(told.namespace)
     told.kube.apply(told.sample())
-    told.await_status("Ready", lambda status: condition(status, "Ready") == "True", 120)
+    told.await_status("Ready", lambda status: condition(status, "Ready") == "True", FETCH_S)
     yield told
     told.kube.run("delete", "namespace", told.namespace, "--ignore-not-found", "--wait=false")
 
@@ -114,7 +114,7 @@ def test_a_missing_teacher_ends_the_job_with_its_name_and_v1_keeps_serving(serve
     served.await_status("v1 is wished again", lambda s: not reason(s, "Stalled"), 60)
     asked = {"metadata": {"annotations": {annotation(Verb.REDISTILL): "with-a-missing-teacher"}}}
     served.kube.patch("edgemodel", MODEL, served.namespace, asked)
-    status = served.await_status("the distillation failed", lambda s: phase(s) == "Failed", 300)
+    status = served.await_status("the distillation failed", lambda s: phase(s) == "Failed", FETCH_S)
     told = status["distillation"]
     assert (told["reason"], MISSING in told["message"]) == ("TeacherMissing", True), told
     assert len(served.kube.list("jobs", served.namespace)) == 1

@@ -9,15 +9,13 @@ from edgemodel.outcome import parse
 from edgemodel.verbs import Verb, annotation
 from lab.demo.plant import MODEL, Plant
 from lab.demo.reading import condition, phase
-from lab.demo.story import Story
+from lab.demo.story import FETCH_S, Story
 from lab.progress import Progress
 from lab.shell import until
 
 pytestmark = pytest.mark.e2e
 
 INDEX = "batch.kubernetes.io/job-completion-index"
-FETCHED_S = 300
-"""A Job of seconds, whose image of 340 MB the nodes may have to fetch first."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +27,7 @@ def asked(plant: Plant, progress: Progress) -> Iterator[Story]:
     body = told.sample()
     body["spec"]["distillation"] |= {"workers": 2, "epochs": 10}
     told.kube.apply(body)
-    told.await_status("Ready", lambda status: condition(status, "Ready") == "True", 120)
+    told.await_status("Ready", lambda status: condition(status, "Ready") == "True", FETCH_S)
     yield told
     remove(told, "--wait=false")
 
@@ -44,7 +42,7 @@ def test_two_workers_train_one_student_and_leave_no_service(asked: Story) -> Non
     request = {"metadata": {"annotations": {annotation(Verb.REDISTILL): "with-two-workers"}}}
     asked.kube.patch("edgemodel", MODEL, asked.namespace, request)
     over = ("Accepted", "Rejected", "Failed")
-    status = asked.await_status("the distillation is over", lambda s: phase(s) in over, FETCHED_S)
+    status = asked.await_status("the distillation is over", lambda s: phase(s) in over, FETCH_S)
     told = status["distillation"]
     assert told["phase"] in {"Accepted", "Rejected"}, told
     (job,) = asked.kube.list("jobs", asked.namespace)
