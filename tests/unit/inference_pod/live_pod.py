@@ -25,7 +25,7 @@ BODY = json.dumps(
 INFER = "/v2/models/tiny/infer"
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
     """Return as soon as `condition` holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

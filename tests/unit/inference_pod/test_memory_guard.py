@@ -1,5 +1,6 @@
 """A worker that grows towards its limit is replaced before the OOM killer comes; one that does not is left alone."""
 
+import itertools
 import random
 from pathlib import Path
 
@@ -43,12 +44,14 @@ def test_a_leak_is_noticed_at_least_a_minute_before_the_limit(asked: list[str]) 
     assert at > 300, "not long before it is needed"
 
 
-def test_a_worker_asks_once(asked: list[str]) -> None:
-    feed_all = leaking(80, 4, 200)
+def test_a_worker_whose_successor_does_not_come_asks_again_and_ever_more_seldom(asked: list[str]) -> None:
     guard = guard_of(512, asked)
-    for sample in feed_all:
+    times = []
+    for number, sample in enumerate(leaking(80, 4, 300)):
         guard.note(sample, INTERVAL)
-    assert asked == ["MemoryLimit"]
+        times += [number * INTERVAL] * (len(asked) - len(times))
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert pauses[:5] == [60, 120, 240, 480, 600]
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])

@@ -132,6 +132,49 @@ def test_a_worker_that_leaks_is_replaced_before_its_memory_ends_and_no_request_f
     assert [line for line in pod.series("edgemodel_worker_restarts_total") if 'reason="MemoryLimit"' in line]
 
 
+FIRST_SUCCESSOR_DIES = """
+import os
+memory_guard.PAUSE = 0.5
+with open({starts!r}, "a") as starts:
+    starts.write(".")
+if os.path.getsize({starts!r}) == 2:
+    os._exit(9)
+"""
+
+
+def test_a_worker_that_leaks_is_replaced_although_its_first_successor_died(pod: Pod, origin: Path) -> None:
+    pod.in_worker = LEAK + FIRST_SUCCESSOR_DIES.format(starts=str(pod.folder / "starts"))
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_ready()
+    first = pod.worker_pid()
+    wait_until(lambda: pod.worker_pid() not in (0, first) and pod.ready(), "a successor that serves")
+    assert next(entry["code"] for entry in pod.logged("worker ended")) == 9
+
+
+HALF_A_LINE = """
+import os, signal, sys, threading
+def end():
+    while not os.path.exists({order!r}):
+        threading.Event().wait(0.05)
+    os.unlink({order!r})
+    os.write(int(sys.orig_argv[-2]), b'{{"kind": "Be')
+    os.kill(os.getpid(), signal.SIGKILL)
+threading.Thread(target=end, daemon=True).start()
+"""
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_line_is_replaced(pod: Pod, origin: Path) -> None:
+    pod.in_worker = HALF_A_LINE.format(order=str(pod.folder / "end"))
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_ready()
+    first = pod.worker_pid()
+    (pod.folder / "end").touch()
+    wait_until(lambda: pod.worker_pid() not in (0, first) and pod.ready(), "another worker")
+    assert not pod.logged("worker hangs")
+
+
 CUT = """
 import ctypes
 from edgemodel_inference.processes import supervisor

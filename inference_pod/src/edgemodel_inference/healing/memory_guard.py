@@ -19,6 +19,9 @@ WINDOWS = (30, 90, 300)
 """Samples that are looked at: a fast leak shows in few, a slow one among noise in many."""
 NOTICE = 60.0
 """Seconds that a successor may need until it serves, with a large model on a slow disk."""
+PAUSE, LONGEST_PAUSE = 60.0, 600.0
+"""Seconds until a worker asks for the second time, whose successor did not come, and at most. Not sooner: three
+successors that die within a minute count against their version (see `crashes`), and memory is what they lack."""
 REASON = "MemoryLimit"
 MIB = 1 << 20
 
@@ -66,7 +69,7 @@ def supervisor_mib() -> float:
 
 
 class MemoryGuard:
-    """Watches the memory of this worker; asks once to be replaced."""
+    """Watches the memory of this worker; asks to be replaced, again and again while no successor takes over."""
 
     def __init__(
         self, limit: int, restart: Callable[[str], None], beside: Callable[[], float] = supervisor_mib
@@ -77,20 +80,23 @@ class MemoryGuard:
         self._beside = beside
         self._samples: deque[float] = deque(maxlen=WINDOWS[-1])
         self._ceiling: float | None = None
-        self._asked = False
+        self._has_room = True
+        self._pause = PAUSE
+        self._quiet = 0.0
+        """Seconds until it may ask again."""
 
     def note(self, used: float, interval: float) -> None:
         """Take the sample of one `interval` in seconds: MiB that this process uses."""
-        if self._asked:
-            return
         if self._ceiling is None:
             self._ceiling = self._find_ceiling(used)
+            self._has_room = self._ceiling > used
         self._samples.append(used)
+        self._quiet = max(0.0, self._quiet - interval)
         left = min(self._forecasts(interval), default=None)
-        if left is None or left > NOTICE + 3 * interval:
+        if left is None or left > NOTICE + 3 * interval or self._quiet:
             return
-        self._asked = True
-        if self._ceiling <= self._samples[0]:
+        self._quiet, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        if not self._has_room:
             log.warning("memory grows, and its limit leaves no room for a successor", limit_mib=round(self._limit))
             return
         log.warning("memory grows towards its limit", used_mib=round(used), limit_mib=round(self._limit), left_s=left)

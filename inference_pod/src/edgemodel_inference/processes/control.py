@@ -93,12 +93,12 @@ class Channel:
         return True
 
     def __iter__(self) -> Iterator[Message]:
-        """Messages as they come, until the other end is gone."""
+        """Messages as they come, until the other end is gone: killed in the middle of a line, too."""
         try:
             for line in self._lines:
                 values = json.loads(line)
                 yield _KINDS[values.pop("kind")](**values)
-        except ConnectionError:
+        except (ConnectionError, ValueError):
             return
 
     def close(self) -> None:
