@@ -1,16 +1,19 @@
 """The real Prometheus and Alertmanager on loopback: one alert that fires from the start, delivered to the operator."""
 
 import json
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import yaml
 
 from lab import processes
+from lab.home import REPOSITORY
 from lab.monitoring import alertmanager_config, is_ready
 from lab.network import free_port
 from tests.apiserver.operator_process import TOKEN, FakePod, wait_for
@@ -27,11 +30,12 @@ def alerting(folder: Path, labels: Body, webhook_port: int, pods: list[FakePod])
     rule = {"alert": "LowConfidence", "expr": "vector(1)", "labels": labels}
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "test", "rules": [rule]}]}))
     targets = [f"{pod.address}:8081" for pod in pods]
+    found = {"targets": targets, "labels": {"namespace": labels["namespace"], "node": "of-the-target"}}
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(folder / "rules.yaml")],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
-        "scrape_configs": [{"job_name": "pods", "honor_labels": True, "static_configs": [{"targets": targets}]}],
+        "scrape_configs": [{**documented_scrape(), "relabel_configs": [], "static_configs": [found]}],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     told = alertmanager_config(f"http://127.0.0.1:{webhook_port}/alerts", TOKEN)
@@ -58,6 +62,22 @@ def alerting(folder: Path, labels: Body, webhook_port: int, pods: list[FakePod])
             stack.callback(process.stop, grace_s=1)
             wait_for(f"{command[0]} is ready", lambda u=url: is_ready(u))  # type: ignore[misc]  # a default binds
         yield f"http://127.0.0.1:{prometheus}"
+
+
+def documented_scrape() -> Body:
+    """The scrape that docs/install.md tells people to set up."""
+    text = (REPOSITORY / "docs" / "install.md").read_text()
+    (block,) = re.findall(r"```yaml\n(scrape_configs:.*?)```", text, re.DOTALL)
+    (scrape,) = yaml.safe_load(block)["scrape_configs"]
+    return dict(scrape)
+
+
+def ask(prometheus: str, query: str) -> list[Body]:
+    """The series that Prometheus has for `query` now."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{prometheus}/api/v1/query?{urlencode({'query': query})}", timeout=5) as answer:
+        found: list[Body] = json.load(answer)["data"]["result"]
+    return found
 
 
 def firing(prometheus: str) -> int:

@@ -10,6 +10,7 @@ import yaml
 
 from lab.control_plane import ControlPlane
 from lab.home import REPOSITORY
+from tests.apiserver.alerting import documented_scrape
 from tests.apiserver.helm import CHART, NAMESPACE, RELEASE, Helm
 from tests.apiserver.kubectl import Kubectl
 from tests.apiserver.nursery import Nursery
@@ -130,7 +131,7 @@ def test_prometheus_is_told_of_the_operator_and_of_what_it_makes(
     assert selector["matchLabels"].items() <= pod["metadata"]["labels"].items()
     assert {each["key"] for each in selector.get("matchExpressions", [])} <= pod["metadata"]["labels"].keys()
     (endpoint,) = found["spec"]["podMetricsEndpoints"]
-    assert endpoint["honorLabels"]
+    assert not endpoint.get("honorLabels")
     assert endpoint["port"] in {port["name"] for c in pod["spec"]["containers"] for port in c["ports"]}
 
 
@@ -138,6 +139,15 @@ def test_prometheus_is_told_to_look_after_the_operator(kubectl: Kubectl) -> None
     found = kubectl.get("prometheusrules", "demo-edgemodel-operator-alerts", f"--namespace={NAMESPACE}")
     assert found["metadata"]["labels"]["release"] == "monitoring"
     assert [group["name"] for group in found["spec"]["groups"]] == ["edgemodel-operator"]
+
+
+def test_the_chart_relabels_what_pods_say_as_the_documentation_does(kubectl: Kubectl) -> None:
+    monitor = "demo-edgemodel-operator-edgemodels"
+    found = kubectl.get("podmonitors.monitoring.coreos.com", monitor, f"--namespace={NAMESPACE}")
+    (endpoint,) = found["spec"]["podMetricsEndpoints"]
+    words = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
+    rules = [{words.get(key, key): value for key, value in rule.items()} for rule in endpoint["metricRelabelings"]]
+    assert rules == documented_scrape()["metric_relabel_configs"]
 
 
 def test_a_cluster_that_does_not_know_them_gives_no_right_to_them(plane: ControlPlane) -> None:

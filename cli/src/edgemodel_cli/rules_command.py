@@ -11,8 +11,8 @@ from edgemodel_cli.rules_file import read_rules
 
 HEAD = """\
 # Alert rules for Prometheus (rule_files). An alert has the labels of its series: edgemodel, namespace, node and fault;
-# with them Alertmanager's webhook to the operator names the EdgeModel. Pods must be scraped with honor_labels: true, or
-# Prometheus renames the namespace label. Written by `edgemodel rules`.
+# with them Alertmanager's webhook to the operator names the EdgeModel. Which labels a scrape must keep says
+# docs/install.md, "Whom the operator believes". Written by `edgemodel rules`.
 """
 
 
