@@ -148,6 +148,8 @@ class FakePod:
     node: str
     address: str
     lines: dict[str, float] = field(default_factory=dict)
+    revision: int | None = None
+    """Of the wish that it carried out; Prometheus is not believed about a pod that does not tell it."""
 
     def say(self, model: str, namespace: str, figures: Mapping[tuple[str, str], float]) -> None:
         """Export these figures: (series, further labels) to value."""
@@ -163,6 +165,8 @@ class FakePod:
             (series.SERVING_INFO, serving): 1,
             (series.ANSWERED_SINCE_SWITCH, f'version="{artifact["name"]}"'): 1000,
         }
+        if self.revision is not None:
+            figures[series.WISH_REVISION, ""] = self.revision
         for fault, active in faults.items():
             figures[series.FAULT_ACTIVE, f'fault="{fault.replace("_", "-")}"'] = float(active)
         self.say(model, namespace, figures)

@@ -73,6 +73,9 @@ def test_with_the_real_prometheus_and_alertmanager_an_alert_outlives_the_operato
     rolled_out: Space, stopped: Operator, pods: list[FakePod], tmp_path: Path
 ) -> None:
     rolled_out.apply(edgemodel(version="v2", backup="v1", healing={"settle": "1s"}))  # nothing may be done about it yet
+    for pod in pods:
+        pod.revision = 99
+    serve(rolled_out, pods, V2)
     labels = {"edgemodel": "digits", "namespace": rolled_out.name, "fault": "low-confidence"}
     with alerting(tmp_path, labels, stopped.webhook_port, pods) as prometheus:
         stopped.start(prometheus)
