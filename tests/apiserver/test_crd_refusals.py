@@ -237,6 +237,16 @@ REFUSED: dict[str, tuple[Callable[[Body], None], str, str]] = {
         "spec.rollout.steps[0].nodes",
         "want a number of nodes or a percentage, for example 1 or",
     ),
+    "one claim for data and checkpoints": (
+        lambda body: body["spec"]["distillation"].update(volume={"claim": "disk"}, checkpoints={"claim": "disk"}),
+        "spec.distillation.checkpoints.claim",
+        "want another claim than that of spec.distillation.volume, which is read-only",
+    ),
+    "claim without a name": (
+        put("distillation.checkpoints", {}),
+        "spec.distillation.checkpoints.claim",
+        "Required value",
+    ),
     "cloud over plain http": (
         put("cloud.url", "http://cloud.example/v2/models/digits"),
         "spec.cloud.url",

@@ -86,12 +86,12 @@ def nodes(facts: Facts, about: ModelFacts) -> Iterator[Finding]:
 
 
 def needs(_facts: Facts, about: ModelFacts) -> Iterator[Finding]:
-    """Whether the Secrets and ConfigMaps that the spec names are there."""
+    """Whether the Secrets, ConfigMaps and claims that the spec names are there."""
     for what, there in about.needs.items():
         kind, _, name = what.partition(" ")
         if there is False:
-            kind = "secret generic" if kind == "Secret" else kind.lower()
-            create = f"kubectl create {kind} {name} -n {about.model.namespace} …"
+            how = {"Secret": f"create secret generic {name}", "ConfigMap": f"create configmap {name}"}
+            create = f"kubectl {how.get(kind, 'apply -f FILE')} -n {about.model.namespace} …"
             if what in _of_cloud(about.model.spec):
                 yield warn("references", f"{what} is not there: the edge answers without the cloud", create)
             else:

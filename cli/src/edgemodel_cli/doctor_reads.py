@@ -139,6 +139,8 @@ def _needs(model: Seen) -> list[tuple[str, str]]:
         ("Secret", (serving.get("tokenSecret") or {}).get("name")),
         ("Secret", (cloud.get("tokenSecret") or {}).get("name")),
         ("Secret", (distillation.get("signingSecret") or {}).get("name")),
+        ("PersistentVolumeClaim", (distillation.get("volume") or {}).get("claim")),
+        ("PersistentVolumeClaim", (distillation.get("checkpoints") or {}).get("claim")),
         ("ConfigMap", (cloud.get("caBundle") or {}).get("configMap")),
     )
     return [(kind, str(name)) for kind, name in named if name]

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 HELPED = "Helped"
 """Code of a worker that did not lead: the result is the leader's."""
 
+VERDICTS = frozenset({"Accepted", "Rejected", "TeacherUnfit"})
+"""What another try does not change."""
+
 REFUSED = 3
 """Exit status where the gates refused and a person or a script is waiting; 2 is argparse's."""
 
@@ -85,9 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if result_file is not None:
         result.write(result_file, outcome)
-    if outcome.code in {"Rejected", "TeacherUnfit"}:
-        return 0 if asked.config is None else REFUSED
-    return 0 if outcome.code == "Accepted" else 1
+    if outcome.code not in VERDICTS:
+        return 1
+    if asked.config is None:
+        work.done(Settings.read(os.environ))
+    return 0 if outcome.accepted or asked.config is None else REFUSED
 
 
 def _outcome(asked: argparse.Namespace) -> Outcome:
@@ -118,7 +123,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run_order(file: Path | None) -> Outcome:
     order = _read_order(file)
     settings = Settings.read(os.environ)
-    with work.of_a_job(settings.work) as folder:
+    with work.of_a_job(settings) as folder:
         return _distil(order, settings, folder)
 
 

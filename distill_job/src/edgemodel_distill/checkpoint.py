@@ -1,11 +1,12 @@
 """The state of a training on disk, so that a killed run goes on where it was and ends with the same student.
 
 One safetensors file, replaced at once: tensors of the student, its optimiser, its average, the best so far and
-PyTorch's generator; the rest as JSON in the file's header.
+PyTorch's generator; the rest as JSON in the file's header, with a digest of it all: disks lose power, and lie.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from edgemodel_distill.crew import Crew
 from edgemodel_distill.running import Running, State
 from edgemodel_registry.whole import write_whole
 
 _STUDENT, _OPTIMIZER, _AVERAGE, _BEST = "student.", "optimizer.", "average.", "best."
 _TORCH_RANDOM, _LABELLED_ROWS, _EDGE_ROWS = "torch_random", "labelled_rows", "edge_rows"
-_HEADER = "training"
+_HEADER, _DIGEST = "training", "sha256"
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Checkpoint:
     fingerprint: str
     """Of all that the student depends on: a checkpoint of something else is not used."""
     notes: list[dict[str, Any]] = field(default_factory=list)
+    tell: Callable[[str], None] = lambda _: None
+    """Is told whether the training goes on, or why it does not."""
 
     def save(self, running: Running) -> None:
         """Replace the file by the state as it is.
@@ -58,7 +62,17 @@ class Checkpoint:
             "batches": [views.labelled.batch, views.edge.batch],
             "notes": self.notes,
         }
-        write_whole(self.path, safetensors.torch.save(tensors, {_HEADER: json.dumps(header)}))
+        text = json.dumps(header)
+        write_whole(self.path, safetensors.torch.save(tensors, {_HEADER: text, _DIGEST: _digest(text, tensors)}))
+
+    def share(self, crew: Crew) -> None:
+        """Give the leader's file to every worker of `crew`; where the leader has none, nobody has."""
+        if crew.size > 1:
+            data = crew.hand_out(self.path.read_bytes() if crew.leads and self.path.exists() else b"")
+            if data and not crew.leads:
+                self.path.write_bytes(data)
+            elif not data:
+                self.path.unlink(missing_ok=True)
 
     def resume(self, running: Running) -> None:
         """Bring `running` and the notes to where the file left them, if there is one."""
@@ -81,16 +95,37 @@ class Checkpoint:
         views.labelled.batch, views.edge.batch = header["batches"]
         torch.set_rng_state(tensors[_TORCH_RANDOM])
         self.notes[:] = header["notes"]
+        steps = f" and {running.place.step} steps" if running.place.step else ""
+        self.tell(f"{self.path.name}: the training goes on after epoch {running.place.epoch - 1}{steps}")
 
     def _read(self) -> tuple[dict[str, Any], State] | None:
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
-                if header.get("fingerprint") != self.fingerprint:
-                    return None
-                return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        except (FileNotFoundError, safetensors.SafetensorError, ValueError):
-            return None  # the training then begins anew
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            text = metadata.get(_HEADER, "")
+            if metadata.get(_DIGEST) != _digest(text, tensors):
+                raise ValueError("its bytes are not those that were written")
+            header = json.loads(text)
+        except FileNotFoundError:
+            return None
+        except (safetensors.SafetensorError, ValueError) as error:
+            self.tell(f"{self.path.name} is damaged, so the training begins anew: {error}")
+            return None
+        if header["fingerprint"] != self.fingerprint:
+            self.tell(f"{self.path.name} is of other settings, data or libraries, so the training begins anew")
+            return None
+        return header, tensors
+
+
+def _digest(text: str, tensors: State) -> str:
+    """Of the header's `text` and all `tensors`, on whatever device they are."""
+    whole = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.numel():  # an empty one cannot be seen as bytes
+            whole.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()
 
 
 def _resume_optimizer(optimizer: torch.optim.Optimizer, tensors: State, rate: float) -> None:

@@ -102,6 +102,8 @@ class Settings:
 
     work: Path | None = None
     """Folder for downloads and the candidate; None: a temporary one."""
+    checkpoints: Path | None = None
+    """Instead of it for who leads a Job: a folder for one order alone, which outlives this machine."""
     registry_ca: Path | None = None
     docker_config: Path | None = None
     signing_key: Path | None = None
@@ -117,7 +119,7 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
-        """The settings in EDGEMODEL_WORK, _REGISTRY_CA, _DOCKER_CONFIG, _SIGNING_KEY, _THREADS, _PATIENCE, and so on.
+        """The settings in EDGEMODEL_WORK, _CHECKPOINTS, _REGISTRY_CA, _DOCKER_CONFIG, _SIGNING_KEY, and so on.
 
         With a port in EDGEMODEL_METRICS_PORT, EDGEMODEL_NAME, _NAMESPACE and _NODE are the labels of the metrics. For a
         worker's place see `Post`.
@@ -129,6 +131,7 @@ class Settings:
         own = {name: environment.get(f"EDGEMODEL_{name.upper()}", "") for name in ("name", "namespace", "node")}
         return cls(
             work=_path(environment.get("EDGEMODEL_WORK")),
+            checkpoints=_path(environment.get("EDGEMODEL_CHECKPOINTS")),
             registry_ca=_path(environment.get("EDGEMODEL_REGISTRY_CA")),
             docker_config=_path(environment.get("EDGEMODEL_DOCKER_CONFIG")),
             signing_key=_path(environment.get("EDGEMODEL_SIGNING_KEY")),

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -123,13 +122,6 @@ class Crew:
             self._broadcast(piece)
             HEART.beat()
         return data if self.leads else whole.tobytes()
-
-    def hand_out_file(self, path: Path) -> None:
-        """The leader's file, at every worker; an empty one where the leader has none."""
-        if self.size > 1:
-            text = self.hand_out(path.read_bytes() if self.leads and path.exists() else b"")
-            if not self.leads:
-                path.write_bytes(text)
 
     def assemble(self) -> bool:
         """Form the group, when the leader begins; whether it does at all."""

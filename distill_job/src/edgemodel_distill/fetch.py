@@ -1,11 +1,12 @@
 """Brings in what the order names: teacher, data set, edge samples, serving student."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edgemodel.bundle import CARD, DATASET, MODEL, SAMPLES, STUDENT, Manifest
+from edgemodel.bundle import CARD, DATASET, MODEL, SAMPLES, STUDENT, Manifest, digest_of
 from edgemodel.distillation import Order, SampleSource, Source
 from edgemodel_distill import errors
 from edgemodel_distill.classifier import Classifier
@@ -14,6 +15,7 @@ from edgemodel_distill.errors import translating
 from edgemodel_distill.trust import check_signed
 from edgemodel_registry import ArtifactInvalid, ArtifactMissing, Client
 from edgemodel_registry.folder import read_card
+from edgemodel_registry.whole import write_whole
 
 TEACHER = "teacher"
 """The teacher's folder in the work folder."""
@@ -106,7 +108,7 @@ def _dataset(source: Source, client: Client, folder: Path) -> Labelled:
 
 
 def _edge(order: Order, client: Client, folder: Path, shape: tuple[int, ...]) -> EdgeSamples:
-    found = _nodes_samples(order.samples, client, folder, shape) if order.samples is not None else []
+    found = _nodes_samples(order, order.samples, client, folder, shape) if order.samples is not None else []
     parts: list[Floats] = [np.empty((0, *shape), np.float32)]
     digests, skipped = [], []
     for tag, digest, samples in found:
@@ -127,20 +129,32 @@ def _edge(order: Order, client: Client, folder: Path, shape: tuple[int, ...]) ->
 
 
 def _nodes_samples(
-    source: SampleSource, client: Client, folder: Path, shape: tuple[int, ...]
+    order: Order, source: SampleSource, client: Client, folder: Path, shape: tuple[int, ...]
 ) -> list[tuple[str, str, Floats | str]]:
     """Tag, digest and samples of each node, or why there are none: a node may be gone or may have pushed rubbish."""
     found: list[tuple[str, str, Floats | str]] = []
     with translating("samples", missing=errors.InternalError, invalid=errors.InternalError):
-        for tag in sorted(set(source.tags)):
-            digest = client.resolve(source.sink, tag)
-            if digest is None:
-                continue
+        for tag, digest in _tagged(order, source, client, folder.with_suffix(".json")).items():
             try:
                 client.pull(source.sink, digest, folder / tag, names={SAMPLES}, max_bytes=MAX_SAMPLES)
                 found.append((tag, digest, read_samples(folder / tag, shape)))
             except (ArtifactInvalid, ArtifactMissing) as error:
                 found.append((tag, digest, str(error)))
+    return found
+
+
+def _tagged(order: Order, source: SampleSource, client: Client, file: Path) -> dict[str, str]:
+    """Digest by tag as it was when `order` first began here, as `file` tells: nodes push new samples all the time."""
+    asked = digest_of(order.dump().encode())
+    try:
+        known = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        known = {}
+    if known.get("order") == asked:
+        return dict(known["tags"])
+    tags = {tag: client.resolve(source.sink, tag) for tag in sorted(set(source.tags))}
+    found = {tag: digest for tag, digest in tags.items() if digest is not None}
+    write_whole(file, json.dumps({"order": asked, "tags": found}).encode())
     return found
 
 

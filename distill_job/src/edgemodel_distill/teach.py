@@ -99,7 +99,7 @@ def _teach(lesson: Lesson) -> Taught:
 
 def _train(network: nn.Module, lesson: Lesson, name: str) -> tuple[EpochReport, ...]:
     examine = lesson.examine
-    checkpoint = Checkpoint(lesson.work / f"{name}.safetensors", _fingerprint(lesson))
+    checkpoint = Checkpoint(lesson.work / f"{name}.safetensors", _fingerprint(lesson), tell=lesson.watch.note)
 
     def after_epoch(losses: EpochLosses, network: nn.Module) -> None:
         if examine is None:

@@ -65,7 +65,7 @@ def train(  # noqa: PLR0913 (what is trained on what, by whom, and who is told)
     crew.follow(student.to(device.best(crew.rank)))
     now = running.begin(student, views, recipe)
     if checkpoint is not None:
-        crew.hand_out_file(checkpoint.path)
+        checkpoint.share(crew)
         checkpoint.resume(now)
     with norm.shared(now.student, crew):
         while now.place.epoch <= recipe.epochs and not _is_stale(now, recipe):

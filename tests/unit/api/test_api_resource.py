@@ -187,6 +187,16 @@ PROBLEMS: dict[str, tuple[Callable[[Body], object], str]] = {
         lambda b: b["spec"].update(registry={"trustedKeys": [KEY]}, distillation=DISTILLATION),
         "spec.distillation.signingSecret: want a Secret: spec.registry.trustedKeys lets nothing unsigned serve",
     ),
+    "one claim for data and checkpoints": (
+        lambda b: b["spec"].update(
+            distillation=DISTILLATION | {"volume": {"claim": "training"}, "checkpoints": {"claim": "training"}}
+        ),
+        "spec.distillation.checkpoints.claim: want another claim than that of spec.distillation.volume",
+    ),
+    "a claim that is no name": (
+        lambda b: b["spec"].update(distillation=DISTILLATION | {"checkpoints": {"claim": "My Disk"}}),
+        "spec.distillation.checkpoints.claim: ",
+    ),
     "a key that is none": (
         lambda b: b["spec"].update(registry={"trustedKeys": [KEY[:-2] + "B="]}),
         "spec.registry.trustedKeys[0]: ",

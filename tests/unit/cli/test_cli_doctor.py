@@ -179,6 +179,12 @@ def test_where_all_is_well_every_line_is_ok() -> None:
             "taint plant=x:NoSchedule is not tolerated",
         ),
         (with_model(needs={"Secret login": False}), "fail", "references", "Secret login is not there"),
+        (
+            with_model(needs={"PersistentVolumeClaim disk": False}),
+            "fail",
+            "references",
+            "PersistentVolumeClaim disk is not there",
+        ),
         (with_model(workload=None), "fail", "workload", "no DaemonSet or Deployment"),
         (
             with_model(

@@ -1,8 +1,6 @@
 """One small file and one command: an ONNX teacher and plain data give a gated student."""
 
-import fcntl
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +18,7 @@ from pyarrow import parquet
 from sklearn.datasets import load_digits
 
 from edgemodel.bundle import MODEL, Card, Tensor
-from edgemodel_distill import errors, export, images, local, plain, students
+from edgemodel_distill import errors, export, images, local, plain, students, work
 from edgemodel_distill.__main__ import EXAMPLE, main
 from edgemodel_distill.classifier import Classifier
 from edgemodel_distill.config import Recipe
@@ -256,7 +254,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     assert main(["--config", str(desk / "distill.yaml")]) == 1
     outcome = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert outcome["code"] == "BadSettings"
-    assert "EDGEMODEL_WORK: want a writable folder" in outcome["message"]
+    assert "EDGEMODEL_WORK: want a folder that user" in outcome["message"]
     assert "/proc/work" in outcome["message"]
 
 
@@ -422,10 +420,8 @@ def test_more_images_than_a_data_set_holds_are_told_before_any_is_read(tmp_path:
 
 
 def test_two_runs_of_one_file_do_not_disturb_each_other(desk: Path, distil: Distil) -> None:
-    work = desk / ".edgemodel-distill" / "distill"
-    work.mkdir(parents=True)
-    folder = os.open(work, os.O_RDONLY)  # as the other run does
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    assert (distil()[1]["code"], list(work.iterdir())) == ("BadSettings", [])
-    os.close(folder)
+    progress = work.writable(desk / ".edgemodel-distill" / "distill")
+    with work.alone_in(progress):  # as the other run is
+        assert distil()[1]["code"] == "BadSettings"
+        assert [path.name for path in progress.iterdir()] == [work.LOCK]
     assert distil()[1]["code"] == "Accepted"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgemodel.distillation import Augment, Method, Order
-from edgemodel.outcome import Outcome, parse
+from edgemodel.outcome import parse
 from edgemodel_distill import job, students
 from edgemodel_distill.checkpoint import Checkpoint
 from edgemodel_distill.config import Recipe
@@ -22,7 +23,7 @@ from edgemodel_distill.progress import EpochReport
 from edgemodel_distill.stopping import Stop
 from edgemodel_distill.train import EpochLosses, seed_everything, train
 from edgemodel_distill.views import Material
-from edgemodel_registry import Client
+from edgemodel_registry import Client, write_samples
 from tests.unit.distill_job.tiny_world import Quiet, World, distil
 
 RECIPE = Recipe(
@@ -94,16 +95,44 @@ def test_a_stop_in_the_middle_of_an_epoch_loses_no_step(tmp_path: Path, monkeypa
 
 
 def test_a_checkpoint_of_something_else_is_not_used(tmp_path: Path) -> None:
+    told: list[str] = []
     trained(Checkpoint(tmp_path / "checkpoint", "x"))
-    assert trained(Checkpoint(tmp_path / "checkpoint", "y"))[1] == [1, 2, 3, 4]
+    assert trained(Checkpoint(tmp_path / "checkpoint", "y", tell=told.append))[1] == [1, 2, 3, 4]
+    assert told == ["checkpoint is of other settings, data or libraries, so the training begins anew"]
 
 
-@pytest.mark.parametrize("size", [0, 7, 1000])
-def test_a_damaged_checkpoint_is_not_used(tmp_path: Path, size: int) -> None:
+def flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:0],
+        lambda data: data[:7],
+        lambda data: data[:1000],
+        lambda data: flipped(data, len(data) - 1),
+        lambda data: flipped(data, data.index(b"rate")),
+        lambda data: data.replace(b'"F32"', b'"I32"'),
+        lambda data: data[:-500] + bytes(500),
+    ],
+    ids=[
+        "empty",
+        "seven bytes",
+        "half a header",
+        "a bit of a weight",
+        "a bit of the header",
+        "another type",
+        "blocks of zeros",
+    ],
+)
+def test_a_damaged_checkpoint_is_not_used_and_that_is_told(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     file = tmp_path / "checkpoint"
     whole, _ = trained(Checkpoint(file, "x"))
-    file.write_bytes(file.read_bytes()[:size])
-    assert trained(Checkpoint(file, "x")) == (whole, [1, 2, 3, 4])
+    file.write_bytes(damage(file.read_bytes()))
+    told: list[str] = []
+    assert trained(Checkpoint(file, "x", tell=told.append)) == (whole, [1, 2, 3, 4])
+    assert [line.partition(":")[0] for line in told] == ["checkpoint is damaged, so the training begins anew"]
 
 
 class Dying(Quiet):
@@ -150,11 +179,14 @@ def test_another_gate_is_no_reason_to_train_anew(world: World, work: Path) -> No
     assert (refused.code, accepted.code, told.epochs) == ("Rejected", "Accepted", [])
 
 
-def run(order: Order, work: Path, kill_after: int = 0, how: int = signal.SIGKILL) -> tuple[Outcome | None, int]:
-    """The command in a process of its own, and its first epoch; gets a signal when it has told of `kill_after`."""
-    environment = {**os.environ, "EDGEMODEL_DISTILL_ORDER": order.dump(), "EDGEMODEL_WORK": str(work)}
+# As a Job runs it: each try is a new pod, which has nothing of the one before but the claim's folder
+
+
+def run(order: Order, pod: Path, claim: Path, kill_after: int = 0, how: int = signal.SIGKILL) -> tuple[str, int]:
+    """The last line, and the first epoch, of a new pod; it gets a signal when it has told of epoch `kill_after`."""
+    own = {"EDGEMODEL_DISTILL_ORDER": order.dump(), "EDGEMODEL_WORK": str(pod), "EDGEMODEL_CHECKPOINTS": str(claim)}
     command = [sys.executable, "-m", "edgemodel_distill"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.PIPE, text=True) as process:
         lines = []
         for line in process.stdout:
             lines.append(line)
@@ -163,21 +195,45 @@ def run(order: Order, work: Path, kill_after: int = 0, how: int = signal.SIGKILL
                 break
         process.stdout.read()
     first = next(event["epoch"] for event in map(json.loads, lines) if event.get("event") == "epoch")
-    if kill_after:
-        assert process.returncode == (-how if how == signal.SIGKILL else 1)
-        return None, first
-    return parse(lines[-1]), first
+    assert not kill_after or process.returncode == (-how if how == signal.SIGKILL else 1)
+    assert not pod.exists()
+    return lines[-1], first
 
 
-def test_a_run_that_is_killed_and_then_terminated_ships_the_same_bytes_as_one_that_is_neither(
-    world: World, work: Path, tmp_path: Path
+def push_samples(folder: Path, sink: str, seed: int) -> None:
+    """What node one found hard, under its tag."""
+    far = np.random.default_rng(seed).uniform(-3, 3, (100, 2)).astype(np.float32)
+    write_samples(folder, "hard", far, np.zeros(100, np.float32))
+    Client().push(folder, sink, ["one"])
+
+
+def test_an_order_whose_pods_are_killed_and_evicted_ships_the_same_bytes_as_one_that_is_left_alone(
+    world: World, tmp_path: Path
 ) -> None:
-    order = world.change(epochs=30, push=world.repository("killed"))
-    undisturbed, _ = run(order, tmp_path / "undisturbed")
-    run(order, work, kill_after=6)
-    assert run(order, work, kill_after=18, how=signal.SIGTERM)[1] >= 6
-    assert list(work.glob("candidate*")) == []
-    resumed, first = run(order, work)
+    sink, claim = world.repository("killed-samples"), tmp_path / "claim" / "uid" / "distilled-3"
+    samples = {"sink": sink, "tags": ["one"]}
+    order = world.change(epochs=30, samples=samples, push=world.repository("killed"))
+    push_samples(tmp_path / "before", sink, 1)
+    undisturbed, _ = run(order, tmp_path / "pod", tmp_path / "elsewhere")
+    run(order, tmp_path / "pod-1", claim, kill_after=6)
+    push_samples(tmp_path / "meanwhile", sink, 2)  # nodes do not wait for a training
+    assert run(order, tmp_path / "pod-2", claim, kill_after=18, how=signal.SIGTERM)[1] >= 6
+    assert list(claim.glob("candidate*")) == []
+    resumed, first = run(order, tmp_path / "pod-3", claim)
     assert first >= 18
-    assert undisturbed.accepted
-    assert resumed.digest == undisturbed.digest
+    assert parse(undisturbed).accepted
+    assert parse(resumed).digest == parse(undisturbed).digest
+    assert list((tmp_path / "claim").iterdir()) == []
+
+
+def test_another_order_takes_the_samples_that_are_there_then(world: World, work: Path, tmp_path: Path) -> None:
+    sink = world.repository("later-samples")
+    order = world.change(samples={"sink": sink, "tags": ["one"]}, push=world.repository("later"))
+    push_samples(tmp_path / "before", sink, 1)
+    distil(order, work)
+    push_samples(tmp_path / "after", sink, 2)
+    again, told = distil(order, work)
+    assert told.epochs == []
+    other, told = distil(order.model_copy(update={"seed": 4}), work)
+    assert len(told.epochs) == 8
+    assert (again.edge_samples, other.digest == again.digest) == (100, False)

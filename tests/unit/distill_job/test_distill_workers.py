@@ -148,28 +148,30 @@ def run(order: Order) -> dict[str, str]:
 
 
 @pytest.mark.long
-def test_a_killed_worker_ends_the_others_and_a_new_start_ships_what_an_undisturbed_run_ships(
+def test_a_killed_worker_ends_the_others_and_new_pods_ship_what_an_undisturbed_run_ships(
     long: Order, tmp_path: Path
 ) -> None:
-    command = ["edgemodel_distill"]
-    for name in ("whole", "killed"):
+    """Each start has new pods, which have nothing of those before but the claim's folder, and only the leader that."""
+    command, kept = ["edgemodel_distill"], {"EDGEMODEL_CHECKPOINTS": str(tmp_path / "claim" / "uid" / "distilled-1")}
+    for name in ("whole", "killed", "new"):
         (tmp_path / name).mkdir()
     with workers(command, tmp_path / "whole", **run(long)) as (leader, helper):
         epochs(leader)
         assert (leader.wait(200), helper.wait(200)) == (0, 0)
-    with workers(command, tmp_path / "killed", **run(long)) as (leader, helper):
+    with workers(command, tmp_path / "killed", **run(long), **kept) as (leader, helper):
         epochs(leader, until=3)
         helper.send_signal(signal.SIGKILL)
         epochs(leader)
         assert leader.wait(200) == 1
     assert outcome(tmp_path / "killed").code == "WorkerLost"
-    with workers(command, tmp_path / "killed", **run(long)) as (leader, helper):
+    with workers(command, tmp_path / "new", **run(long), **kept) as (leader, helper):
         resumed = epochs(leader)
         assert (leader.wait(200), helper.wait(200)) == (0, 0)
     assert resumed[0] > 3
     assert outcome(tmp_path / "whole").accepted
-    assert outcome(tmp_path / "killed").digest == outcome(tmp_path / "whole").digest
+    assert outcome(tmp_path / "new").digest == outcome(tmp_path / "whole").digest
     assert not (tmp_path / "whole" / "result-1").exists()
+    assert list((tmp_path / "claim").iterdir()) == []
 
 
 def test_sigterm_ends_a_leader_that_waits_for_a_stopped_worker(world: World, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.states import DistillationPhase
 from edgemodel_operator.api.status import DistillationStatus, Status
-from edgemodel_operator.decide import decide, distill
+from edgemodel_operator.decide import decide, distill, findings
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.model.naming import DISTILLING, LABEL_COMPONENT
 from edgemodel_operator.model.observation import Job, Observation, Training
@@ -27,6 +28,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STATUS = DistillationStatus(
     phase=DistillationPhase.RUNNING, job="digits-distill-2", attempt=2, candidate="distilled-2", percent=40, epoch=4
 )
+PENDING = STATUS.model_copy(update={"phase": DistillationPhase.PENDING, "percent": 0, "epoch": 0})
 JOB = Job(name="digits-distill-2", attempt=2, running=True, finished=False, failed=False, outcome=None)
 
 
@@ -52,9 +54,44 @@ def test_a_job_that_says_nothing_runs_all_the_same() -> None:
     assert (distillation.phase, distillation.percent) == (DistillationPhase.RUNNING, 40)
 
 
-# Several workers
+# A pod that does not start
 
-PENDING = STATUS.model_copy(update={"phase": DistillationPhase.PENDING, "percent": 0, "epoch": 0})
+CLAIM = "PersistentVolumeClaim kept of spec.distillation.checkpoints"
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ('0/1 nodes are available: persistentvolumeclaim "kept" not found.', f"{{}}; it needs {CLAIM}"),
+        ("pod has unbound immediate PersistentVolumeClaims", f"{{}}; it needs {CLAIM}"),
+        ("ContainerCreating", f"{{}}; it needs {CLAIM}"),
+        ("ImagePullBackOff", "{}"),
+        ("0/1 nodes are available: 1 Insufficient memory.", "{}"),
+    ],
+)
+def test_what_a_jobs_pod_waits_for_is_told_with_the_claim_where_it_may_be_that(why: str, told: str) -> None:
+    keeping = copy.deepcopy(SPEC["distillation"]) | {"checkpoints": {"claim": "kept"}}
+    job = replace(JOB, running=False, waiting=why)
+    observation = Observation(now=NOW, model=model(distillation=keeping), jobs=(job,))
+    status = distill.follow(observation, Draft(status=Status(distillation=PENDING))).status
+    assert status.distillation is not None
+    assert status.distillation.message == f"{JOB.name} waits: {told.format(why)}"
+    assert findings.distilling(status) == (
+        ConditionType.DISTILLING,
+        True,
+        Reason.JOB_PENDING,
+        f"distilled-2: {status.distillation.message}",
+    )
+
+
+def test_once_it_runs_nothing_is_waited_for() -> None:
+    waited = PENDING.model_copy(update={"message": "digits-distill-2 waits: ContainerCreating"})
+    distillation = followed(None, waited)
+    assert distillation is not None
+    assert (distillation.phase, distillation.message) == (DistillationPhase.RUNNING, None)
+
+
+# Several workers
 
 
 def acted(workers: int, status: DistillationStatus, *children: Body, jobs: tuple[Job, ...] = ()) -> list[Action]:

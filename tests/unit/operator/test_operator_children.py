@@ -71,6 +71,13 @@ def crew(workers: int) -> EdgeModel:
     return model(distillation=copy.deepcopy(SPEC["distillation"]) | {"workers": workers})
 
 
+def keeping(workers: int = 1) -> EdgeModel:
+    """Its Job goes on where it was."""
+    return model(
+        distillation=copy.deepcopy(SPEC["distillation"]) | {"workers": workers, "checkpoints": {"claim": "kept"}}
+    )
+
+
 WORKLOADS = {
     "calling": render_workload(calling(), "image"),
     "daemonset": render_workload(model(), "image"),
@@ -80,6 +87,7 @@ WORKLOADS = {
     "private": render_workload(private(), "image"),
     "job": render_job(private(), "image", ATTEMPT),
     "crew": render_job(crew(3), "image", ATTEMPT),
+    "keeping": render_job(keeping(), "image", ATTEMPT),
 }
 
 
@@ -91,7 +99,7 @@ def test_pods_keep_the_restricted_pod_security_standard(workload: Body) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] != 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    allowed = {"configMap", "emptyDir", "secret"}
+    allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
     assert all(volume.keys() - {"name"} <= allowed for volume in pod["volumes"])
     for container in pod["containers"]:
         context = container["securityContext"]
@@ -320,8 +328,35 @@ def test_a_jobs_data_may_lie_on_a_volume() -> None:
     assert order_of(job).dataset.uri == "file:///data/digits"
 
 
-def test_without_a_volume_nothing_is_mounted_for_data() -> None:
-    assert "persistentVolumeClaim" not in str(render_job(model(), "image", ATTEMPT))
+def test_without_claims_a_job_has_no_word_of_them_nor_of_how_its_pods_end() -> None:
+    job = WORKLOADS["job"]
+    assert "persistentVolumeClaim" not in str(job)
+    assert "CHECKPOINTS" not in str(job)
+    assert not {"podFailurePolicy", "podReplacementPolicy"} & job["spec"].keys()
+
+
+def test_each_order_of_each_edgemodel_has_a_folder_of_its_own_on_the_claim() -> None:
+    pod = WORKLOADS["keeping"]["spec"]["template"]["spec"]
+    (volume,) = [each for each in pod["volumes"] if "persistentVolumeClaim" in each]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]]
+    environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    assert volume["persistentVolumeClaim"] == {"claimName": "kept"}
+    assert not mount.get("readOnly")
+    assert environment["EDGEMODEL_CHECKPOINTS"] == f"{mount['mountPath']}/{UID}/distilled-3"
+
+
+def test_the_claim_is_given_to_the_group_that_the_pods_run_in() -> None:
+    pod = WORKLOADS["keeping"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_where_work_is_kept_an_eviction_is_no_try_and_a_pod_is_gone_before_the_next_one_comes(workers: int) -> None:
+    spec = render_job(keeping(workers), "image", ATTEMPT)["spec"]
+    assert spec["podReplacementPolicy"] == "Failed"
+    (rule,) = spec["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"  # what the policy wants
 
 
 def test_one_worker_is_a_plain_job_with_no_word_of_workers() -> None:

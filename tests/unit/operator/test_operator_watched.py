@@ -239,6 +239,23 @@ def test_a_job_is_not_over_before_its_pods_news_has_come() -> None:
     assert not job_seen(["Complete"], worker("a", "Running")).finished
 
 
+NO_CLAIM = '0/1 nodes are available: persistentvolumeclaim "kept" not found.'
+
+
+def test_a_job_says_why_its_pod_is_on_no_node() -> None:
+    refused = worker("a", "Pending")
+    refused["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": NO_CLAIM}]
+    job = job_seen([], refused, worker("b", "Failed", "an earlier try"))
+    assert (job.running, job.waiting) == (False, NO_CLAIM)
+
+
+def test_a_job_says_why_its_pod_has_no_container() -> None:
+    placed = worker("a", "Pending")
+    placed["status"]["conditions"] = [{"type": "PodScheduled", "status": "True"}]
+    placed["status"]["containerStatuses"] = [{"state": {"waiting": {"reason": "ContainerCreating"}}}]
+    assert job_seen([], placed).waiting == "ContainerCreating"
+
+
 @pytest.mark.parametrize("word", ["Complete", "Failed"])
 def test_a_job_whose_pods_were_never_seen_is_waited_for_and_not_for_ever(word: str) -> None:
     job = job_seen([word])

@@ -79,6 +79,17 @@ def _students_may_serve(spec: Spec) -> Iterator[str]:
         yield "spec.distillation.signingSecret: want a Secret: spec.registry.trustedKeys lets nothing unsigned serve"
 
 
+def _work_is_apart_from_data(spec: Spec) -> Iterator[str]:
+    distillation = spec.distillation
+    if distillation is not None and distillation.checkpoints is not None:
+        claim = distillation.checkpoints.claim
+        if distillation.volume is not None and distillation.volume.claim == claim:
+            yield (
+                "spec.distillation.checkpoints.claim: want another claim than that of spec.distillation.volume, which "
+                f"is read-only, got {claim!r} for both"
+            )
+
+
 def _cloud_fits_rules(spec: Spec) -> Iterator[str]:
     about_cloud = {rule.name for rule in spec.health.rules if rule.about_cloud}
     if about_cloud and spec.cloud is None:
@@ -98,6 +109,7 @@ CHECKS: tuple[Check, ...] = (
     _redistill_is_set_up,
     _webhook_fits_type,
     _students_may_serve,
+    _work_is_apart_from_data,
     _cloud_fits_rules,
 )
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from edgemodel.distillation import Compress, GateSettings, Method, Source, Student
 from edgemodel.document import Document
-from edgemodel_operator.api.references import DataVolume, SigningSecret
+from edgemodel_operator.api.references import SigningSecret, VolumeClaim
 from edgemodel_operator.api.scheduling import Scheduling
 from edgemodel_operator.api.serving import Resources
 from edgemodel_operator.api.types import (
@@ -35,11 +35,19 @@ class Distillation(Scheduling):
 
     teacher: Source = Field(description="Bundle of the teacher, an ONNX model.")
     dataset: Source = Field(description="Artifact with dataset.npz: inputs and labels.")
-    volume: DataVolume | None = Field(
+    volume: VolumeClaim | None = Field(
         default=None,
         description=(
             "Mounted into the Job at /data, read-only: teacher and dataset may lie there, for example "
             "file:///data/digits. Absent: nothing is mounted."
+        ),
+    )
+    checkpoints: VolumeClaim | None = Field(
+        default=None,
+        description=(
+            "Where a Job keeps its work until it has a result: a pod that is killed, evicted or lost with its node is "
+            "followed by one that goes on after the last whole epoch. Many EdgeModels may share a claim. Absent: it "
+            "begins anew."
         ),
     )
     student: Student = Field(default=Student(), description="The network that is trained.")

@@ -44,7 +44,7 @@ class SigningSecret(Document):
     )
 
 
-class DataVolume(Document):
+class VolumeClaim(Document):
     """A PersistentVolumeClaim in the EdgeModel's namespace."""
 
     claim: ObjectName = Field(description="Name of the PersistentVolumeClaim.")

@@ -151,6 +151,16 @@ VALIDATIONS: Mapping[str, Sequence[Validation]] = {
             "fieldPath": ".replicas",
         },
     ),
+    "spec.distillation": (
+        {
+            "rule": "!has(self.checkpoints) || !has(self.volume) || self.checkpoints.claim != self.volume.claim",
+            "message": (
+                "want another claim than that of spec.distillation.volume, which is read-only, for example "
+                "training-checkpoints"
+            ),
+            "fieldPath": ".checkpoints.claim",
+        },
+    ),
     "spec.health.rules[]": (
         {
             "rule": "!(self.operator in ['trend_up', 'trend_down']) || self.window >= 3",

@@ -39,6 +39,7 @@ def job_of(body: Body, pods: Iterable[Body], now: datetime) -> Job:
         finished=end is not None and until is None and all(pod["phase"] in _OVER for pod in own),
         failed="Failed" in ended,
         outcome=_outcome(message),
+        waiting=next((pod["waiting"] for pod in own if pod["phase"] == "Pending" and pod["waiting"]), ""),
         message=message or ended.get("Failed", {}).get("message", ""),
         awaited_until=until,
     )

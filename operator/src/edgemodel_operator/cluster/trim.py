@@ -85,9 +85,15 @@ def trim_pod(body: Body) -> dict[str, Any]:
         "address": status.get("podIP", ""),
         "phase": status.get("phase", ""),
         "ready": condition(body, "Ready"),
-        "waiting": next((_CALM.get(reason, reason) for reason in waits if reason), ""),
+        "waiting": next((_CALM.get(reason, reason) for reason in waits if reason), _unscheduled(status)),
         "message": ended[0].get("message", "") if ended else "",
     }
+
+
+def _unscheduled(status: Body) -> str:
+    """Why no node may have the pod, in the scheduler's words."""
+    scheduled = (entry for entry in status.get("conditions", []) if entry.get("type") == "PodScheduled")
+    return next((entry.get("message", "") for entry in scheduled if entry.get("status") == "False"), "")
 
 
 def condition(body: Body, type_: str) -> bool | None:

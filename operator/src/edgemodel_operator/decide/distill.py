@@ -18,7 +18,7 @@ from edgemodel_operator.api.states import (
 )
 from edgemodel_operator.api.status import DistillationStatus, HealRecord, Status, VersionStatus
 from edgemodel_operator.api.types import format_duration
-from edgemodel_operator.decide import approval
+from edgemodel_operator.decide import approval, needs
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import BARRED, bar, start_rollout, stop_rollout
 from edgemodel_operator.model import naming
@@ -124,7 +124,7 @@ def _watch(observation: Observation, draft: Draft, distillation: DistillationSta
     if job.awaited_until is not None:
         return draft.wake_at(job.awaited_until)
     if not job.finished:
-        return _progress(observation, draft, distillation) if job.running else draft
+        return _progress(observation, draft, distillation, job)
     outcome = job.outcome
     if outcome is not None and outcome.accepted:
         return _accept(observation, draft, distillation, job)
@@ -134,11 +134,13 @@ def _watch(observation: Observation, draft: Draft, distillation: DistillationSta
     return _fail(observation, draft, distillation, code, outcome.message if outcome is not None else job.message)
 
 
-def _progress(observation: Observation, draft: Draft, distillation: DistillationStatus) -> Draft:
+def _progress(observation: Observation, draft: Draft, distillation: DistillationStatus, job: Job) -> Draft:
     """What a running Job says of itself goes into the status in steps that people see, and never backwards."""
-    update: dict[str, object] = {"phase": DistillationPhase.RUNNING}
+    update: dict[str, object] = {"message": needs.of_job(job, observation.model.spec)}
     training = observation.training
-    if training is not None and training.candidate == distillation.candidate:
+    if job.running:
+        update["phase"] = DistillationPhase.RUNNING
+    if job.running and training is not None and training.candidate == distillation.candidate:
         step = PERCENT_STEP if distillation.phase is DistillationPhase.RUNNING else 0
         if training.percent >= distillation.percent + step:
             update |= {"percent": training.percent, "epoch": training.epoch}

@@ -2,7 +2,7 @@
 
 from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.status import Status
-from edgemodel_operator.decide import placement
+from edgemodel_operator.decide import needs, placement
 from edgemodel_operator.decide.findings import UNSIGNED, Finding, grouped
 from edgemodel_operator.model.observation import Observation
 
@@ -51,29 +51,10 @@ def _why_not(observation: Observation, status: Status, waiting: list[str]) -> st
         refused = report.refused.get(status.digest or "") if report is not None else None
         pending = report.pending.get(status.digest or "") if report is not None else None
         reason = refused or pending or held_up.get(name, "no pod there yet")
-        if reason == CREATING:
-            reason += _needs(observation)
+        if reason == needs.CREATING:
+            reason += needs.words(needs.to_serve(observation.model.spec))
         reasons[name] = reason
     return f"no verified version answers yet on: {grouped(reasons)}"
-
-
-CREATING = "ContainerCreating"
-"""A container's reason to wait for its image, or for what it mounts."""
-
-
-def _needs(observation: Observation) -> str:
-    """What only the user can give, and without which no container is made: its absence shows in the pod's events."""
-    registry, serving = observation.model.spec.registry, observation.model.spec.serving
-    needs = []
-    if registry.ca_bundle is not None:
-        needs.append(f"ConfigMap {registry.ca_bundle.config_map} of spec.registry.caBundle")
-    if registry.pull_secret is not None:
-        needs.append(f"Secret {registry.pull_secret.name} of spec.registry.pullSecret")
-    if serving.tls is not None:
-        needs.append(f"Secret {serving.tls.secret} of spec.serving.tls")
-    if serving.token_secret is not None:
-        needs.append(f"Secret {serving.token_secret.name} of spec.serving.tokenSecret")
-    return f"; it needs {' and '.join(needs)}" if needs else ""
 
 
 def reconciling(observation: Observation, status: Status) -> Finding:

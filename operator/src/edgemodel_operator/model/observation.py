@@ -117,6 +117,8 @@ class Job:
     failed: bool
     outcome: Outcome | None
     message: str = ""
+    waiting: str = ""
+    """Why a pod of it does not run yet: a container's reason, or the scheduler's words."""
     awaited_until: datetime | None = None
     """It has ended, and the news of its pods, which have the result, is waited for until then."""
 

@@ -17,6 +17,7 @@ _CLOUD_TOKEN = "/etc/edgemodel/cloud-token"  # noqa: S105 (a folder's name)
 _CLOUD_CA = "/etc/edgemodel/cloud-ca"
 _WEBHOOKS = "/etc/edgemodel/webhooks"
 _DATA = "/data"
+_CHECKPOINTS = "/checkpoints"
 _SIGNING = "/etc/edgemodel/signing"
 _TLS = "/etc/edgemodel/tls"
 _TOKENS = "/etc/edgemodel/tokens"
@@ -96,6 +97,17 @@ def data(wanted: Distillation) -> Attachment:
         return Attachment()
     claim = {"claimName": wanted.volume.claim, "readOnly": True}
     return Attachment.folder("data", _DATA, {"persistentVolumeClaim": claim})
+
+
+def checkpoints(wanted: Distillation, uid: str, candidate: str) -> Attachment:
+    """The volume that outlives the Job's pods, with a folder for each EdgeModel, and in it one for each order."""
+    if wanted.checkpoints is None:
+        return Attachment()
+    return Attachment(
+        volumes=({"name": "checkpoints", "persistentVolumeClaim": {"claimName": wanted.checkpoints.claim}},),
+        mounts=({"name": "checkpoints", "mountPath": _CHECKPOINTS},),
+        environment=({"name": "EDGEMODEL_CHECKPOINTS", "value": f"{_CHECKPOINTS}/{uid}/{candidate}"},),
+    )
 
 
 def webhook_keys(healing: Healing) -> Attachment:

@@ -9,7 +9,7 @@ from edgemodel_operator.api.resource import EdgeModel
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.plan import Object
 from edgemodel_operator.render import workers
-from edgemodel_operator.render.attachments import STATE, data, registry_access, scratch, signing
+from edgemodel_operator.render.attachments import STATE, checkpoints, data, registry_access, scratch, signing
 from edgemodel_operator.render.children import child
 from edgemodel_operator.render.pod import (
     PLAIN,
@@ -52,6 +52,7 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt, pods: PodDefaults
     name = naming.job(model.name, model.uid, attempt.number)
     spec = {
         **workers.job_fields(wanted.workers),
+        **_pod_fates(wanted),
         "activeDeadlineSeconds": DEADLINE_SECONDS,
         "ttlSecondsAfterFinished": KEPT_SECONDS,
         "template": _template(model, wanted, attempt, image, pods),
@@ -61,9 +62,18 @@ def render_job(model: EdgeModel, image: str, attempt: Attempt, pods: PodDefaults
     return job
 
 
+def _pod_fates(wanted: Distillation) -> Object:
+    """Of a Job that goes on where it was: a pod that the cluster took away is no try, and two never write at once."""
+    if wanted.checkpoints is None:
+        return {}
+    taken_away = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    return {"podFailurePolicy": {"rules": [taken_away]}, "podReplacementPolicy": "Failed"}
+
+
 def _template(model: EdgeModel, wanted: Distillation, attempt: Attempt, image: str, pods: PodDefaults) -> Object:
     name = naming.job(model.name, model.uid, attempt.number)
-    attached = registry_access(model.spec.registry) + signing(wanted) + data(wanted) + scratch()
+    kept = checkpoints(wanted, model.uid, naming.distilled(attempt.number))
+    attached = registry_access(model.spec.registry) + signing(wanted) + data(wanted) + kept + scratch()
     told = [
         {"name": distillation.ORDER_VARIABLE, "value": _order(model, wanted, attempt).dump()},
         {"name": "EDGEMODEL_WORK", "value": STATE},
