@@ -25,6 +25,7 @@ from edgemodel.ladder import ActionType
 from edgemodel_inference.model.models import Model
 from edgemodel_inference.processes.listeners import bind
 from edgemodel_inference.rpc import connection as rpc_connection
+from edgemodel_inference.rpc import server as rpc_server
 from edgemodel_inference.rpc.messages import MESSAGES
 from edgemodel_inference.rpc.server import RpcServer
 from edgemodel_inference.rpc.service import Service
@@ -364,6 +365,19 @@ async def test_something_that_is_no_http2_is_cut(rpc: int) -> None:
     with contextlib.suppress(ConnectionError):
         await asyncio.wait_for(reader.read(), 10)
     writer.close()
+
+
+async def test_who_comes_when_there_are_too_many_is_sent_away(
+    caller: Caller, rpc: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc_server, "MAX_CONNECTIONS", 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", rpc)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    stream = caller.begin("ServerLive")
+    caller.say(stream, EMPTY)
+    assert await caller.status(stream) == "0"
 
 
 async def test_calls_that_are_taken_back_at_once_leave_nothing_behind(caller: Caller) -> None:

@@ -127,6 +127,20 @@ def test_a_request_that_is_under_way_at_the_stop_is_answered_and_the_exit_is_cle
     assert pod.process.wait(20) == 0
 
 
+def test_more_idle_connections_than_a_process_may_have_files_by_default_harm_nobody(pod: Pod, origin: Path) -> None:
+    pod.before = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (128, r.getrlimit(r.RLIMIT_NOFILE)[1])); "
+    pod.wish(wish(bundle(origin, "v1")))
+    pod.start()
+    pod.await_ready()
+    first = pod.worker_pid()
+    with contextlib.ExitStack() as stack, load(pod.port, callers=1) as seen:
+        for _ in range(256):
+            stack.enter_context(socket.create_connection(("127.0.0.1", pod.port)))
+        before = seen.good
+        wait_until(lambda: seen.good > before + 20, "answers")
+    assert (seen.failed, pod.worker_pid()) == ({}, first)
+
+
 def test_a_stop_while_the_worker_is_still_on_its_way_up_is_at_once(pod: Pod, origin: Path) -> None:
     pod.wish(wish(bundle(origin, "v1")))
     pod.start()

@@ -92,6 +92,18 @@ async def test_a_head_that_is_too_large_is_refused(port: int, pieces: int) -> No
     assert said.startswith(b"HTTP/1.1 431 ")
 
 
+async def test_who_comes_when_there_are_too_many_is_told_so_and_later_served(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 1)
+    _, first = await asyncio.open_connection("127.0.0.1", port)
+    assert (await say(port, LAST)).startswith(b"HTTP/1.1 503 ")
+    first.close()
+    async with asyncio.timeout(10):
+        while not (await say(port, LAST)).startswith(b"HTTP/1.1 200 "):
+            pass
+
+
 async def test_requests_within_the_limits_are_answered_one_after_the_other_and_at_once(port: int) -> None:
     assert (await say(port, GET, GET, LAST, pause=PATIENCE / 2)).count(b"200 OK") == 3
     assert (await say(port, GET + GET + LAST)).count(b"200 OK") == 3

@@ -1,11 +1,14 @@
 """The sockets that the supervisor opens, and every worker inherits."""
 
 import os
+import resource
 import socket
 
 from edgemodel_inference.errors import SettingsError
 
 _LAST_STANDARD = 2
+FILES = 65_536
+"""Descriptors wanted."""
 BACKLOG = 2048
 """Connections that wait to be accepted, also while no worker is there for a moment."""
 
@@ -15,6 +18,14 @@ def keep_standard_numbers() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
         os.set_inheritable(number, True)
     os.close(number)
+
+
+def allow_many() -> None:
+    """As many descriptors as this user may have: the usual 1024 are fewer than callers who keep connections idle."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def bind(port: int, option: str) -> socket.socket:

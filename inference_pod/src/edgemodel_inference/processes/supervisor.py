@@ -22,7 +22,7 @@ from edgemodel_inference.errors import SettingsError
 from edgemodel_inference.processes.admin import AdminServer
 from edgemodel_inference.processes.control import Drain, Lead, Relieved, Restart, Serving, Start
 from edgemodel_inference.processes.crashes import Crash, culprit, pause
-from edgemodel_inference.processes.listeners import bind, keep_standard_numbers
+from edgemodel_inference.processes.listeners import allow_many, bind, keep_standard_numbers
 from edgemodel_inference.processes.process import (
     ENDING,
     EXIT_BUG,
@@ -227,6 +227,7 @@ class Supervisor:
 def main() -> None:
     """The ``edgemodel-serve`` command."""
     keep_standard_numbers()
+    allow_many()
     given = options.read(sys.argv[1:])
     logs.configure()
     try:

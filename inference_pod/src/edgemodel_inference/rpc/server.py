@@ -11,7 +11,16 @@ from edgemodel_inference.rpc.connection import Connection
 from edgemodel_inference.rpc.service import OPEN, Service
 from edgemodel_inference.web.access import Tokens
 from edgemodel_inference.web.app import App
+from edgemodel_inference.web.protocol import HEAD_SECONDS, MAX_CONNECTIONS
 from edgemodel_inference.web.server import BACKLOG, DRAIN_SECONDS
+
+
+class _NoRoom(asyncio.Protocol):
+    """Hangs up: there are too many connections."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
 
 class RpcServer:
@@ -38,7 +47,10 @@ class RpcServer:
     async def start(self) -> None:
         """Begin to accept."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, sock=self._listener, ssl=self._tls, backlog=BACKLOG)
+        patience = HEAD_SECONDS if self._tls is not None else None
+        self._server = await loop.create_server(
+            self._connect, sock=self._listener, ssl=self._tls, ssl_handshake_timeout=patience, backlog=BACKLOG
+        )
 
     async def run_until_drained(self) -> None:
         """Return when `drain` has ended."""
@@ -89,7 +101,9 @@ class RpcServer:
                 tracer.end(trace)
         return message, model.headers if model is not None else ()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> asyncio.Protocol:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            return _NoRoom()
         connection = Connection(self, self._app.room, self._connections.discard)
         self._connections.add(connection)
         return connection

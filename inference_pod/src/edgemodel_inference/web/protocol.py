@@ -17,6 +17,8 @@ from edgemodel_inference.web.bodies import ARRIVED
 MAX_HEAD = 64 * 1024
 HEAD_SECONDS = 30.0
 ANSWER_SECONDS = 30.0
+MAX_CONNECTIONS = 2048
+"""Connections at a time; an idle one takes some 15 KiB, and a descriptor."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -35,7 +37,10 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A caller has connected, and has to say something."""
         super().connection_made(transport)
-        self._hurry()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._refuse("503 Service Unavailable", "there are too many connections")
+        else:
+            self._hurry()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and whoever waited for an answer."""
@@ -55,7 +60,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._head_size += len(data)
         if self._head_size > MAX_HEAD:
-            self._refuse()
+            self._refuse_head()
         else:
             self._hurry()
 
@@ -65,7 +70,7 @@ class Protocol(HttpToolsProtocol):
         self._head_size = 0
         self._stop_timer()
         if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > MAX_HEAD:
-            self._refuse()
+            self._refuse_head()
         else:
             super().on_headers_complete()
             scope: Any = self.scope
@@ -151,10 +156,13 @@ class Protocol(HttpToolsProtocol):
         if self._in_head:
             self.transport.close()
 
-    def _refuse(self) -> None:
-        text = b'{"error":"head: want at most %d bytes"}' % MAX_HEAD
+    def _refuse_head(self) -> None:
+        self._refuse("431 Request Header Fields Too Large", f"head: want at most {MAX_HEAD} bytes")
+
+    def _refuse(self, status: str, why: str) -> None:
+        text = f'{{"error":"{why}"}}'
         self.transport.write(
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(text), text)
+            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n"
+            f"connection: close\r\n\r\n{text}".encode()
         )
         self.transport.close()
