@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -97,7 +98,7 @@ class Program:
     def _source(self, session: aiohttp.ClientSession) -> Source:
         if self._settings.prometheus_url:
             return Prometheus(session, self._settings.prometheus_url)
-        return Scrape(session, self._world.targets)
+        return Scrape(session, self._world.targets, now)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         namespaces, others = self._settings.watched(), asyncio.all_tasks()
@@ -130,6 +131,7 @@ class Program:
         self._board.begin(now())
         fresh: bool | None = None
         while True:
+            began = time.monotonic()
             changed: set[Key] = set()
             try:
                 changed = self._board.take(await source.read(), now())
@@ -144,11 +146,13 @@ class Program:
                 self._queue.add(key)
             metrics.QUEUE.set(len(self._queue))
             metrics.MODELS.set(len(self._world.edgemodels()))
-            await self._pause()
+            await self._pause(time.monotonic() - began)
 
-    async def _pause(self) -> None:
+    async def _pause(self, spent: float) -> None:
+        """Until the bell rings, or the next reading is due; `spent` are the seconds that the last one took."""
+        interval = self._settings.signal_interval
         try:
-            await asyncio.wait_for(self._bell.wait(), self._settings.signal_interval)
+            await asyncio.wait_for(self._bell.wait(), max(interval - spent, interval / 10))
         except TimeoutError:
             return
         self._bell.clear()

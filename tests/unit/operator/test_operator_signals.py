@@ -1,7 +1,10 @@
 """From metrics to what is known: over real HTTP, fresh or absent, never half."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +20,7 @@ from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Target, Training
 from edgemodel_operator.signals.board import FIRST_LOOK, Board
 from edgemodel_operator.signals.reports import Sample, assemble, firing, trainings
-from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, Prometheus, Scrape
+from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, SCRAPES_AT_ONCE, Prometheus, Scrape
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = Key("plant-a", "digits")
@@ -383,7 +386,7 @@ async def scrape(serve: Any, session: ClientSession, *handlers: Handler) -> list
         await serve(handler, f"127.1.0.{number}", series.PORT_ADMIN)
     who = series.identity(KEY.name, KEY.namespace, "n1")
     targets = [Target(f"127.1.0.{number}", who) for number in range(1, len(handlers) + 1)]
-    return await Scrape(session, lambda: targets).read()
+    return await Scrape(session, lambda: targets, lambda: NOW).read()
 
 
 async def good(_request: web.Request) -> web.Response:
@@ -403,6 +406,37 @@ async def test_a_pod_is_scraped_for_the_series_that_matter(serve: Serve, session
     assert report.faults == {"low-confidence": True, "high-latency": False}
     assert (report.digest, report.answered, report.wish_revision, report.samples) == ("d1", 41, 7, 12)
     assert report.refused == {"d2": "NotOnnx"}
+
+
+async def test_a_report_is_as_old_as_the_answer_of_its_pod(serve: Serve, session: ClientSession) -> None:
+    samples = await scrape(serve, session, good)
+    assert assemble(samples, NOW + timedelta(seconds=20))[KEY]["n1"].at == NOW
+
+
+async def test_pods_behind_a_cut_link_make_nobody_s_news_old(serve: Serve, session: ClientSession) -> None:
+    await serve(good, "127.1.0.1", series.PORT_ADMIN)
+    targets = [Target("127.1.0.1", series.identity(KEY.name, KEY.namespace, "n1"))]
+    with deaf("127.1.1.1", series.PORT_ADMIN):
+        cut = Target("127.1.1.1", series.identity(KEY.name, KEY.namespace, "n2"))
+        began = time.monotonic()
+        samples = await Scrape(session, lambda: [cut] * SCRAPES_AT_ONCE + targets, lambda: NOW).read()
+        assert time.monotonic() - began < 12, "one after the other they take 20 s and more"
+    assert list(assemble(samples, NOW)[KEY]) == ["n1"]
+
+
+@contextmanager
+def deaf(host: str, port: int) -> Iterator[None]:
+    """Who connects within the block hears nothing at all: the queue of those who wait is full."""
+    with ExitStack() as stack:
+        ear = stack.enter_context(socket.socket())
+        ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ear.bind((host, port))
+        ear.listen(0)
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((host, port))
+        yield
 
 
 async def test_a_pod_speaks_for_itself_only(serve: Serve, session: ClientSession) -> None:

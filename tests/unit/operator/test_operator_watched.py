@@ -160,9 +160,18 @@ def test_pods_that_serve_and_jobs_that_run_are_scraped_and_told_apart() -> None:
         pod("e", component=naming.DISTILLING, podIP="10.0.0.3", phase="Succeeded"),
         pod("x", component="x", podIP="10.0.0.4"),
     ]
-    targets = list(world(Pod={KEY: pods}).targets())
+    targets = list(world(Node=nodes_index(node()), Pod={KEY: pods}).targets())
     assert [(target.address, target.trains) for target in targets] == [("10.0.0.1", False), ("10.0.0.2", True)]
     assert {(t.labels["edgemodel"], t.labels["namespace"]) for t in targets} == {(KEY.name, KEY.namespace)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked"),
+    [([node(ready="False")], 1), ([node(ready="Unknown")], 0), ([], 0)],
+    ids=["not ready", "lost", "gone"],
+)
+def test_a_pod_is_scraped_while_the_control_plane_hears_of_its_node(nodes: list[Body], asked: int) -> None:
+    assert len(list(world(Node=nodes_index(*nodes), Pod={KEY: [pod("p")]}).targets())) == asked
 
 
 def child(kind: str, name: str, version: str, **fields: Any) -> Body:
@@ -297,7 +306,7 @@ def test_only_the_leader_is_asked_for_the_progress() -> None:
     for each in workers:
         each["metadata"]["labels"][naming.LABEL_COMPONENT] = naming.DISTILLING
         each["status"]["podIP"] = f"10.0.0.{each['metadata']['name'][1:]}"
-    known = world(Pod={KEY: workers})
+    known = world(Node=nodes_index(node()), Pod={KEY: workers})
     assert [target.address for target in known.targets()] == ["10.0.0.0"]
 
 

@@ -76,12 +76,15 @@ class World:
         return [Key(*key) for key in self._indexes.get("EdgeModel", {})]
 
     def targets(self) -> Iterator[Target]:
-        """All pods that can be scraped: those that serve, and those of distillation Jobs that run."""
+        """All pods that can be scraped: those that serve, and those of distillation Jobs that run.
+
+        None on nodes that the control plane has lost: to wait for them would make the others' news old.
+        """
         for key, pods in self._indexes.get("Pod", {}).items():
             body = next(iter(self._packed("EdgeModel", key)), {})
             mode = body.get("spec", {}).get("placement", {}).get("mode", "EveryNode")
             namespace, name = key
-            for pod in (pod for pod in pods if pod["address"]):
+            for pod in (pod for pod in pods if pod["address"] and self._in_sight(pod)):
                 if pod["component"] == naming.SERVING:
                     yield Target(pod["address"], series.identity(name, namespace, unit_of(pod, mode)))
                 elif leads(pod) and pod["component"] == naming.DISTILLING and pod["phase"] == "Running":
@@ -188,14 +191,17 @@ class World:
         if not known:
             self._written.pop(key, None)
 
-    def _pod(self, pod: Body, mode: str) -> Pod:
+    def _in_sight(self, pod: Body) -> bool:
+        """Whether the control plane hears of the node that a pod is on."""
         node = next(iter(self._indexes.get("Node", {}).get(pod["node"], ())), None)
-        in_sight = node is not None and node["ready"] is not None
+        return node is not None and node["ready"] is not None
+
+    def _pod(self, pod: Body, mode: str) -> Pod:
         revision, again = naming.parse_nudge(self._nudge(pod))
         return Pod(
             name=pod["name"],
             node=unit_of(pod, mode),
-            ready=pod["ready"] if in_sight else None,
+            ready=pod["ready"] if self._in_sight(pod) else None,
             revision=revision,
             again=again,
             nudged_at=self._nudged_at.get(pod["uid"]),

@@ -71,6 +71,8 @@ class Sample:
     name: str
     labels: Mapping[str, str]
     value: float
+    at: datetime | None = None
+    """When its pod said so, where that is known better than by when all have been asked."""
 
 
 _Told = defaultdict[str, list[Sample]]
@@ -189,6 +191,7 @@ def _began(told: _Told) -> dict[str, float]:
 def _report(node: str, told: _Told, at: datetime) -> Report:
     serving = _serving(told)
     version = serving.get("version")
+    at = next((sample.at for samples in told.values() for sample in samples if sample.at is not None), at)
     numbers = {s.name: s.value for name in _NUMBERS for s in told[name] if s.labels.get("version", version) == version}
     sums = {
         (sample.labels.get("of", ""), sample.labels.get("part", "")): sample.value
