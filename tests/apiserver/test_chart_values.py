@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ def test_lint_has_nothing_to_say() -> None:
         ("scrape.interval=0", "/scrape/interval"),
         ("webhook.token=short", "/webhook/token"),
         ("prometheus.url=prometheus:9090", "/prometheus/url"),
+        ("prometheus.url=http://me:secret@prometheus:9090", "/prometheus/url"),
         ("image.repositori=x", "additional properties 'repositori'"),
         ("namespaces={Plant}", "/namespaces/0"),
         ("grafana.dashboard=yes", "/grafana/dashboard"),
@@ -57,6 +59,19 @@ def test_a_wrong_value_is_refused_by_name(setting: str, field: str) -> None:
     answer = template(*IMAGES, f"--set={setting}")
     assert answer.returncode != 0
     assert field in answer.stderr
+
+
+def test_what_prometheus_asks_for_is_mounted_where_the_operator_reads_it() -> None:
+    settings = ("existingSecret=login", "caBundle.configMap=ca", "caBundle.key=root.pem")
+    spec = pod(*(f"prometheus.{setting}" for setting in settings))["spec"]
+    (container,) = spec["containers"]
+    told = {entry["name"]: Path(entry["value"]) for entry in container["env"] if entry["name"].endswith("_FILE")}
+    folders = {Path(mount["mountPath"]): mount["name"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    token, ca = told["OPERATOR_PROMETHEUS_TOKEN_FILE"], told["OPERATOR_PROMETHEUS_CA_FILE"]
+    secret, config_map = volumes[folders[token.parent]]["secret"], volumes[folders[ca.parent]]["configMap"]
+    assert (secret["secretName"], secret["items"]) == ("login", [{"key": "token", "path": token.name}])
+    assert (config_map["name"], config_map["items"]) == ("ca", [{"key": "root.pem", "path": ca.name}])
 
 
 def test_pods_have_the_ids_that_the_operator_has_by_itself() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from edgemodel_operator import logs
 from edgemodel_operator.errors import WatchEnded
 from edgemodel_operator.program import Program, stop_on_signals
-from edgemodel_operator.settings import Settings
+from edgemodel_operator.settings import HIDDEN, Settings
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before everything starts anew when the watches have ended; less than liveness probes put up with."""
@@ -67,8 +67,13 @@ async def _live(settings: Settings, pause: float) -> bool:
 def _problems(error: ValidationError) -> Iterator[str]:
     for item in error.errors():
         name = f"OPERATOR_{'_'.join(map(str, item['loc'])).upper()}"
-        missing = item["type"] == "missing"
-        yield f"{name}: not set, and needed" if missing else f"{name}: {item['msg']}, got {item['input']!r:.80}"
+        match item["type"]:
+            case "missing":
+                yield f"{name}: not set, and needed"
+            case kind if kind == HIDDEN:
+                yield f"{name}: {item['msg']}"
+            case _:
+                yield f"{name}: {item['msg']}, got {item['input']!r:.80}"
 
 
 def _variables() -> str:
@@ -76,10 +81,18 @@ def _variables() -> str:
     width = max(map(len, fields))
     rows = (
         f"  {name:<{width}}  {field.description} "
-        + ("(needed)" if field.is_required() else f"(default: {'none' if field.default == '' else field.default})")
+        + (
+            "(needed)"
+            if field.is_required()
+            else f"(default: {'none' if field.default in ('', None) else field.default})"
+        )
         for name, field in fields.items()
     )
     return "environment:\n" + "\n".join(rows)
+
+
+def _or_none(default: object) -> object:
+    return "none" if default in ("", None) else default
 
 
 if __name__ == "__main__":

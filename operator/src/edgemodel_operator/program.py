@@ -23,7 +23,9 @@ from edgemodel_operator.model.naming import MANAGER, Key
 from edgemodel_operator.queue import KeyedQueue
 from edgemodel_operator.reconcile import Reconciler
 from edgemodel_operator.render.pod import PodDefaults
+from edgemodel_operator.servers import listen
 from edgemodel_operator.settings import Settings
+from edgemodel_operator.signals.access import Access
 from edgemodel_operator.signals.board import Board
 from edgemodel_operator.signals.sources import Prometheus, Scrape, Source
 from edgemodel_operator.signals.webhook import Delivery, application
@@ -32,8 +34,6 @@ log = structlog.get_logger()
 
 KOPF_ENDS = 8.0
 """Seconds until kopf has ended what it started; it waits for 5 of them where something hangs."""
-GRACE = 1.0
-"""Seconds for deliveries and scrapes that are being answered when the operator is told to stop."""
 
 
 def now() -> datetime:
@@ -97,7 +97,8 @@ class Program:
 
     def _source(self, session: aiohttp.ClientSession) -> Source:
         if self._settings.prometheus_url:
-            return Prometheus(session, self._settings.prometheus_url)
+            access = Access(self._settings.prometheus_token_file, self._settings.prometheus_ca_file)
+            return Prometheus(session, self._settings.prometheus_url, access)
         return Scrape(session, self._world.targets, now)
 
     async def _watch(self, stop: asyncio.Event) -> None:
@@ -109,7 +110,6 @@ class Program:
             standalone=True,
             identity=MANAGER,  # type: ignore[arg-type]  # its own type is private; without it kopf asks for a user name
             stop_flag=stop,
-            liveness_endpoint=f"http://0.0.0.0:{self._settings.health_port}/healthz",
         )
         stop_on_signals(stop)  # again: kopf has taken them for itself, and does not say which of its ends was wanted
         await kopf.run_tasks(tasks, ignored=others)
@@ -189,15 +189,13 @@ class Program:
         return web.Response(status=503, text="the API server has not shown all objects yet; the log says why\n")
 
     async def _serve(self, stack: AsyncExitStack) -> None:
-        own = web.Application()
+        health, own = web.Application(), web.Application()
+        health.router.add_get("/healthz", _healthz)
         own.router.add_get("/metrics", _metrics)
         own.router.add_get("/readyz", self._readyz)
-        webhook = application(self._settings.webhook_token_file, self._deliver)
-        for app, port in ((own, self._settings.metrics_port), (webhook, self._settings.webhook_port)):
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 (a pod's servers listen on its address)
+        await listen(stack, health, self._settings.health_port)
+        await listen(stack, own, self._settings.metrics_port)
+        await listen(stack, application(self._settings.webhook_token_file, self._deliver), self._settings.webhook_port)
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -213,6 +211,11 @@ def _images(settings: Settings) -> Images:
 
 async def _until(event: asyncio.Event) -> None:
     await event.wait()
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    """Alive is whose loop turns; what ends by itself ends the process, or starts anew."""
+    return web.Response(text="ok\n")
 
 
 async def _metrics(_request: web.Request) -> web.Response:

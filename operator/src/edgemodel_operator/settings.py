@@ -3,10 +3,25 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from edgemodel_operator.render.pod import PLAIN, Id
+
+HIDDEN = "hidden"
+"""Type of the errors about values that are shown to nobody, for they may have a secret in them."""
+
+
+def _without_login(url: str) -> str:
+    """An address that may be logged, or none."""
+    if "@" in url:
+        raise PydanticCustomError(
+            HIDDEN,
+            "want no login in the address, which stands in logs: put a bearer token into the file that "
+            "OPERATOR_PROMETHEUS_TOKEN_FILE names (chart: prometheus.existingSecret)",
+        )
+    return url
 
 
 class Settings(BaseSettings):
@@ -22,8 +37,12 @@ class Settings(BaseSettings):
     """User and groups of the pods of both, as JSON; what is absent the image or the cluster chooses."""
     pod_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = ""
     """When their images are pulled; empty: as Kubernetes does by the image's tag."""
-    prometheus_url: str = ""
-    """Base address of Prometheus; empty: scrape the pods."""
+    prometheus_url: Annotated[str, BeforeValidator(_without_login), Field(pattern=r"^(https?://[^?#\s]+)?$")] = ""
+    """Base address of Prometheus, without a login; empty: scrape the pods."""
+    prometheus_token_file: Path | None = None
+    """File with the bearer token for Prometheus; read at each question."""
+    prometheus_ca_file: Path | None = None
+    """File with certificates by which Prometheus is known, besides the public ones; read at each question."""
     prometheus_rules: bool = False
     """Whether the cluster knows PrometheusRules, so that one is made for each EdgeModel."""
     prometheus_rule_labels: dict[str, str] = {}

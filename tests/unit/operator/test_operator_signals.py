@@ -18,6 +18,7 @@ from edgemodel.tally import PARTS, Measure, Moments
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.naming import Key
 from edgemodel_operator.model.observation import Target, Training
+from edgemodel_operator.signals.access import Access
 from edgemodel_operator.signals.board import FIRST_LOOK, Board
 from edgemodel_operator.signals.reports import Sample, assemble, firing, trainings
 from edgemodel_operator.signals.sources import MAX_SCRAPE_BYTES, SCRAPES_AT_ONCE, Prometheus, Scrape
@@ -336,7 +337,7 @@ async def prometheus(serve: Serve, session: ClientSession, answer: Any, status: 
         return web.json_response(answer, status=status) if not isinstance(answer, str) else web.Response(text=answer)
 
     server = await serve(handle)
-    samples = await Prometheus(session, f"{server.make_url('/prefix/')}").read()
+    samples = await Prometheus(session, f"{server.make_url('/prefix/')}", Access()).read()
     assert series.FAULT_ACTIVE in queries[0]
     assert "ALERTS" in queries[0]
     return samples
@@ -377,7 +378,7 @@ async def test_another_answer_of_prometheus_is_no_signal(
 
 async def test_a_prometheus_that_is_away_is_no_signal(session: ClientSession) -> None:
     with pytest.raises(SignalError, match="did not answer"):
-        await Prometheus(session, "http://127.0.0.1:1").read()
+        await Prometheus(session, "http://127.0.0.1:1", Access()).read()
 
 
 async def scrape(serve: Any, session: ClientSession, *handlers: Handler) -> list[Sample]:

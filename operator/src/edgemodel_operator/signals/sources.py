@@ -13,10 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from edgemodel import series
 from edgemodel_operator.errors import SignalError
 from edgemodel_operator.model.observation import Target
+from edgemodel_operator.signals.access import Access
 from edgemodel_operator.signals.query import QUESTION
 from edgemodel_operator.signals.reports import TRAINING, WANTED, Sample
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
+_NOT_LET_IN = (401, 403)
+_ADVICE = "it wants a bearer token that it knows (chart: prometheus.existingSecret)"
 SCRAPE_TIMEOUT = aiohttp.ClientTimeout(total=5, sock_connect=2)
 """Two seconds let a lost first packet be sent once more; who is behind a cut link keeps a place for no longer."""
 SCRAPES_AT_ONCE = 64
@@ -38,18 +41,25 @@ class Source(Protocol):
 class Prometheus:
     """Asks Prometheus' HTTP API; a target that cannot be scraped has no series there, so it is absent here."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
+    def __init__(self, session: aiohttp.ClientSession, url: str, access: Access) -> None:
+        self._session, self._access = session, access
         self._url = url.rstrip("/") + "/api/v1/query"
 
     async def read(self) -> list[Sample]:
         """See `Source.read`."""
+        headers, trust = self._access.headers(), self._access.trust()
+        question = {"query": QUESTION}
         try:
-            async with self._session.post(self._url, data={"query": QUESTION}, timeout=TIMEOUT) as response:
+            async with self._session.post(
+                self._url, data=question, headers=headers, ssl=trust, timeout=TIMEOUT
+            ) as response:
+                if response.status in _NOT_LET_IN:
+                    raise SignalError(f"Prometheus at {self._url} answered {response.status}: {_ADVICE}")
                 body = json.loads(await response.read(), object_hook=_sampled)
             return [_is_sample(row) for row in body["data"]["result"]]
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise SignalError(f"Prometheus at {self._url} did not answer: {error!r}") from error
+            why = f"{type(error).__name__}: {error}"  # its repr may have the headers of the question
+            raise SignalError(f"Prometheus at {self._url} did not answer: {why}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SignalError(f"Prometheus at {self._url} answered something else: {error!r}") from error
 
