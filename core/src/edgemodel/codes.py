@@ -77,7 +77,10 @@ CODES: Mapping[str, Code] = {
     ),
     # What happened when it was tried.
     "TooMuchMemory": Code("it takes more memory than a model of its size may", _LIGHTER),
-    "TooSlow": Code("opening it and its golden inputs takes too much computing", _LIGHTER),
+    "TooSlow": Code(
+        "opening it and its golden inputs takes that node too much computing; it is tried again",
+        "raise spec.serving.trialTime, or wish a smaller model",
+    ),
     "JailCrashed": Code("opening it kills the process", _REBUILD),
     "JailFailed": Code("the process that tries it ended without a result", "see the pod's log"),
     "JailOutOfMemory": Code("the node had no memory to try it", _LIGHTER),

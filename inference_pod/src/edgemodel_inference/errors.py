@@ -121,13 +121,15 @@ LASTING_CODES = frozenset(
         "TensorInvalid",
         "TooDeep",
         "TooMuchMemory",
-        "TooSlow",
         "UnknownOperator",
         "UnknownOpset",
     }
 )
 """Codes that follow from an artifact's bytes: the same digest fails again. The others (a mirror that sends wrong
 bytes, a secret or a file that is not there yet, a machine too busy for the jail) may pass and are tried again."""
+
+MACHINE_CODES = frozenset({"JailFailed", "JailOutOfMemory", "JailTimeout", "TooSlow"})
+"""Codes that tell of this machine as much as of the artifact: the same digest may do on another, or here later."""
 
 
 class Refused(InferenceError):
@@ -142,9 +144,16 @@ class Refused(InferenceError):
         """Whether the same digest would fail again."""
         return self.code in LASTING_CODES
 
+    @property
+    def blameless(self) -> bool:
+        """Whether its bytes are as they should be, and may stay on the disk for another try."""
+        return self.code in MACHINE_CODES
+
 
 class Untrusted(Refused):
-    """An artifact that no trusted key signed: it may be signed yet, and what is here of it may stay."""
+    """An artifact that no trusted key signed: it may be signed yet."""
+
+    blameless = True
 
 
 class DeviceUnusable(InferenceError):

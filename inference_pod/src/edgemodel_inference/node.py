@@ -71,7 +71,15 @@ class Node:
         self._serving = Serving(self.engine, self._refusals, state / "serving.json")
         self._store = Store(state / "models", settings.cache_size, client)
         self._trust = Trust(self._store, self._serving, client)
-        loader = Loader(self._store, self._trust, settings.device, settings.threads, settings.batch_size, opening)
+        loader = Loader(
+            self._store,
+            self._trust,
+            settings.device,
+            settings.threads,
+            settings.batch_size,
+            opening,
+            settings.trial_seconds,
+        )
         source = WishSource(_wish_origin(settings), state / "wish.json")
         self._local = settings.local
         self._agent = Agent(settings.node, source, loader, self._store, self._serving, self._refusals)

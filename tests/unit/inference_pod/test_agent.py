@@ -11,10 +11,13 @@ import pytest
 
 from edgemodel.bundle import MODEL
 from edgemodel.wish import Artifact, Assignment
+from edgemodel_inference.disk.refusals import Refusals
+from edgemodel_inference.errors import Refused
 from edgemodel_inference.node import MOST_REFUSED
 from edgemodel_inference.wish.pending import FIRST_PAUSE, LONGEST_PAUSE, pause_after
-from edgemodel_inference.wish.second_chance import FORGIVE_AFTER
+from edgemodel_inference.wish.second_chance import FORGIVE_AFTER, SecondChances
 from tests.unit.inference_pod.edge_node import Edge
+from tests.unit.inference_pod.hostile_bundles import HOSTILE
 from tests.unit.inference_pod.tiny_bundles import bundle, golden, weights, wish
 
 AWAY = Artifact(name="away", uri="oci://127.0.0.1:1/tiny", digest="sha256:" + "7" * 64)
@@ -132,6 +135,31 @@ def test_an_artifact_that_arrives_late_is_taken_after_a_while(serving: Edge, ori
     (origin / "hidden").rename(origin / "late")
     serving.agent.step(time.monotonic() + FORGIVE_AFTER + 1)
     assert (serving.serves, serving.refused) == ("late", {})
+
+
+def test_what_this_machine_is_too_slow_for_is_no_lasting_refusal_and_is_not_fetched_again(
+    tmp_path: Path, origin: Path
+) -> None:
+    edge = Edge(tmp_path, EDGEMODEL_TRIAL_SECONDS="1")
+    heavy = HOSTILE["a loop that never ends"][0](origin)
+    edge.follow(wish(heavy), steps=1)
+    assert edge.pending is not None
+    assert edge.pending[1] in {"TooSlow", "JailTimeout"}
+    assert "edgemodel_refused_info{" not in edge.node.metrics.render(), "it would be barred on faster machines too"
+    assert list((tmp_path / "state" / "models").rglob(MODEL))
+
+
+def test_a_machine_that_is_too_slow_tries_ever_more_seldom(tmp_path: Path) -> None:
+    refusals = Refusals(tmp_path / "refused.json")
+    chances, now, pauses = SecondChances(refusals), 0.0, []
+    for _ in range(6):
+        chances.refuse(AWAY, Refused("TooSlow", "more than 5 s of computing"), now)
+        began = now
+        while AWAY.digest in refusals:
+            now += 10
+            chances.give(now)
+        pauses.append(now - began)
+    assert pauses == [60, 120, 240, 480, 960, 960]
 
 
 def test_an_unreachable_registry_is_no_refusal_but_a_wait(serving: Edge) -> None:

@@ -72,13 +72,13 @@ def memory(pod: Pod) -> int:
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_it_is_refused_by_its_code_in_ten_seconds_and_serving_goes_on(victim: Victim, origin: Path, what: str) -> None:
+def test_it_is_refused_by_its_code_in_seconds_and_serving_goes_on(victim: Victim, origin: Path, what: str) -> None:
     code = HOSTILE[what][1]
     worker = victim.pod.worker_pid()
     refused, seconds = victim.feed(what, origin)
     busy = {"JailTimeout"} if code == "TooSlow" else set()  # a machine with no time to spare gives up by the clock
     assert refused in {code} | busy
-    assert seconds <= 10
+    assert seconds <= 15
     assert victim.callers == {(200, True)}
     assert victim.pod.worker_pid() == worker, "the worker never noticed"
     assert victim.grown <= 32 * MIB

@@ -500,6 +500,12 @@ def test_a_bandwidth_cap_reaches_the_pods_in_bytes_per_second() -> None:
     assert environment["EDGEMODEL_BANDWIDTH"] == str(1 << 20)
 
 
+def test_a_longer_trial_reaches_the_pods_in_seconds() -> None:
+    pod = render_workload(model(serving={**SPEC["serving"], "trialTime": "30s"}), "image")["spec"]["template"]["spec"]
+    environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    assert environment["EDGEMODEL_TRIAL_SECONDS"] == "30"
+
+
 def test_a_node_finds_the_key_of_each_webhook_and_serves_without_it() -> None:
     guard = NodeGuard(turns=4, held=wish.Held.NOTHING)
     (strategy,) = render_wish(calling(), STATUS, V2, guard=guard, everyone=False, revision=1).healing.strategies

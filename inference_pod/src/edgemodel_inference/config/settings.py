@@ -28,6 +28,7 @@ class Settings:
     threads: int
     batch_size: int
     batch_delay: float
+    trial_seconds: int
     device: Device
     registry_ca: Path | None
     docker_config: Path | None

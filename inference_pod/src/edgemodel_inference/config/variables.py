@@ -47,6 +47,12 @@ def _batch_size(value: str) -> int:
     return int(value)
 
 
+def _trial_seconds(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= 600:  # noqa: PLR2004 (ten minutes: no board is that slow)
+        raise ValueError("want whole seconds, 1 to 600, for example 30 on a slow board")
+    return int(value)
+
+
 def _batch_delay(value: str) -> float:
     try:
         delay = float(value)
@@ -153,6 +159,7 @@ VARIABLES = (
     Variable("EDGEMODEL_THREADS", _threads, _is("1"), "threads of one inference"),
     Variable("EDGEMODEL_BATCH_SIZE", _batch_size, _is("8"), "most rows that waiting requests are run together with"),
     Variable("EDGEMODEL_BATCH_DELAY", _batch_delay, _is("0"), "seconds that a batch which is not full waits for more"),
+    Variable("EDGEMODEL_TRIAL_SECONDS", _trial_seconds, _is("5"), "seconds of the processor to try a new version in"),
     Variable(
         "EDGEMODEL_DEVICE",
         _device,

@@ -12,7 +12,7 @@ from edgemodel.wish import Artifact, Wish
 from edgemodel_inference import logs
 from edgemodel_inference.disk.refusals import Refusals
 from edgemodel_inference.disk.store import Store
-from edgemodel_inference.errors import Refused, Superseded, Unreachable, Untrusted
+from edgemodel_inference.errors import Refused, Superseded, Unreachable
 from edgemodel_inference.model.models import Model
 from edgemodel_inference.wish.loader import Loader
 from edgemodel_inference.wish.news import WishSource
@@ -208,7 +208,7 @@ class Agent:
             return self._loader.obtain(artifact, self.break_off_on_news, resident)
         except Refused as error:
             self.pending = None
-            if not isinstance(error, Untrusted):
+            if not error.blameless:
                 self._store.discard(artifact.digest)
             self._chances.refuse(artifact, error, now)
         except Unreachable as error:

@@ -10,7 +10,7 @@ from edgemodel_inference.disk.store import Store
 from edgemodel_inference.errors import DeviceUnusable, Refused, Unprocessable
 from edgemodel_inference.model import batching, golden
 from edgemodel_inference.model.devices import Choice, Device, choose, try_device
-from edgemodel_inference.model.jail import try_bundle
+from edgemodel_inference.model.jail import SECONDS, try_bundle
 from edgemodel_inference.model.models import Model, open_model
 from edgemodel_inference.wish.trust import Trust
 
@@ -30,8 +30,10 @@ class Loader:
         threads: int,
         batch_size: int,
         opening: Callable[[str | None], None],
+        trial_seconds: int = SECONDS,
     ) -> None:
-        """`batch_size`: the most rows that may be run together."""
+        """`batch_size`: the most rows that may be run together; `trial_seconds`: see `try_bundle`."""
+        self._trial_seconds = trial_seconds
         self._device = device
         self._batch_size = batch_size
         self._store = store
@@ -57,7 +59,7 @@ class Loader:
             log.info("fetching", version=artifact.name, digest=artifact.digest)
             self._store.fetch(artifact, progress)
         if not self._store.is_proved(artifact.digest):
-            try_bundle(self._store.folder(artifact.digest))
+            try_bundle(self._store.folder(artifact.digest), self._trial_seconds)
             self._store.mark_proved(artifact.digest)
         return self._open(artifact)
 

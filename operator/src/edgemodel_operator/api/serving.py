@@ -119,6 +119,10 @@ class Serving(Document):
     )
     threads: int = Field(default=1, ge=1, le=256, description="Threads of the inference session.")
     batching: Batching = Field(default=Batching(), description="Waiting requests run together.")
+    trial_time: Annotated[float, DurationText(at_least=1, at_most=600, example="30s")] = Field(
+        default=5,
+        description="Processor time in which a node tries a new version before it serves; more for slow boards.",
+    )
     host_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None,
         description="Port of the node that answers too, for example 8080; needs more than the restricted standard.",

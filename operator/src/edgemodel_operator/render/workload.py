@@ -135,9 +135,17 @@ def _environment(model: EdgeModel) -> list[Object]:
         {"name": "EDGEMODEL_BATCH_SIZE", "value": str(model.spec.serving.batching.max_size)},
         {"name": "EDGEMODEL_BATCH_DELAY", "value": f"{model.spec.serving.batching.max_delay:g}"},
         *capped,
+        *_trial(model.spec.serving),
         *_device(model.spec.serving),
         *pushing(model.spec.serving.otlp),
     ]
+
+
+def _trial(serving: Serving) -> list[Object]:
+    """Nothing for the default, as with the device."""
+    if serving.trial_time == Serving().trial_time:
+        return []
+    return [{"name": "EDGEMODEL_TRIAL_SECONDS", "value": f"{serving.trial_time:.0f}"}]
 
 
 def _device(serving: Serving) -> list[Object]:
