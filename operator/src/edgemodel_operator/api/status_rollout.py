@@ -9,6 +9,8 @@ from edgemodel_operator.api.states import RolloutSource
 from edgemodel_operator.api.types import Name, Time, Word
 
 CANARIES_KEPT = 1000
+"""How many nodes a step before the last has at most: a status names them, and the wish has an entry for each, of some
+400 bytes, in a ConfigMap of at most 1 MiB."""
 COHORT = 10
 """How many nodes of each side are compared: enough to tell, and few enough to remember."""
 BASELINES_KEPT = 2 * COHORT
@@ -53,7 +55,8 @@ class RolloutStatus(Document):
     held_since: Time | None = Field(default=None, description="Since when all reachable nodes of the step serve it.")
     fault: Name | None = Field(default=None, description="The fault that it is to heal; absent: none.")
     nodes: Annotated[tuple[Name, ...], Field(max_length=CANARIES_KEPT)] = Field(
-        default=(), description="Nodes that have the version so far."
+        default=(),
+        description="Nodes that have the version so far; in the last step, which is for all, the first 1000.",
     )
     reason: Word | None = Field(default=None, description="What is waited for.")
     judged_by: Word | None = Field(

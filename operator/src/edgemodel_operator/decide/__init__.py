@@ -23,6 +23,7 @@ from edgemodel_operator.decide import (
     rollout,
     verbs,
     versions,
+    wave,
     wish,
 )
 from edgemodel_operator.decide.draft import Draft
@@ -118,7 +119,7 @@ def _wish(observation: Observation, draft: Draft) -> Wish:
         status,
         versions.backup_of(observation, draft, status.version),
         guard=NodeGuard(turns=guard.turns(observation), held=guard.held(observation, draft)),
-        everyone=status.rollout is not None and rollout.last_step(observation, status.rollout),
+        everyone=status.rollout is not None and wave.last_step(observation, status.rollout),
         revision=1,
     )
 

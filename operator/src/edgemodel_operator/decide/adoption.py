@@ -16,6 +16,7 @@ from edgemodel_operator.api.states import Origin, VersionState
 from edgemodel_operator.api.status import NAMES_SHOWN, NODE_HEALS_KEPT, HealRecord, NodeException, Status, VersionStatus
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.versions import serve
+from edgemodel_operator.decide.wave import reached
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Judged, Observation, Report
 
@@ -57,7 +58,7 @@ def _know(observation: Observation, draft: Draft, artifact: Artifact) -> Draft:
 
 def adopt(observation: Observation, draft: Draft) -> Draft:
     """Write down the nodes whose own heal is proved, each once; those of a rollout were told what they serve."""
-    told = draft.status.rollout.nodes if draft.status.rollout is not None else ()
+    told = reached(observation, draft.status.rollout)
     exceptions = {entry.name: entry for entry in draft.status.nodes.exceptions}
     fresh: dict[tuple[str, str | None], list[str]] = {}
     for name in _remembered(observation, draft.status):

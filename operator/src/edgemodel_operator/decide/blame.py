@@ -21,6 +21,7 @@ from edgemodel_operator.decide.evidence import (
     voters,
 )
 from edgemodel_operator.decide.versions import backup_of
+from edgemodel_operator.decide.wave import heard, reached
 from edgemodel_operator.model.observation import Observation, Report
 
 FAULTS_KEPT = 30
@@ -89,7 +90,7 @@ def _lone(observation: Observation, draft: Draft) -> dict[str, list[str]] | None
     """What nodes of the rollout complain of; None where none of them has anything to say."""
     rollout = draft.status.rollout
     target = None if rollout is None else draft.version(rollout.to)
-    if rollout is None or target is None or not set(rollout.nodes).intersection(observation.reachable):
+    if rollout is None or target is None or not heard(observation, reached(observation, rollout)):
         return None
     return complaints(observation, draft, rollout, target.digest)
 

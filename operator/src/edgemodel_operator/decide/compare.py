@@ -17,6 +17,7 @@ from edgemodel.tally import Measure, Tally
 from edgemodel_operator.api.delivery import Judge
 from edgemodel_operator.api.states import Regression
 from edgemodel_operator.api.status_rollout import COHORT, ComparisonStatus, Estimate, RolloutStatus
+from edgemodel_operator.decide.wave import heard, reached
 from edgemodel_operator.model.observation import Observation, Report
 
 FALSE_ALARMS = 0.01
@@ -51,17 +52,18 @@ def baselines(observation: Observation, rollout: RolloutStatus, old: str | None)
         report = observation.reports[node]
         if report.digest == old and report.tally is not None:
             known[node] = report.tally.dump()
-    canaries = [node for node in rollout.nodes if node in known][:COHORT]
-    controls = [node for node in sorted(known) if node in observation.reachable and node not in rollout.nodes][:COHORT]
+    told = reached(observation, rollout)
+    others = set(observation.reachable) - told
+    canaries, controls = ([node for node in sorted(known) if node in side][:COHORT] for side in (told, others))
     return {node: known[node] for node in (*canaries, *controls)}
 
 
 def compare(observation: Observation, rollout: RolloutStatus, new: str, old: str | None) -> Comparison | None:
     """The comparison of the digests `new` and `old` as of now; None while one side has nothing to show."""
     before = {node: found for node, text in (rollout.baselines or {}).items() if (found := tally.parse(text))}
-    seen = {node: observation.reports[node] for node in observation.reachable if node in before}
-    canaries = _tallies({n: r for n, r in seen.items() if n in rollout.nodes}, new)
-    controls = _tallies({n: r for n, r in seen.items() if n not in rollout.nodes}, old)
+    told, seen = reached(observation, rollout), heard(observation, before)
+    canaries = _tallies({n: r for n, r in seen.items() if n in told}, new)
+    controls = _tallies({n: r for n, r in seen.items() if n not in told}, old)
     controls = {node: found.since(before[node]) for node, found in controls.items()}
     if not canaries or not controls:
         return None

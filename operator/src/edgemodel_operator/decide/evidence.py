@@ -7,22 +7,20 @@ from edgemodel.faults import Severity
 from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide.alerts import firing
 from edgemodel_operator.decide.draft import Draft
+from edgemodel_operator.decide.wave import heard, reached
 from edgemodel_operator.model.observation import Alert, Observation, Report
 
 
 def voters(observation: Observation, draft: Draft) -> dict[str, Report]:
     """Reports of reachable nodes that serve, or refuse, the default version; nodes of a rollout do not vote."""
-    rollout = draft.status.rollout
-    canaries = rollout.nodes if rollout is not None else ()
-    digest = draft.status.digest
+    canaries, digest = reached(observation, draft.status.rollout), draft.status.digest
     reports = ((node, observation.reports[node]) for node in observation.reachable if node not in canaries)
     return {node: r for node, r in reports if digest is not None and (r.digest == digest or digest in r.refused)}
 
 
 def silent(observation: Observation, draft: Draft) -> set[str]:
     """Wanted nodes, but those of a rollout, of which nothing is known now: they do not vote."""
-    rollout = draft.status.rollout
-    canaries = rollout.nodes if rollout is not None else ()
+    canaries = reached(observation, draft.status.rollout)
     return {node.name for node in observation.nodes}.difference(observation.reachable, canaries)
 
 
@@ -70,7 +68,7 @@ def complaints(observation: Observation, draft: Draft, rollout: RolloutStatus, d
     An alert counts where it names the node and began after the step: any other one may be about the version before,
     and so may one of the fault that the rollout is to heal, whose end is told late.
     """
-    reports = {node: observation.reports[node] for node in rollout.nodes if node in observation.reachable}
+    reports = heard(observation, reached(observation, rollout))
     serving = {node: report for node, report in reports.items() if report.digest == digest}
     left = {node: replace(r, faults={}) for node, r in reports.items() if r.digest != digest and digest in r.refused}
     alerts = [a for a in firing(observation, draft) if a.node and a.since >= rollout.since and a.fault != rollout.fault]
@@ -105,7 +103,7 @@ def drifting(observation: Observation, draft: Draft) -> frozenset[str]:
     control = voters(observation, draft)
     old = suspects(firing(observation, draft), draft.status.digest, control)
     new = complaints(observation, draft, rollout, target.digest)
-    reports = (observation.reports[node] for node in rollout.nodes if node in observation.reachable)
+    reports = heard(observation, reached(observation, rollout)).values()
     tried = sum(report.digest == target.digest or target.digest in report.refused for report in reports)
     enough = quorum(len(control), len(control) + len(silent(observation, draft)))
     return frozenset(

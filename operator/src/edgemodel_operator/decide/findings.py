@@ -13,6 +13,7 @@ from edgemodel_operator.decide.distill import TOO_FEW_SAMPLES, UNDER_WAY
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.rollout import deadline
 from edgemodel_operator.decide.versions import BARRED
+from edgemodel_operator.decide.wave import reached, where
 from edgemodel_operator.model.observation import Observation
 
 UNSIGNED = frozenset({"SignatureMissing", "SignatureInvalid"})
@@ -44,9 +45,10 @@ def stalled(observation: Observation, draft: Draft) -> Finding:
         return ConditionType.STALLED, True, *away
     if due is not None and rollout is not None and observation.now >= due:
         limit = format_duration(observation.model.spec.rollout.progress_deadline)
+        nodes = len(reached(observation, rollout))
         message = (
-            f"{rollout.to}: no progress for {limit}: {rollout.reason}; it stays on {len(rollout.nodes)} nodes until "
-            "that changes, or a person decides: kubectl edgemodel promote or rollback"
+            f"{rollout.to}: no progress for {limit}: {rollout.reason}; it stays on {nodes} nodes until that changes, "
+            "or a person decides: kubectl edgemodel promote or rollback"
         )
         return ConditionType.STALLED, True, Reason.PROGRESS_DEADLINE_EXCEEDED, message
     if wished is not None and wished.state in BARRED and not _succeeded(status):
@@ -162,7 +164,7 @@ def distilling(status: Status) -> Finding | None:
     return ConditionType.DISTILLING, distillation.phase in UNDER_WAY, reason, details
 
 
-def rolling_out(status: Status) -> Finding:
+def rolling_out(observation: Observation, status: Status) -> Finding:
     """Whether a version is on its way."""
     rollout = status.rollout
     if rollout is None:
@@ -172,7 +174,7 @@ def rolling_out(status: Status) -> Finding:
             return ConditionType.ROLLING_OUT, False, Reason.ROLLED_BACK, message
         return ConditionType.ROLLING_OUT, False, Reason.COMPLETE, "no version is on its way"
     reason = Reason.CANARY if rollout.step == 0 else Reason.WAVE
-    message = f"{status.version} → {rollout.to} on {', '.join(rollout.nodes)}"
+    message = f"{status.version} → {rollout.to} on {where(observation, rollout)}"
     if rollout.reason == RolloutWait.INPUT.value:
         shown = ", ".join(fault.name for fault in status.faults if fault.blame is Blame.INPUT)
         message += f"; both show {shown}: the input changed, or neither is good; Healing says what is done about it"

@@ -4,6 +4,7 @@ from edgemodel_operator.api.reasons import ConditionType, Reason
 from edgemodel_operator.api.status import Status
 from edgemodel_operator.decide import needs, placement
 from edgemodel_operator.decide.findings import UNSIGNED, Finding, grouped
+from edgemodel_operator.decide.wave import where
 from edgemodel_operator.model.observation import Observation
 
 
@@ -61,16 +62,15 @@ def reconciling(observation: Observation, status: Status) -> Finding:
     """Whether a wish is being carried out."""
     rollout = status.rollout
     if rollout is not None:
-        message = f"{rollout.to} is on {', '.join(rollout.nodes) or 'no node yet'} ({rollout.reason or 'starting'})"
+        message = f"{rollout.to} is on {where(observation, rollout)} ({rollout.reason or 'starting'})"
         return ConditionType.RECONCILING, True, Reason.WAITING_FOR_NODES, message
     behind = sorted(
         node.name
         for node in observation.nodes
         if node.ready and (r := observation.reports.get(node.name)) is not None and _behind(r.digest, r.refused, status)
     )
-    missing = sorted(
-        n.name for n in observation.nodes if n.ready and n.name not in {p.node for p in observation.pods if p.ready}
-    )
+    answering = {pod.node for pod in observation.pods if pod.ready}
+    missing = {node.name for node in observation.nodes if node.ready and node.name not in answering}
     waiting = sorted({*behind, *missing})
     message = placement.handover(observation) or f"waiting for {', '.join(waiting)}"
     handing_over = placement.leaving(observation) is not None

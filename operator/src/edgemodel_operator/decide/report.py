@@ -8,6 +8,7 @@ from edgemodel_operator.api.status import Condition, NodeException, NodesStatus,
 from edgemodel_operator.decide import findings, findings_healing, findings_nodes, findings_people
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.heal import next_for
+from edgemodel_operator.decide.wave import reached
 from edgemodel_operator.model.observation import Observation
 
 ALWAYS = frozenset({ConditionType.READY})
@@ -39,7 +40,7 @@ def conclude(observation: Observation, draft: Draft) -> Draft:
         findings.degraded(observation, draft.status),
         findings_healing.healing(observation, draft),
         findings.distilling(draft.status),
-        findings.rolling_out(draft.status),
+        findings.rolling_out(observation, draft.status),
         findings_people.awaiting_approval(observation, draft),
         findings_nodes.telemetry(observation),
         findings_people.paused(observation),
@@ -81,9 +82,12 @@ def _nodes(observation: Observation, status: Status) -> NodesStatus:
     silent = names - observation.reports.keys()
     updated, exceptions = 0, [entry for entry in status.nodes.exceptions if entry.adopted and entry.name in silent]
     adopted = {(entry.name, entry.version): entry.adopted for entry in status.nodes.exceptions}
+    told, rollout = reached(observation, status.rollout), status.rollout
+    target = None if rollout is None else status.find_version(rollout.to)
+    goal = None if target is None else target.digest
     for name in sorted(names & set(observation.reports)):
         report = observation.reports[name]
-        if report.digest == _wanted(status, name):
+        if report.digest == (goal if name in told else status.digest):
             updated += 1
         if report.digest != status.digest:
             reason = report.refused.get(status.digest or "") or report.reason or ""
@@ -93,11 +97,3 @@ def _nodes(observation: Observation, status: Status) -> NodesStatus:
     return NodesStatus(
         desired=len(names), ready=len(ready), updated=updated, unknown=len(unknown), exceptions=tuple(exceptions)
     )
-
-
-def _wanted(status: Status, node: str) -> str | None:
-    rollout = status.rollout
-    if rollout is not None and node in rollout.nodes:
-        target = status.find_version(rollout.to)
-        return target.digest if target is not None else None
-    return status.digest

@@ -6,17 +6,14 @@ from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Decision, Gate, Regression, RolloutWait, VersionState
 from edgemodel_operator.api.status import HealRecord, VersionStatus
-from edgemodel_operator.api.status_rollout import CANARIES_KEPT, RolloutStatus
-from edgemodel_operator.api.types import nodes_of
+from edgemodel_operator.api.status_rollout import RolloutStatus
 from edgemodel_operator.decide import approval, compare
 from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.evidence import complaints, drifting
 from edgemodel_operator.decide.step import Failed, Passed, StepView, Waiting, judge
 from edgemodel_operator.decide.versions import bar, serve
+from edgemodel_operator.decide.wave import choose, heard, last_step, reached, some
 from edgemodel_operator.model.observation import Observation
-
-NAMED = 5
-"""Nodes of a step that a message names."""
 
 BY_PERSON = "RejectedByPerson"
 """Reason of a version that a person sent back at a gate."""
@@ -45,7 +42,7 @@ def _pass(view: StepView, draft: Draft) -> Draft:
     steps = observation.model.spec.rollout.steps
     if last_step(observation, rollout) or not steps[rollout.step].approve:
         return _next_step(view, draft)
-    message = f"{target.name} held on {_some(rollout.nodes)}{_figures(view)}; the next step waits"
+    message = f"{target.name} held on {some(reached(observation, rollout))}{_figures(view)}; the next step waits"
     draft, decision = approval.ask(observation, draft, Gate.ROLLOUT_STEP, target.name, message)
     match decision:
         case Decision.APPROVED:
@@ -58,16 +55,11 @@ def _pass(view: StepView, draft: Draft) -> Draft:
             return _wait(view, draft, Waiting(RolloutWait.APPROVAL, held=True))
 
 
-def last_step(observation: Observation, rollout: RolloutStatus) -> bool:
-    """Whether the rollout has reached everyone."""
-    return rollout.step >= len(observation.model.spec.rollout.steps)
-
-
 def _view(observation: Observation, draft: Draft, rollout: RolloutStatus, target: VersionStatus) -> StepView:
     return StepView(
         rollout=rollout,
         target=target,
-        reports=tuple(observation.reports[node] for node in rollout.nodes if node in observation.reachable),
+        reports=tuple(heard(observation, reached(observation, rollout)).values()),
         hold=_hold(observation, rollout),
         judge=observation.model.spec.rollout.judge,
         comparison=compare.compare(observation, rollout, target.digest, draft.status.digest),
@@ -82,15 +74,7 @@ def _choose_nodes(observation: Observation, draft: Draft) -> Draft:
     rollout = draft.status.rollout
     if rollout is None:
         return draft
-    names = sorted(node.name for node in observation.nodes)
-    if last_step(observation, rollout):
-        chosen = set(names)
-    else:
-        wanted = nodes_of(observation.model.spec.rollout.steps[rollout.step].nodes, len(names)) if names else 0
-        seen = [name for name in rollout.nodes if name in observation.reachable]
-        others = [name for name in observation.reachable if name not in rollout.nodes]
-        chosen = {name for name in rollout.nodes if name in names} | set(others[: max(wanted - len(seen), 0)])
-    nodes = tuple(sorted(chosen))[:CANARIES_KEPT]
+    nodes = choose(observation, rollout)
     if nodes != rollout.nodes:
         rollout = rollout.model_copy(update={"nodes": nodes, "held_since": None})
     if rollout.since == observation.now:  # the step begins
@@ -106,7 +90,7 @@ def _next_step(view: StepView, draft: Draft) -> Draft:
             update={"step": rollout.step + 1, "since": observation.now, "held_since": None, "reason": None}
         )
         whom = "every node" if last_step(observation, following) else f"step {following.step + 1}"
-        message = f"{target.name} held on {_some(rollout.nodes)}{_figures(view)}; next: {whom}"
+        message = f"{target.name} held on {some(reached(observation, rollout))}{_figures(view)}; next: {whom}"
         draft = draft.set(rollout=following).tell("Normal", EventReason.ROLLOUT_ADVANCED, message)
         return _choose_nodes(observation, draft).wake_at(observation.now)
     source = draft.status.version
@@ -189,9 +173,3 @@ def _figures(view: StepView) -> str:
     if view.comparison is None:
         return ""
     return f" ({compare.describe(compare.show(view.observation, view.comparison))})"
-
-
-def _some(nodes: tuple[str, ...]) -> str:
-    """The first nodes by name, and how many more: a wave may have a thousand."""
-    more = len(nodes) - NAMED
-    return ", ".join(nodes[:NAMED]) + (f" and {more} more" if more > 0 else "")
