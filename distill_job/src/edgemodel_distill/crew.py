@@ -1,8 +1,9 @@
 """The workers of one training: how they meet, what they add up together, and how one's end is everyone's.
 
-The leader (rank 0) keeps a small store; the tensors go over a process group of PyTorch: gloo between CPUs, nccl between
-GPUs. A worker that fails leaves a note in the store and then the group, so that nobody waits for it: the others' next
-sum fails at once, and they read there why. A worker alone has neither store nor group, and every sum is its own.
+The leader (rank 0) keeps a small store; the tensors go over a process group of PyTorch: nccl between workers with a GPU
+each, gloo otherwise. A worker that fails leaves a note in the store and then the group, so that nobody waits for it:
+the others' next sum fails at once, and they read there why. A worker alone has neither store nor group, and every sum
+is its own.
 """
 
 import json
@@ -15,10 +16,12 @@ import numpy as np
 import torch
 import torch.distributed.nn  # before there is a group: its functions keep that of this moment, and so keep it open
 from torch import Tensor, distributed, nn
-from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]  # torch does not list what it exports
+from torch.distributed import Store  # type: ignore[attr-defined]  # torch does not list what it exports
 
+from edgemodel_distill import group
 from edgemodel_distill.config import Post
 from edgemodel_distill.errors import Terminated, WorkerLost, of_code
+from edgemodel_distill.group import key
 from edgemodel_distill.heartbeat import HEART
 
 PIECE = 8 * 1024**2
@@ -40,6 +43,9 @@ class Crew:
         self._post, self._store, self._patience = post, store, patience
         self._round = 0
         self._parted = False
+        self._nccl = False
+        """Whether tensors on GPUs go from one to the other; by way of the CPUs otherwise."""
+        self._present = torch.zeros(1)
         self._lent: dict[tuple[torch.device, torch.dtype, torch.Size], Tensor] = {}
         self.sums = 0
         """Twice the exchanges with all others so far, and one more during one."""
@@ -137,14 +143,14 @@ class Crew:
     def regroup(self) -> None:
         """Begin once more with a new group, after a failure that all workers know of."""
         if self._store is not None:
-            _leave_group()
+            group.leave()
             self._round += 1
             self._form(self._store)
 
     def part_ways(self) -> None:
         """The training is over, or has failed: who still waits for this worker's numbers gets an error."""
         self._parted = True
-        _leave_group()
+        group.leave()
 
     def await_end(self) -> None:
         """Wait until the leader is done; raise what it ended with if that is an error.
@@ -171,14 +177,10 @@ class Crew:
             raise of_code(note["code"])(f"worker {note['rank']}: {note['message']}")
 
     def _form(self, store: Store) -> None:
+        self._nccl = group.have_a_gpu_each(store, self._post, self._round, self._await_word)
+        patience = timedelta(seconds=2 * self._patience)  # longer than the leader waits, who then says why
         with self._exchange(torch.empty(0)):
-            distributed.init_process_group(
-                "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-                store=PrefixStore(key("group", self._round), store),
-                rank=self.rank,
-                world_size=self.size,
-                timeout=timedelta(seconds=2 * self._patience),  # longer than the leader waits, who then says why
-            )
+            group.form(store, self._post, self._round, patience, nccl=self._nccl)
 
     def _broadcast(self, tensor: Tensor) -> None:
         with self._exchange(tensor) as lent:
@@ -201,12 +203,18 @@ class Crew:
 
         Else a thread of gloo's may be the last to let go of it, and want the interpreter's lock for that, which whoever
         destroys the group has while it waits for the thread: pytorch/pytorch issue 56297.
+
+        nccl waits on the GPU for whoever is late or gone, deaf to all else. So the workers meet over gloo first, where
+        it is noticed who does not come, with memory that ran out for one.
         """
-        lent = self._lent.setdefault((tensor.device, tensor.dtype, tensor.shape), torch.empty_like(tensor))
+        where = tensor.device if self._nccl else torch.device("cpu")
+        lent = self._lent.setdefault((where, tensor.dtype, tensor.shape), torch.empty_like(tensor, device=where))
         lent.copy_(tensor)
         self.sums += 1
         try:
             with self._together():
+                if where.type != "cpu":
+                    distributed.all_reduce(self._present)
                 yield lent
         finally:
             self.sums += 1
@@ -230,13 +238,3 @@ class Crew:
 
 
 ALONE = Crew(Post(), None, 0)
-
-
-def _leave_group() -> None:
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
-
-
-def key(what: str, number: int) -> str:
-    """Name of an entry in the store."""
-    return f"{what}-{number}"

@@ -12,8 +12,9 @@ from dataclasses import astuple, dataclass
 
 from torch.distributed import Store  # type: ignore[attr-defined]  # torch does not list what it exports
 
-from edgemodel_distill.crew import Crew, key
+from edgemodel_distill.crew import Crew
 from edgemodel_distill.errors import WorkerLost
+from edgemodel_distill.group import key
 from edgemodel_distill.heartbeat import HEART
 
 LONGEST_SILENCE = 60.0

@@ -8,8 +8,9 @@ from datetime import timedelta
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]  # torch does not list what it exports
 
 from edgemodel_distill.config import Post
-from edgemodel_distill.crew import ALONE, OVER, TICK, Crew, key
+from edgemodel_distill.crew import ALONE, OVER, TICK, Crew
 from edgemodel_distill.errors import DistillError, Terminated, WorkerLost, WorkersMissing, classify
+from edgemodel_distill.group import key
 from edgemodel_distill.life import signs_of_life
 
 _HERE = "127.0.0.1"

@@ -36,7 +36,7 @@ def statistics(inputs: Tensor, crew: Crew) -> tuple[Tensor, Tensor, Tensor]:
     """
     values = inputs.transpose(0, 1).flatten(1)  # (channels, samples · …)
     variance, mean = torch.var_mean(values, dim=1, correction=0)
-    own = torch.cat([mean, variance, mean.new_tensor([values.shape[1]])])
+    own = torch.cat([mean, variance, mean.new_full((1,), values.shape[1])])
     everyone: Tensor = _Gather.apply(own, crew)
     means, variances, counts = torch.split(everyone, [len(mean), len(mean), 1], dim=1)  # (workers, channels or 1)
     count = counts.sum()

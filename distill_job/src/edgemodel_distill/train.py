@@ -35,9 +35,13 @@ AfterEpoch = Callable[[EpochLosses, nn.Module], None]
 
 
 def seed_everything(recipe: Recipe) -> None:
-    """Make PyTorch repeatable: equal recipes and material give equal weights on one kind of machine."""
+    """Make PyTorch repeatable: equal recipes and material give equal weights on one kind of machine.
+
+    On a GPU as far as it can: a student of one's own may have layers that PyTorch has no deterministic gradient for
+    there, such as pooling to another size than one, and is warned.
+    """
     torch.set_num_threads(recipe.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     torch.manual_seed(recipe.seed)
 
 
@@ -62,7 +66,7 @@ def train(  # noqa: PLR0913 (what is trained on what, by whom, and who is told)
         DistillError: what another worker ended with.
     """
     views = Views(material, recipe, np.random.default_rng(recipe.seed), crew)
-    crew.follow(student.to(device.best(crew.rank)))
+    crew.follow(student.to(device.take(crew.rank)))
     now = running.begin(student, views, recipe)
     if checkpoint is not None:
         checkpoint.share(crew)
@@ -115,8 +119,9 @@ def _epoch(now: Running, recipe: Recipe, checkpoint: Checkpoint | None) -> Epoch
 
 def _step(now: Running, recipe: Recipe) -> None:
     _seed(now, recipe)
-    batch = now.views.next().to(device.of(now.student))
-    with device.mixed_precision():
+    where = device.of(now.student)
+    batch = now.views.next().to(where)
+    with device.mixed_precision(where):
         logits, batch = _everyone(now.student(batch.inputs).float(), batch, now.crew)
         loss = _loss(logits, batch, _alpha(now, recipe), recipe)
     if not torch.isfinite(loss.total):

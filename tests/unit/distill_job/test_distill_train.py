@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def test_half_precision_trains_what_full_precision_trains(
 ) -> None:
     recipe = replace(RECIPE, architecture=architecture, method=Method(loss=loss))
     full, exact = trained(recipe)
-    monkeypatch.setattr(device, "mixed_precision", lambda: torch.autocast("cpu", torch.bfloat16))
+    monkeypatch.setattr(device, "mixed_precision", lambda _: torch.autocast("cpu", torch.bfloat16))
     half, rounded = trained(recipe)
     assert students.weights(half) != students.weights(full)
     assert {tensor.dtype for tensor in half.state_dict().values()} <= {torch.float32, torch.int64}
@@ -150,18 +151,24 @@ def test_half_precision_trains_what_full_precision_trains(
 
 
 def test_on_a_processor_nothing_is_rounded_to_half_precision() -> None:
-    with device.mixed_precision():
+    with device.mixed_precision(torch.device("cpu")):
         assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == torch.float32
 
 
 @pytest.mark.parametrize(("gpus", "own"), [(1, [0, 0, 0]), (2, [0, 1, 0])])
-def test_where_there_are_gpus_a_worker_trains_on_one_in_half_precision(
+def test_where_there_are_gpus_a_worker_trains_on_one(
     monkeypatch: pytest.MonkeyPatch, gpus: int, own: list[int]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert [device.best(worker) for worker in range(3)] == [torch.device("cuda", number) for number in own]
-    with device.mixed_precision():
-        assert torch.is_autocast_enabled("cuda")
-        assert torch.get_autocast_dtype("cuda") == torch.bfloat16
+
+
+@pytest.mark.parametrize(("generation", "half"), [(7, False), (8, True)], ids=["Turing", "Ampere"])
+def test_a_gpu_that_has_half_precision_uses_it(monkeypatch: pytest.MonkeyPatch, generation: int, half: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(major=generation))
+    with device.mixed_precision(torch.device("cuda", 0)):
+        assert torch.is_autocast_enabled("cuda") == half
+        assert not half or torch.get_autocast_dtype("cuda") == torch.bfloat16

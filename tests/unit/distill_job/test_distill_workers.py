@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from edgemodel.outcome import Outcome, parse
 from edgemodel_distill.config import Post
 from edgemodel_distill.crew import Crew
 from edgemodel_distill.errors import BadSettings
+from edgemodel_distill.group import key
 from tests.unit.distill_job import as_worker
 from tests.unit.distill_job.test_distill_process import free_port
 from tests.unit.distill_job.tiny_world import World
@@ -103,15 +105,22 @@ def test_when_one_worker_runs_out_of_memory_all_halve_the_batch(two: Path, rank:
     assert told(two, rank)["notes"] == ["out of memory with batches of 64: once more with 32"]
 
 
-@pytest.mark.parametrize(("gpu", "backend"), [(False, "gloo"), (True, "cpu:gloo,cuda:nccl")])
-def test_numbers_go_over_nccl_between_gpus_and_over_gloo_between_processors(
-    monkeypatch: pytest.MonkeyPatch, gpu: bool, backend: str
+@pytest.mark.parametrize(
+    ("gpus", "backend"),
+    [(("", ""), "gloo"), (("A", "B"), "cpu:gloo,cuda:nccl"), (("A", "A"), "gloo"), (("A", ""), "gloo")],
+    ids=["no GPU", "a GPU each", "one for both", "one without"],
+)
+def test_numbers_go_over_nccl_where_each_worker_has_a_gpu_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, gpus: tuple[str, str], backend: str
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(gpus[0]))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid=gpus[0]))
     monkeypatch.setattr(distributed, "init_process_group", lambda backend, **_: asked.append(backend))
-    place = Post(rank=0, workers=2, leader="127.0.0.1", port=1)
-    assert Crew(place, distributed.HashStore(), 60).assemble()
+    store = distributed.HashStore()
+    store.set(key("gpu of 1", 0), gpus[1])
+    assert Crew(Post(rank=0, workers=2, leader="127.0.0.1", port=1), store, 60).assemble()
     assert asked == [backend]
 
 

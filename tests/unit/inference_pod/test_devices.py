@@ -1,17 +1,20 @@
 """Where a model runs: on what is wished for and works here, on the processor where it does not, and it says why."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
+from edgemodel.wish import Artifact
 from edgemodel_inference.disk.refusals import Refusals
 from edgemodel_inference.disk.store import Store
 from edgemodel_inference.errors import DeviceUnusable
-from edgemodel_inference.model import devices
+from edgemodel_inference.model import devices, sessions
 from edgemodel_inference.model.devices import PROCESSOR, PROVIDERS, Choice, Device, choose, try_device
 from edgemodel_inference.model.engine import Engine
+from edgemodel_inference.model.models import open_model
 from edgemodel_inference.model.sessions import open_session
 from edgemodel_inference.wish.loader import Loader
 from edgemodel_inference.wish.serving import Serving
@@ -117,6 +120,18 @@ def test_a_session_has_as_many_threads_as_it_is_given(v1: Path) -> None:
 def test_a_session_is_never_silently_on_another_device(v1: Path) -> None:
     with pytest.raises(DeviceUnusable, match="no OpenVINOExecutionProvider"):
         open_session(v1 / "model.onnx", Device.OPENVINO, threads=1)
+
+
+def test_what_an_accelerator_fails_with_is_no_fault_of_the_graph(
+    v1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(devices.PROVIDERS, Device.CUDA, "CPUExecutionProvider")
+    monkeypatch.setitem(sessions.BENEATH, Device.CUDA, (Device.CUDA,))
+    folder, artifact = tmp_path / "v1", Artifact(name="v1", uri="file:///v1", digest="sha256:" + "0" * 64)
+    shutil.copytree(v1, folder)
+    (folder / "model.onnx").write_bytes(b"more than it can take")
+    with pytest.raises(DeviceUnusable, match="Protobuf parsing failed"):
+        open_model(folder, artifact, 1, Choice(Device.CUDA, Device.CUDA, "as wished"))
 
 
 def test_a_model_that_the_accelerator_refuses_after_all_is_served_by_the_processor(

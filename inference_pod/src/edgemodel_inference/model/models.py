@@ -13,8 +13,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from edgemodel.bundle import CARD, MODEL, BundleError, Card, Tensor, parse_card
 from edgemodel.wish import Artifact
-from edgemodel_inference.errors import Refused, TooMuchMemory, Unprocessable
-from edgemodel_inference.model.devices import PROCESSOR, Choice
+from edgemodel_inference.errors import DeviceUnusable, Refused, TooMuchMemory, Unprocessable
+from edgemodel_inference.model.devices import PROCESSOR, Choice, Device
 from edgemodel_inference.model.sessions import open_session
 from edgemodel_inference.v2.datatypes import ONNX
 from edgemodel_inference.v2.heads import Heads
@@ -132,7 +132,9 @@ def open_model(folder: Path, artifact: Artifact, threads: int, device: Choice = 
     card = read_card(folder)
     try:
         session = open_session(folder / MODEL, device.used, threads, cache=folder / ENGINES)
-    except (*LOAD_ERRORS, MemoryError) as error:
+    except (*LOAD_ERRORS, ort_errors.EPFail, MemoryError) as error:
+        if device.used is not Device.CPU:  # where the jail opened it: this is not the graph's fault
+            raise DeviceUnusable(str(error).strip()[-300:]) from error  # lines of C++ come first, and the reason last
         code = "TooMuchMemory" if _wants_memory(error) else "GraphInvalid"
         raise Refused(code, f"{MODEL}: {error!s:.300}") from error
     _check(card.inputs, session.get_inputs(), "inputs")
