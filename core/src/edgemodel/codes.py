@@ -88,6 +88,9 @@ CODES: Mapping[str, Code] = {
     "WorkerCrashed": Code("it killed the serving process again and again", _REBUILD),
 }
 
+OF_NODE = frozenset({"TooSlow", "JailOutOfMemory", "JailTimeout"})
+"""Codes that say what the node is like and not what the artifact is: another node may take the same bytes."""
+
 
 def explain(code: str) -> str:
     """`code` with its words; a code without any, such as a fault's name, stands alone."""

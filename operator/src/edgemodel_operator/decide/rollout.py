@@ -12,7 +12,7 @@ from edgemodel_operator.decide.draft import Draft
 from edgemodel_operator.decide.evidence import complaints, drifting
 from edgemodel_operator.decide.step import Failed, Passed, StepView, Waiting, judge
 from edgemodel_operator.decide.versions import bar, serve
-from edgemodel_operator.decide.wave import choose, heard, last_step, reached, some
+from edgemodel_operator.decide.wave import able, choose, heard, last_step, reached, some
 from edgemodel_operator.model.observation import Observation
 
 BY_PERSON = "RejectedByPerson"
@@ -59,7 +59,7 @@ def _view(observation: Observation, draft: Draft, rollout: RolloutStatus, target
     return StepView(
         rollout=rollout,
         target=target,
-        reports=tuple(heard(observation, reached(observation, rollout)).values()),
+        reports=tuple(able(heard(observation, reached(observation, rollout)), target.digest).values()),
         hold=_hold(observation, rollout),
         judge=observation.model.spec.rollout.judge,
         comparison=compare.compare(observation, rollout, target.digest, draft.status.digest),
@@ -74,7 +74,8 @@ def _choose_nodes(observation: Observation, draft: Draft) -> Draft:
     rollout = draft.status.rollout
     if rollout is None:
         return draft
-    nodes = choose(observation, rollout)
+    target = draft.version(rollout.to)
+    nodes = choose(observation, rollout, "" if target is None else target.digest)
     if nodes != rollout.nodes:
         rollout = rollout.model_copy(update={"nodes": nodes, "held_since": None})
     if rollout.since == observation.now:  # the step begins

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from edgemodel.codes import OF_NODE
 from edgemodel.faults import Severity
 from edgemodel_operator.api.delivery import Judge
 from edgemodel_operator.api.states import RolloutWait, VersionState
@@ -21,7 +22,7 @@ from edgemodel_operator.model.observation import Observation, Report
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
-    """One step as the checks see it: the reports of its reachable nodes."""
+    """One step as the checks see it: the reports of its nodes in sight, but of those that cannot take the version."""
 
     rollout: RolloutStatus
     target: VersionStatus
@@ -101,8 +102,9 @@ def _blamed(view: StepView) -> Outcome | None:
 
 
 def _grave(view: StepView) -> dict[str, list[str]]:
-    """Complaints but warnings, and but what the version before shows as well."""
-    return {why: nodes for why, nodes in view.complaints.items() if why not in view.warnings | view.drifting}
+    """Complaints but warnings, what the version before shows as well, and what a node says of itself."""
+    left_out = view.warnings | view.drifting | OF_NODE
+    return {why: nodes for why, nodes in view.complaints.items() if why not in left_out}
 
 
 def _worse(view: StepView) -> Outcome | None:

@@ -1,7 +1,8 @@
 """Which nodes a rollout has reached, and which of them are heard."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from edgemodel.codes import OF_NODE
 from edgemodel_operator.api.status_rollout import CANARIES_KEPT, RolloutStatus
 from edgemodel_operator.api.types import nodes_of
 from edgemodel_operator.model.observation import Observation, Report
@@ -37,8 +38,16 @@ def wished(observation: Observation, rollout: RolloutStatus) -> int:
     return nodes_of(observation.model.spec.rollout.steps[rollout.step].nodes, total)
 
 
-def choose(observation: Observation, rollout: RolloutStatus) -> tuple[str, ...]:
-    """The step's nodes: those chosen stay, others make up for those out of sight; in the last step the first of all.
+def able(reports: Mapping[str, Report], digest: str) -> dict[str, Report]:
+    """Of `reports` those of nodes that can take the artifact, as far as is known: a slow one says nothing about it."""
+    codes = {node: {r.refused.get(digest), r.pending.get(digest)} for node, r in reports.items()}
+    return {node: report for node, report in reports.items() if codes[node].isdisjoint(OF_NODE)}
+
+
+def choose(observation: Observation, rollout: RolloutStatus, digest: str) -> tuple[str, ...]:
+    """The step's nodes: those chosen stay, others make up for those out of sight and for those that cannot take it.
+
+    In the last step the first of all.
 
     No more than a status names: who was chosen must be known later, or nodes would go to and fro.
     """
@@ -46,7 +55,7 @@ def choose(observation: Observation, rollout: RolloutStatus) -> tuple[str, ...]:
     if last_step(observation, rollout):
         return tuple(sorted(fleet)[:CANARIES_KEPT])
     chosen = fleet.intersection(rollout.nodes)
-    missing = wished(observation, rollout) - len(heard(observation, chosen))
+    missing = wished(observation, rollout) - len(able(heard(observation, chosen), digest))
     others = [name for name in observation.reachable if name not in chosen]
     return tuple(sorted([*chosen, *others[: max(min(missing, CANARIES_KEPT - len(chosen)), 0)]]))
 
