@@ -67,10 +67,10 @@ def test_an_ordinary_day_is_one_push_an_hour_after_the_first() -> None:
     assert len(node.pushes) * SET.size < 150 * MIB
 
 
-def test_a_set_goes_up_at_once_each_time_it_has_doubled_and_when_it_is_full() -> None:
+def test_a_set_goes_up_at_once_each_time_it_has_grown_by_half_and_when_it_is_full() -> None:
     node = Node()
     node.live(100.0)
-    assert [count for _, count in node.pushes][:5] == [10, 20, 40, 80, 100]
+    assert [count for _, count in node.pushes][:5] == [10, 20, 30, 50, 80]
 
 
 def test_samples_of_a_drift_are_in_the_sink_within_seconds() -> None:

@@ -2,14 +2,17 @@
 
 A push sends the whole set, writes it to the node's disk, and leaves the one before to the registry's cleaning. So a set
 goes up when it is worth more than the last one to who trains with it: where there was none, when it is full, each time
-that it has doubled or that its inputs are surely harder (the input drifts: these are what a successor is to learn),
-and else once in the time after which nothing of the last one is kept any more.
+that it has grown by half, or when its inputs are surely harder (the input drifts: these are what a successor is to
+learn), and else once in the time after which nothing of the last one is kept any more.
 """
 
 from dataclasses import dataclass
 
 from edgemodel_inference.observing.samples import MAX_AGE
 
+GROWN = 1.5
+"""Size over that of the last set, from which on a set counts as grown. Who waits for a number of samples sees at least
+two thirds of what there is; all pushes of a set that fills up are three times its bytes."""
 HARDER = 0.95
 """Mean confidence over that of the last set, from which on a set counts as harder: a set that only gets harder is
 pushed 45 times until its confidence is a tenth. The mean of 500 of the same traffic moves by a percent or two."""
@@ -68,7 +71,7 @@ def _allowed(last: Push, there: Holding, now: float) -> float:
 def _has_grown(before: Holding, there: Holding) -> bool:
     return (
         there.origin != before.origin
-        or there.count >= 2 * before.count
+        or there.count >= GROWN * before.count
         or there.full > before.full
         or there.confidence <= HARDER * before.confidence
     )
