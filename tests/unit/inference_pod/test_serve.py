@@ -131,7 +131,7 @@ def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--bundle", "oci://registry/digits:v1"), "--bundle: want a folder, file:///folder or oci://host/repository@"),
+        (("--bundle", "oci://registry/digits:v1"), "--bundle: want a folder, file:///folder, or oci://host/repository"),
         (("--bundle", "file://host/digits"), "--bundle: want file:///folder"),
         (("--port", "http", "--bundle", "."), "--port: want a port"),
     ],
