@@ -4,8 +4,10 @@ import copy
 
 import pytest
 
+from edgemodel import wish
 from edgemodel.ladder import ActionType, Verdict
 from edgemodel_operator.api.states import VersionState
+from tests.unit.operator.plant import artifact
 from tests.unit.operator.world import KEY, World, digest
 
 
@@ -165,6 +167,20 @@ def test_what_its_predecessor_barred_stays_barred(two_good: World) -> None:
     world.run(120)
     assert (world.state("v3"), world.serving()) == (VersionState.QUARANTINED, {"v2"})
     assert world.condition("Stalled") == ("True", "VersionQuarantined")
+
+
+def test_all_that_the_longest_history_left_fits_beside_the_longest_spec(two_good: World) -> None:
+    world = copy.deepcopy(two_good)
+    left = world.objects["ConfigMap", "digits-wish"]
+    barred = tuple(digest(100 + number) for number in range(40))
+    told = wish.parse(left["data"][wish.FILE_NAME]).model_copy(update={"refused": barred})
+    world.api.put(("ConfigMap", "digits-wish"), left | {"data": {wish.FILE_NAME: told.dump()}})
+    world.leave_children("anew", version="v2", versions=[artifact(f"v{number}", number) for number in range(2, 22)])
+    world.run(120)
+    assert (world.status.version, world.condition("Ready")) == ("v2", ("True", "Serving"))
+    stay_out = [version for version in world.status.versions if version.name.startswith("left-")]
+    assert len(stay_out) >= 18
+    assert {version.state for version in stay_out} == {VersionState.QUARANTINED}
 
 
 def test_what_somebody_else_owns_is_left_alone(two_good: World) -> None:

@@ -15,7 +15,7 @@ from edgemodel_operator.api.reasons import EventReason
 from edgemodel_operator.api.states import Origin, VersionState
 from edgemodel_operator.api.status import NAMES_SHOWN, NODE_HEALS_KEPT, HealRecord, NodeException, Status, VersionStatus
 from edgemodel_operator.decide.draft import Draft
-from edgemodel_operator.decide.versions import serve
+from edgemodel_operator.decide.versions import KEPT, serve
 from edgemodel_operator.decide.wave import reached
 from edgemodel_operator.model import naming
 from edgemodel_operator.model.observation import Judged, Observation, Report
@@ -37,8 +37,8 @@ def take_over(observation: Observation, draft: Draft) -> Draft:
         draft = _know(observation, draft, left.default.backup)
         draft = draft.change_artifact(left.default.backup.digest, proved_at=observation.now)
     known = {version.digest for version in draft.status.versions}
-    unknown = (VersionStatus(name=f"left-{d[7:15]}", uri="", digest=d) for d in left.refused if d not in known)
-    draft = draft.set(versions=(*draft.status.versions, *unknown))
+    unknown = [VersionStatus(name=f"left-{d[7:15]}", uri="", digest=d) for d in left.refused if d not in known]
+    draft = draft.set(versions=(*draft.status.versions, *unknown[: max(KEPT - len(draft.status.versions), 0)]))
     for digest in left.refused:
         draft = draft.mark_artifact(digest, VersionState.QUARANTINED, observation.now, TAKEN_OVER)
     serving = draft.names_of(left.default.active.digest)[0]
