@@ -62,6 +62,7 @@ def test_the_smallest_edgemodel_shows_every_default(kubectl: Kubectl) -> None:
             "batching": {"maxSize": 8, "maxDelay": "0s"},
             "cacheSize": "100Mi",
             "grpc": False,
+            "trialTime": "5s",
         },
         "health": {"interval": "10s", "rules": []},
         "healing": {

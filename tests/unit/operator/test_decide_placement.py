@@ -121,7 +121,8 @@ def test_only_pods_of_the_wanted_mode_are_counted() -> None:
 
 def test_each_pod_is_scraped_under_the_name_that_it_calls_itself_by() -> None:
     pods = [pod("d1", "DaemonSet", "n1"), pod("r1", "ReplicaSet", "n1")]
-    assert [target.labels["node"] for target in world(Pod={KEY: pods}).targets()] == ["n1", "r1"]
+    targets = world(Node=nodes_index(node("n1")), Pod={KEY: pods}).targets()
+    assert [target.labels["node"] for target in targets] == ["n1", "r1"]
 
 
 def test_the_conditions_say_that_the_old_workload_serves_and_what_it_waits_for() -> None:
