@@ -31,7 +31,7 @@ def test_a_worker_that_hangs_is_noticed_by_its_silence_and_replaced(pod: Pod, or
     pod.await_ready()
     first = pod.worker_pid()
     os.kill(first, signal.SIGSTOP)
-    wait_until(lambda: pod.admin("/livez")[0] == 503, "said to be dead")
+    wait_until(lambda: pod.logged("worker hangs"), "noticed")
     wait_until(lambda: pod.worker_pid() not in (0, first) and pod.ready(), "another worker")
     assert ask(pod.port, "POST", INFER, BODY)[0] == 200
     assert {entry["pid"] for entry in pod.logged("worker hangs")} == {first}
